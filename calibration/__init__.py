@@ -1,0 +1,1 @@
+"""Footage of normal work becomes numbers: what is normal, and limits."""

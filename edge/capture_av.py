@@ -1,0 +1,155 @@
+"""Capture through PyAV, the embedded default: files, folders of images, RTSP, V4L2. The door of `av`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+from av.video.reformatter import Interpolation
+
+from edge.errors import DeviceUnavailable, UsageError
+from edge.frames import Frame, FrameFormat, Image
+from edge.pacing import Pacer
+from edge.places import Place, image_paths
+
+OPEN_TIMEOUT_SECONDS = 3.0
+READ_TIMEOUT_SECONDS = 2.0
+# A camera's clock may drift against ours; beyond this it has jumped, and is laid on ours anew.
+MAX_CLOCK_DRIFT_SECONDS = 1.0
+_AV_FORMATS = {1: "gray", 3: "rgb24"}
+
+
+class VideoSource:
+    """A video file or a camera that PyAV opens; scaled by area to the format, paced by timestamps."""
+
+    def __init__(self, place: Place, form: FrameFormat, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name, self.is_live = place.name, place.is_live
+        self._place, self._form, self._clock = place, form, clock
+        self._container = _open(place)
+        if not self._container.streams.video:
+            self._container.close()
+            raise UsageError(f"{place.name}: holds no video stream; give a file that ffplay can show.")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "SLICE" if place.is_live else "AUTO"
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the paced frames. Raises DeviceUnavailable where a camera stops, UsageError on a broken file."""
+        pacer, clock = Pacer(self._form.rate_hz), _LiveClock(self._clock)
+        for decoded, media_seconds in self._decoded():
+            if media_seconds < self._place.start_seconds - 1e-6:
+                continue
+            if self._place.end_seconds is not None and media_seconds >= self._place.end_seconds - 1e-6:
+                return
+            seconds = clock.seconds_from_media(media_seconds) if self.is_live else media_seconds
+            if pacer.keeps(seconds):
+                yield Frame(_image_from(decoded, self._form), seconds)
+        if self.is_live:
+            raise DeviceUnavailable(f"{self.name}: the camera ended its stream.")
+
+    def _decoded(self) -> Iterator[tuple[Any, float]]:
+        rate = float(self._stream.average_rate or self._form.rate_hz)
+        first = None
+        count = 0
+        try:
+            for decoded in self._container.decode(self._stream):
+                media_seconds = count / rate if decoded.time is None else float(decoded.time)
+                first = media_seconds if first is None else first
+                yield decoded, media_seconds - first
+                count += 1
+        except av.error.FFmpegError as error:
+            raise _refusal(self._place, error, count) from error
+        if not count and not self.is_live:
+            raise UsageError(f"{self.name}: no frame could be decoded; the file is empty or damaged.")
+
+    def close(self) -> None:
+        """Close the file or the connection."""
+        self._container.close()
+
+
+class ImageFolderSource:
+    """Images in the order of their names, as frames at the place's rate, or at the format's."""
+
+    is_live = False
+
+    def __init__(self, place: Place, form: FrameFormat) -> None:
+        self.name = place.name
+        self._place, self._form = place, form
+        self._paths = image_paths(place)
+        if not self._paths:
+            raise UsageError(f"{place.name}: the folder holds no images.")
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the paced images; UsageError names the first that cannot be read."""
+        rate_hz = self._place.rate_hz or self._form.rate_hz
+        pacer = Pacer(self._form.rate_hz)
+        for number, path in enumerate(self._paths):
+            seconds = number / rate_hz
+            if self._place.end_seconds is not None and seconds >= self._place.end_seconds - 1e-6:
+                return
+            if seconds >= self._place.start_seconds - 1e-6 and pacer.keeps(seconds):
+                yield Frame(_read_image(str(path), self._form), seconds)
+
+    def close(self) -> None:
+        """Nothing is held open between two images."""
+
+
+class _LiveClock:
+    """Lays a camera's timestamps on our monotonic clock, so that bursts of the network keep their spacing."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._offset: float | None = None
+
+    def seconds_from_media(self, media_seconds: float) -> float:
+        """Return the time of capture on our clock; laid anew after a jump."""
+        now = self._clock()
+        if self._offset is None or abs(media_seconds + self._offset - now) > MAX_CLOCK_DRIFT_SECONDS:
+            self._offset = now - media_seconds
+        return media_seconds + self._offset
+
+
+def _open(place: Place) -> Any:
+    options: dict[str, str] = {}
+    container_format = None
+    if place.where.startswith(("rtsp://", "rtsps://")):
+        options = {"rtsp_transport": "tcp", "fflags": "nobuffer", "flags": "low_delay"}
+    if place.kind == "v4l2":
+        container_format = "v4l2"
+    timeout = (OPEN_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS) if place.is_live else None
+    try:
+        return av.open(place.where, format=container_format, options=options, timeout=timeout)
+    except (av.error.FFmpegError, OSError) as error:
+        raise _refusal(place, error, 0) from error
+
+
+def _refusal(place: Place, error: Exception, frames_read: int) -> DeviceUnavailable | UsageError:
+    reason = getattr(error, "strerror", None) or str(error)
+    if place.is_live:
+        told = "stopped sending" if frames_read else "cannot be opened"
+        return DeviceUnavailable(f"{place.name}: the camera {told} ({reason}); check its power, address and password.")
+    if frames_read:
+        return UsageError(f"{place.name}: damaged after {frames_read} frames ({reason}); cut it there or give another.")
+    return UsageError(f"{place.name}: not a video that can be read ({reason}); give a file that ffplay can show.")
+
+
+def _image_from(decoded: Any, form: FrameFormat) -> Image:
+    scaled = decoded.reformat(
+        width=form.width,
+        height=form.height,
+        format=_AV_FORMATS[form.channels],
+        interpolation=Interpolation.AREA,
+    )
+    image: Image = scaled.to_ndarray()
+    return np.ascontiguousarray(image).reshape(form.height, form.width, form.channels)
+
+
+def _read_image(path: str, form: FrameFormat) -> Image:
+    try:
+        with av.open(path) as container:
+            return _image_from(next(container.decode(video=0)), form)
+    except (av.error.FFmpegError, StopIteration, IndexError) as error:
+        raise UsageError(f"{path}: not an image that can be read; remove it from the folder or replace it.") from error
