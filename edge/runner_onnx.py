@@ -1,0 +1,125 @@
+"""The step on ONNX Runtime: the embedded default that runs anywhere. The door of `onnxruntime`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+# Wheels from 1.29 on send telemetry unless told otherwise before the import; a plant's network must not see it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from edge.errors import PrednetError
+from edge.runner import Step, StepSpec, check_inputs
+
+_PROVIDER = "CPUExecutionProvider"
+
+
+class OnnxRunner:
+    """States stay in two sets of buffers that trade places: what one step writes, the next one reads."""
+
+    name = "onnxruntime-cpu"
+
+    def __init__(self, model: bytes, spec: StepSpec, slots: int, threads: int = 0) -> None:
+        """Load a model for `slots` cameras; `threads` 0 means one per core. Raises PrednetError if it does not fit."""
+        self.spec, self.slots = spec, slots
+        self._session = _session(model, threads)
+        _check_model(self._session, spec)
+        self._inputs = _input_buffers(spec, slots)
+        self._outputs = self._output_buffers()
+        self._states = [_state_buffers(spec, slots), _state_buffers(spec, slots)]
+        self._bindings = [self._bound(0, 1), self._bound(1, 0)]
+        self._turn = 0
+
+    def step(self, frames: NDArray[np.uint8], advance: NDArray[np.bool_], reset: NDArray[np.bool_]) -> Step:
+        """Advance the slots with a new frame; see `edge.runner.Runner`."""
+        check_inputs(self.spec, self.slots, frames, advance, reset)
+        for name, values in (("frames", frames), ("advance", advance), ("reset", reset)):
+            np.copyto(self._inputs[name], values)
+        self._session.run_with_iobinding(self._bindings[self._turn])
+        self._turn = 1 - self._turn
+        return Step(self._outputs["errors"], self._outputs["peaks"], self._outputs["prediction"])
+
+    def copy_slot(self, source: int, target: int) -> None:
+        """Give the target slot a copy of the source slot's states."""
+        for buffer in self._states[self._turn].values():
+            buffer[target] = buffer[source]
+
+    def states(self) -> dict[str, NDArray[np.generic]]:
+        """Return the states that the next step will read, by name, as views that the runner owns."""
+        return dict(self._states[self._turn])
+
+    def close(self) -> None:
+        """Free the session and the buffers."""
+        self._bindings = []
+        del self._session
+
+    def _output_buffers(self) -> dict[str, NDArray[Any]]:
+        form, maps = self.spec.form, (self.slots, self.spec.layers, *self.spec.grid)
+        kinds = {output.name: output.type for output in self._session.get_outputs()}
+        pixel = np.uint8 if kinds["prediction"] == "tensor(uint8)" else np.float32
+        return {
+            "errors": np.zeros(maps, np.float32),
+            "peaks": np.zeros(maps, np.float32),
+            "prediction": np.zeros((self.slots, form.height, form.width, form.channels), pixel),
+        }
+
+    def _bound(self, read: int, written: int) -> Any:
+        binding = self._session.io_binding()
+        for name, buffer in (self._inputs | self._states[read]).items():
+            binding.bind_input(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
+        nexts = {f"{name}_next": buffer for name, buffer in self._states[written].items()}
+        for name, buffer in (self._outputs | nexts).items():
+            binding.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
+        return binding
+
+
+def _session(model: bytes, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Between two frames the threads must sleep: spinning would cost a core of a device that waits most of the time.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=[_PROVIDER])
+    except Exception as error:
+        raise PrednetError(f"ONNX Runtime {onnxruntime.__version__} refuses the step: {error}") from error
+    if session.get_providers() != [_PROVIDER]:
+        raise PrednetError(f"ONNX Runtime gave {session.get_providers()} where {_PROVIDER} was asked for.")
+    return session
+
+
+def _check_model(session: Any, spec: StepSpec) -> None:
+    """Hold names, shapes and types of the model to the manifest before a frame is seen."""
+    form, kinds = spec.form, {"float32": "tensor(float)", "uint8": "tensor(uint8)", "int8": "tensor(int8)"}
+    expected = {"frames": ("tensor(uint8)", [form.height, form.width, form.channels])}
+    expected |= {"advance": ("tensor(bool)", []), "reset": ("tensor(bool)", [])}
+    expected |= {state.name: (kinds[state.dtype], list(state.shape)) for state in spec.states}
+    found = {tensor.name: (tensor.type, list(tensor.shape[1:])) for tensor in session.get_inputs()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise PrednetError(
+                f"the step's input {name} is {found.get(name, 'missing')}; "
+                f"its manifest says {expected.get(name, 'nothing of it')}. Export the bundle anew."
+            )
+    outputs = {tensor.name for tensor in session.get_outputs()}
+    missing = {"errors", "peaks", "prediction"} | {f"{state.name}_next" for state in spec.states}
+    if missing - outputs:
+        raise PrednetError(f"the step gives no {', '.join(sorted(missing - outputs))}. Export the bundle anew.")
+
+
+def _input_buffers(spec: StepSpec, slots: int) -> dict[str, NDArray[Any]]:
+    form = spec.form
+    return {
+        "frames": np.zeros((slots, form.height, form.width, form.channels), np.uint8),
+        "advance": np.zeros(slots, np.bool_),
+        "reset": np.zeros(slots, np.bool_),
+    }
+
+
+def _state_buffers(spec: StepSpec, slots: int) -> dict[str, NDArray[Any]]:
+    return {state.name: np.zeros((slots, *state.shape), state.dtype) for state in spec.states}

@@ -1,0 +1,1 @@
+"""A trained PredNet becomes a bundle that a device can run; on the workstation."""
