@@ -1,0 +1,138 @@
+"""Detection: a level crosses its limit, stays, and falls back; hysteresis turns that into one event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Box = tuple[float, float, float, float]
+EndReason = Literal["cleared", "condition", "camera_lost", "disabled", "restart", "stopped"]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """An event begins above `on` and ends below `off`; `is_promise` where the footage supports a rate."""
+
+    on: float
+    off: float
+    is_promise: bool = False
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When a crossing is an event. A candidate that dips below `off` for less than `release_seconds` lives on."""
+
+    hold_seconds: float = 1.5
+    release_seconds: float = 1.0
+    refractory_seconds: float = 3.0
+    update_seconds: float = 5.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the river knows of one valid frame when it asks for a decision."""
+
+    seconds: float
+    level: float
+    z: float
+    box: Box
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One candidate or event while it lasts; seconds are on the source's clock."""
+
+    start_seconds: float
+    peak_seconds: float
+    peak: float
+    peak_z: float
+    box: Box
+    level_sum: float
+    frames: int
+    last_above_seconds: float
+    announced_seconds: float | None = None
+    told_seconds: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        """Mean level over the episode's valid frames."""
+        return self.level_sum / self.frames
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A camera's memory between two decisions: the open episode, and when the last event ended."""
+
+    episode: Episode | None = None
+    ended_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Detection:
+    """An event begins, goes on or ends. `end_reason` and `end_seconds` belong to an end alone."""
+
+    type: Literal["new", "update", "end"]
+    episode: Episode
+    end_seconds: float | None = None
+    end_reason: EndReason | None = None
+
+
+def decide(detector: Detector, reading: Reading, limit: Limit, rules: Rules) -> tuple[Detector, Detection | None]:
+    """Return the detector after one valid frame, and what is to be announced of it, if anything."""
+    episode = detector.episode
+    if episode is None:
+        if reading.level <= limit.on:
+            return detector, None
+        return replace(detector, episode=_begun(reading)), None
+    if reading.level < limit.off:
+        if reading.seconds - episode.last_above_seconds < rules.release_seconds:
+            return detector, None
+        return end(detector, "cleared", episode.last_above_seconds)
+    return _continued(replace(detector, episode=_grown(episode, reading)), reading.seconds, rules)
+
+
+def end(detector: Detector, reason: EndReason, seconds: float) -> tuple[Detector, Detection | None]:
+    """Close the open episode; only one that was announced is told, a shorter one never was an event."""
+    episode = detector.episode
+    if episode is None or episode.announced_seconds is None:
+        return replace(detector, episode=None), None
+    return Detector(None, seconds), Detection("end", episode, seconds, reason)
+
+
+def _begun(reading: Reading) -> Episode:
+    at = reading.seconds
+    return Episode(at, at, reading.level, reading.z, reading.box, reading.level, 1, at)
+
+
+def _grown(episode: Episode, reading: Reading) -> Episode:
+    grown = replace(
+        episode,
+        level_sum=episode.level_sum + reading.level,
+        frames=episode.frames + 1,
+        last_above_seconds=reading.seconds,
+        peak_z=max(episode.peak_z, reading.z),
+    )
+    if reading.level <= episode.peak:
+        return grown
+    return replace(grown, peak=reading.level, peak_seconds=reading.seconds, box=reading.box)
+
+
+def _continued(detector: Detector, seconds: float, rules: Rules) -> tuple[Detector, Detection | None]:
+    episode = detector.episode
+    if episode is None:
+        return detector, None
+    if episode.announced_seconds is None:
+        rested = detector.ended_seconds is None or seconds - detector.ended_seconds >= rules.refractory_seconds
+        if not rested or seconds - episode.start_seconds < rules.hold_seconds:
+            return detector, None
+        return _told(detector, replace(episode, announced_seconds=seconds), seconds, "new")
+    if seconds - episode.told_seconds < rules.update_seconds:
+        return detector, None
+    return _told(detector, episode, seconds, "update")
+
+
+def _told(
+    detector: Detector, episode: Episode, seconds: float, type_: Literal["new", "update"]
+) -> tuple[Detector, Detection]:
+    told = replace(episode, told_seconds=seconds)
+    return replace(detector, episode=told), Detection(type_, told)

@@ -1,0 +1,52 @@
+"""A model ready to watch with: a bundle's variant, and the calibration that is in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.bundle import Bundle, read_bundle
+from edge.calibrated import Calibration
+from edge.detection import Rules
+from edge.messages import EventModel
+from edge.pipeline import Judge
+from edge.runner import Runner
+from edge.runners import open_runner
+from edge.site_calibration import read_site
+
+
+@dataclass(frozen=True)
+class Model:
+    """A bundle's variant with a calibration: the bundle's own, or a site's (`is_site`)."""
+
+    bundle: Bundle
+    variant: str
+    calibration: Calibration
+    is_site: bool
+
+    def judge(self, rules: Rules) -> Judge:
+        """Return what a camera is judged by."""
+        return Judge(self.calibration.normality, self.calibration.limits.noise, self.calibration.limit, rules)
+
+    def runner(self, slots: int, threads: int = 0) -> Runner:
+        """Return a runner of this variant for so many cameras."""
+        return open_runner(self.bundle.step(self.variant), self.bundle.spec, slots, threads)
+
+    def event_model(self) -> EventModel:
+        """Return how the model is named in an event."""
+        manifest = self.bundle.manifest
+        return EventModel(
+            bundle=self.bundle.digest, name=manifest.name, variant=self.variant, fps=manifest.frame.rate_hz
+        )
+
+
+def read_model(bundle: Path, variant: str, normal: Path | None) -> Model:
+    """Return a bundle's variant with the site calibration at `normal`, or with its own where that is None."""
+    return with_normal(read_bundle(bundle), variant, normal)
+
+
+def with_normal(bundle: Bundle, variant: str, normal: Path | None) -> Model:
+    """Return a variant of a bundle that is read already; see `read_model`."""
+    if normal is None:
+        return Model(bundle, variant, bundle.calibration(variant), is_site=False)
+    return Model(bundle, variant, read_site(normal, bundle, variant), is_site=True)

@@ -1,0 +1,216 @@
+"""The river: frames of all cameras → one batched step → errors → surprise → level → decision.
+
+`watch` is what the daemon, `replay`, the fit of limits and the benchmarks all run, so that a limit is
+measured on the code that will use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.detection import Detection, Detector, EndReason, Episode, Limit, Reading, Rules, decide, end
+from edge.frames import Frame
+from edge.level import Level, Noise, first_level, predict, update
+from edge.normality import Map, Normality, box_from_cells, surprise_from_errors
+from edge.pacing import is_gap
+from edge.runner import Runner
+from edge.skill import Skill, told_skill, with_frame
+
+State = Literal["watching", "warming_up", "degraded", "blind"]
+
+# Frames after a reset that are not scored: the step's error settles within 2–3 of them (prednet.md).
+WARMUP_FRAMES = 5
+
+
+@dataclass(frozen=True)
+class Round:
+    """What is there to look at now: at most one new frame a camera, and the cameras that were lost."""
+
+    frames: Mapping[str, Frame]
+    lost: Mapping[str, EndReason] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What one camera is judged by. Without a limit nothing is detected: that is how limits are fitted."""
+
+    normality: Normality
+    noise: Noise
+    limit: Limit | None
+    rules: Rules = field(default_factory=Rules)
+
+
+@dataclass(frozen=True)
+class Sensed:
+    """One frame after the step. `errors`, `peaks`: float32 [L, Gh, Gw]; `prediction` uint8 [H, W, C].
+
+    The arrays are the moment's own copies. `state` says whether the errors mean something; `skill` is
+    1 − error / error of repeating the last frame, over the last seconds.
+    """
+
+    camera: str
+    frame: Frame
+    state: State
+    step_seconds: float
+    errors: Map
+    peaks: Map
+    prediction: NDArray[np.uint8]
+    skill: float | None
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One frame of one camera, judged. `surprise`, `level` and `z` are None where nothing could be scored.
+
+    `episode` is the crossing of the limit that is under way, announced or not; `detection` what is to be told.
+    A camera that is lost gives one last moment without `sensed`, which ends its event.
+    """
+
+    camera: str
+    seconds: float
+    state: State
+    sensed: Sensed | None = None
+    surprise: float | None = None
+    level: Level | None = None
+    z: float | None = None
+    cells: Map | None = None
+    limit: Limit | None = None
+    episode: Episode | None = None
+    detection: Detection | None = None
+
+
+def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) -> Iterator[Moment]:
+    """Yield one moment per frame and camera; cameras take the runner's slots in the order of `judges`."""
+    memories = {camera: _Memory() for camera in judges}
+    for sensed in sense(rounds, runner, list(judges)):
+        if isinstance(sensed, Lost):
+            memories[sensed.camera], moment = _lost(memories[sensed.camera], sensed, judges[sensed.camera])
+        else:
+            memories[sensed.camera], moment = judged(memories[sensed.camera], sensed, judges[sensed.camera])
+        yield moment
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A camera that gives no frames any more, and why its open event ends."""
+
+    camera: str
+    reason: EndReason
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """What the judgement of one camera remembers from frame to frame."""
+
+    level: Level | None = None
+    detector: Detector = field(default_factory=Detector)
+    seconds: float = 0.0
+
+
+def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterator[Sensed | Lost]:
+    """Yield each frame's errors and each camera's loss: the river up to the judgement."""
+    slots = {camera: slot for slot, camera in enumerate(cameras)}
+    form = runner.spec.form
+    images = np.zeros((runner.slots, form.height, form.width, form.channels), np.uint8)
+    tracks: dict[str, _Track] = {}
+    for now in rounds:
+        for camera, reason in now.lost.items():
+            tracks.pop(camera, None)
+            yield Lost(camera, reason)
+        if not now.frames:
+            continue
+        advance, reset = np.zeros(runner.slots, np.bool_), np.zeros(runner.slots, np.bool_)
+        for camera, frame in now.frames.items():
+            images[slots[camera]] = frame.image
+            advance[slots[camera]] = True
+            reset[slots[camera]] = camera not in tracks
+        step = runner.step(images, advance, reset)
+        for camera, frame in now.frames.items():
+            slot = slots[camera]
+            error = float(step.errors[slot, 0].mean())
+            tracks[camera] = track = _followed(tracks.get(camera), frame, error, form.rate_hz)
+            yield Sensed(
+                camera,
+                frame,
+                track.state,
+                track.step_seconds,
+                step.errors[slot].copy(),
+                step.peaks[slot].copy(),
+                step.prediction[slot].copy(),
+                told_skill(track.skill),
+            )
+
+
+@dataclass(frozen=True)
+class _Track:
+    """One camera's run of frames since its state was reset."""
+
+    frame: Frame
+    count: int
+    state: State
+    step_seconds: float
+    skill: Skill
+
+
+def _followed(track: _Track | None, frame: Frame, error: float, rate_hz: float) -> _Track:
+    if track is None:
+        return _Track(frame, 1, "warming_up", 0.0, Skill())
+    step_seconds = frame.seconds - track.frame.seconds
+    count = track.count + 1
+    state: State = "warming_up" if count <= WARMUP_FRAMES else "watching"
+    if is_gap(step_seconds, rate_hz):  # error depends on spacing: this frame and the next are not scored
+        state = "degraded"
+        count = min(count, WARMUP_FRAMES - 1)
+    skill = track.skill if state != "watching" else with_frame(track.skill, track.frame, frame, error)
+    return _Track(frame, count, state, step_seconds, skill)
+
+
+def judged(memory: _Memory, sensed: Sensed, judge: Judge) -> tuple[_Memory, Moment]:
+    """Return a camera's memory after one frame, and the moment that it makes."""
+    seconds = sensed.frame.seconds
+    if sensed.state != "watching":
+        return replace(memory, seconds=seconds), Moment(
+            sensed.camera, seconds, sensed.state, sensed, level=memory.level, limit=judge.limit
+        )
+    surprise = surprise_from_errors(sensed.errors, judge.normality)
+    if memory.level is None:
+        level, z = first_level(surprise.value, judge.noise), 0.0
+    else:
+        prior = predict(memory.level, judge.noise, seconds - memory.seconds)
+        level, z = update(prior, surprise.value, judge.noise)
+    detector, detection = memory.detector, None
+    if judge.limit is not None:
+        reading = Reading(seconds, level.mean, z, box_from_cells(surprise.cells))
+        detector, detection = decide(detector, reading, judge.limit, judge.rules)
+    moment = Moment(
+        sensed.camera,
+        seconds,
+        sensed.state,
+        sensed,
+        surprise.value,
+        level,
+        z,
+        surprise.cells,
+        judge.limit,
+        detector.episode,
+        detection,
+    )
+    return _Memory(level, detector, seconds), moment
+
+
+def _lost(memory: _Memory, lost: Lost, judge: Judge) -> tuple[_Memory, Moment]:
+    detector, detection = end(memory.detector, lost.reason, memory.seconds)
+    moment = Moment(lost.camera, memory.seconds, "blind", limit=judge.limit, detection=detection)
+    return _Memory(None, detector, memory.seconds), moment
+
+
+def rounds_from_frames(camera: str, frames: Iterable[Frame], last: EndReason = "stopped") -> Iterator[Round]:
+    """Yield the rounds of one camera alone; at the end of its frames the camera is lost for the reason `last`."""
+    for frame in frames:
+        yield Round({camera: frame})
+    yield Round({}, {camera: last})
