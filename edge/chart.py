@@ -1,0 +1,141 @@
+"""The chart: prediction error over time with level, limit and events, and the frames at the peaks.
+
+The door of `matplotlib`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.frames import Image
+from edge.trace import Peak, Span, Trace
+
+INK, ERROR, REPEAT, LEVEL, LIMIT, EVENT, TRUTH = (
+    "#20242a",
+    "#3b6fb6",
+    "#b9c1cc",
+    "#1d7a5f",
+    "#c23b22",
+    "#f2b8a8",
+    "#f4d35e",
+)
+MOST_PICTURES = 6
+TALL = 6.0
+
+
+def draw_chart(trace: Trace, path: Path, truth: list[tuple[float, float, str]] | None = None) -> None:
+    """Write the chart of a trace as PNG. `truth` are known accidents: start and end in seconds, and a name."""
+    peaks = [(number, span.peak) for number, span in enumerate(trace.spans, 1) if span.peak][:MOST_PICTURES]
+    strips = (len(peaks) + 1) // 2
+    figure = plt.figure(figsize=(12.0, 5.8 + 1.75 * strips), layout="constrained", facecolor="white")
+    grid = figure.add_gridspec(2 + bool(strips), 1, height_ratios=[2.5, 3.3, 1.75 * strips][: 2 + bool(strips)])
+    top = figure.add_subplot(grid[0])
+    _draw_error(top, trace)
+    middle = figure.add_subplot(grid[1], sharex=top)
+    _draw_level(middle, trace)
+    for axes in (top, middle):
+        _draw_spans(axes, trace.spans, trace.seconds, axes is middle)
+        _draw_truth(axes, truth or [], axes is top)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.margins(x=0.01)
+    middle.set_xlabel("seconds")
+    if peaks:
+        _draw_peaks(figure.add_subfigure(grid[2]), peaks, strips)
+    figure.suptitle(_title(trace), color=INK, fontsize=12, x=0.01, ha="left")
+    aside = path.with_name(f".{path.name}.part")
+    figure.savefig(aside, dpi=110, format="png")
+    aside.replace(path)
+    plt.close(figure)
+
+
+def _title(trace: Trace) -> str:
+    count = len(trace.spans)
+    events = "no event" if not count else "1 event" if count == 1 else f"{count} events"
+    promise = "" if trace.limit is None or trace.limit.is_promise else " (limit: highest normal level, no promise)"
+    return f"{trace.name}: {events}{promise}"
+
+
+def _draw_error(axes: Any, trace: Trace) -> None:
+    seconds = trace.array("seconds")
+    axes.plot(seconds, 255 * trace.array("repeat_error"), color=REPEAT, lw=1.0, label="repeating the last frame")
+    axes.plot(seconds, 255 * trace.array("error"), color=ERROR, lw=1.3, label="PredNet")
+    axes.set_ylabel("prediction error\n(grey levels, mean)")
+    axes.set_ylim(bottom=0)
+    _draw_legend(axes)
+
+
+def _draw_level(axes: Any, trace: Trace) -> None:
+    seconds, level, sd = trace.array("seconds"), trace.array("level"), trace.array("level_sd")
+    axes.plot(seconds, trace.array("surprise"), color=REPEAT, lw=0.8, label="surprise")
+    axes.fill_between(seconds, level - 2 * sd, level + 2 * sd, color=LEVEL, alpha=0.18, lw=0)
+    axes.plot(seconds, level, color=LEVEL, lw=1.5, label="level (Kalman, ± 2 sd)")
+    if trace.limit is not None:
+        axes.axhline(trace.limit.on, color=LIMIT, lw=1.2, label=f"limit {trace.limit.on:.2f}")
+        axes.axhline(trace.limit.off, color=LIMIT, lw=0.8, ls=":", label=f"ends below {trace.limit.off:.2f}")
+        if np.nanmax(level, initial=0.0) > TALL * trace.limit.on:  # keep the limit in sight below a high peak
+            axes.set_yscale("symlog", linthresh=2 * trace.limit.on)
+    axes.set_ylabel("surprise\n(sd of normal work)")
+    _draw_legend(axes)
+
+
+def _draw_spans(axes: Any, spans: list[Span], seconds: list[float], labelled: bool) -> None:
+    last = seconds[-1] if seconds else 0.0
+    for number, span in enumerate(spans, 1):
+        end = last if span.end_seconds is None else span.end_seconds
+        axes.axvspan(span.start_seconds, end, color=EVENT, alpha=0.55, lw=0, zorder=0)
+        if labelled:
+            axes.annotate(
+                f"event {number}", (span.start_seconds, 1.0), (2, -9), xycoords=axes.get_xaxis_transform(),
+                textcoords="offset points", fontsize=8, color=LIMIT,
+            )  # fmt: skip
+
+
+def _draw_truth(axes: Any, truth: list[tuple[float, float, str]], labelled: bool) -> None:
+    for start, end, name in truth:
+        axes.axvspan(start, end, ymin=0.94, color=TRUTH, lw=0, zorder=0)
+        if labelled:
+            axes.annotate(
+                name, ((start + end) / 2, 1.0), (0, 3), xycoords=axes.get_xaxis_transform(),
+                textcoords="offset points", fontsize=7.5, color=INK, ha="center",
+            )  # fmt: skip
+
+
+def _draw_legend(axes: Any) -> None:
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=8, frameon=False, ncols=4, borderaxespad=0.2)
+
+
+def _draw_peaks(figure: Any, peaks: list[tuple[int, Peak]], strips: int) -> None:
+    panes = figure.subplots(strips, 2, squeeze=False)
+    for pane in panes.flat:
+        pane.axis("off")
+    for (number, peak), pane in zip(peaks, panes.flat, strict=False):
+        pictures = [_grey_or_colour(peak.frame), _grey_or_colour(peak.prediction), _overlaid(peak)]
+        gap = np.full((peak.frame.shape[0], 3, 3), 255, np.uint8)
+        pane.imshow(np.hstack([pictures[0], gap, pictures[1], gap, pictures[2]]), interpolation="bilinear")
+        pane.set_title(f"event {number}, {peak.seconds:.1f} s: frame, predicted, surprise", fontsize=9, color=LIMIT)
+
+
+def _grey_or_colour(image: Image) -> Image:
+    return np.broadcast_to(image, (*image.shape[:2], 3))
+
+
+def _overlaid(peak: Peak) -> NDArray[np.uint8]:
+    """The frame with the cells that stand out laid over it in red; uint8 RGB [H, W, 3]."""
+    grey = peak.frame.mean(axis=2, keepdims=True).astype(np.float32)
+    share = np.clip(peak.cells / max(float(peak.cells.max()), 1e-6), 0, 1) ** 1.5
+    height, width = peak.frame.shape[:2]
+    rows = np.arange(height) * share.shape[0] // height
+    columns = np.arange(width) * share.shape[1] // width
+    heat = 0.75 * share[rows][:, columns, None]
+    red = np.array([220.0, 40.0, 20.0], np.float32)
+    mixed: Image = ((1 - heat) * grey + heat * red).astype(np.uint8)
+    return mixed

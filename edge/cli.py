@@ -1,0 +1,105 @@
+"""The command line of `prednet-edge`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from tqdm import tqdm
+
+from edge.command import Parser, parser_for, run_command
+from edge.detection import Rules
+from edge.errors import UsageError
+
+RUN_HELP = """Watch the cameras of a configuration and publish what is unexpected on MQTT.
+
+  prednet-edge run --config /etc/prednet-edge/config.yaml
+
+Stops cleanly on Ctrl-C and SIGTERM: open events are ended, the broker is told.
+"""
+
+REPLAY_HELP = """Run the daemon's own river over a file: events as JSON lines, and a chart.
+
+  prednet-edge replay shift.mp4 --bundle press.prednet
+  prednet-edge replay 'shift.mp4#t=600,900' --bundle press.prednet --normal press3.normal --chart shift.png
+
+The chart shows the error of frame-to-frame prediction beside that of repeating the last frame, the
+level of the surprise with its limit, the events, and frame and prediction at each event's peak.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `prednet-edge` and return its exit code."""
+    parser, commands = parser_for("prednet-edge", "PredNet as an anomaly camera: watch, replay, check.")
+    _add_run(commands)
+    _add_replay(commands)
+    check = commands.add_parser("check", help="check a configuration, its bundle and its calibrations")
+    check.add_argument("--config", type=Path, required=True, help="the YAML configuration")
+    check.set_defaults(run=_check)
+    return run_command(parser, arguments)
+
+
+def _add_run(commands: argparse._SubParsersAction[Parser]) -> None:
+    run = commands.add_parser("run", help="watch the cameras of a configuration", description=RUN_HELP)
+    run.add_argument("--config", type=Path, required=True, help="the YAML configuration")
+    run.set_defaults(run=_run)
+
+
+def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:
+    replay = commands.add_parser("replay", help="run the same river over a file", description=REPLAY_HELP)
+    replay.add_argument("video", help="a video, a folder of images, test://…; '#t=START,END' for a stretch")
+    replay.add_argument("--bundle", type=Path, required=True, help="the bundle to watch with")
+    replay.add_argument("--variant", default="float", help="the bundle's variant (default: float)")
+    replay.add_argument("--normal", type=Path, help="a site calibration, instead of the bundle's own normality")
+    replay.add_argument("--chart", type=Path, help="where to write the chart (default: NAME.chart.png here)")
+    replay.add_argument("--hold", type=float, default=Rules.hold_seconds, metavar="SECONDS",
+                        help="how long a crossing must last to be an event (default: %(default)s)")  # fmt: skip
+    replay.set_defaults(run=_replay)
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    from edge.daemon import run_daemon  # noqa: PLC0415 - only a command opens the doors that it needs
+
+    return run_daemon(parsed.config)
+
+
+def _check(parsed: argparse.Namespace) -> int:
+    from edge.setup import read_device  # noqa: PLC0415 - only a command opens the doors that it needs
+
+    device = read_device(parsed.config)
+    for camera, model in device.models.items():
+        kind = "its own normality" if model.is_site else "the bundle's normality"
+        limits = model.calibration.limits
+        promise = "a promised rate" if limits.is_promise else "no promise of a rate"
+        print(f"{camera}: {device.config.cameras[camera].source} on {kind}, limit {limits.on:.2f}, {promise}")
+    print(f"{parsed.config}: good; {len(device.models)} cameras on {device.bundle.manifest.name}")
+    return 0
+
+
+def _replay(parsed: argparse.Namespace) -> int:
+    from edge.chart import draw_chart  # noqa: PLC0415 - only a command opens the doors that it needs
+    from edge.model import read_model  # noqa: PLC0415
+    from edge.replay import replay  # noqa: PLC0415
+    from edge.sources import open_source  # noqa: PLC0415
+    from edge.trace import Trace  # noqa: PLC0415
+
+    if parsed.hold < 0:
+        raise UsageError(f"--hold is {parsed.hold:g}; give 0 seconds or more.")
+    model = read_model(parsed.bundle, parsed.variant, parsed.normal)
+    source = open_source(parsed.video, model.bundle.spec.form)
+    if source.is_live:
+        source.close()
+        raise UsageError(f"{parsed.video} is a live camera; watch it with 'prednet-edge run', or record it first.")
+    trace = Trace(source.name)
+    chart = parsed.chart or Path(f"{Path(source.name.split('#')[0].split('?')[0]).stem or 'replay'}.chart.png")
+    with tqdm(unit="frame", desc="watching", disable=None) as bar:
+        events = replay(source, model.runner(1), model, Rules(hold_seconds=parsed.hold), trace, lambda _: bar.update())
+        for event in events:
+            print(msgspec.json.encode(event).decode(), flush=True)
+    source.close()
+    draw_chart(trace, chart)
+    print(f"{len(trace.spans)} events in {len(trace.seconds)} frames; chart: {chart}", file=sys.stderr)
+    return 0

@@ -1,0 +1,186 @@
+"""The configuration: one YAML file, parsed once at the border into one frozen Config."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+import yaml
+
+from edge.detection import Rules
+from edge.errors import ConfigInvalid, UsageError
+from edge.topics import checked_name
+
+DEFAULT_STATE_DIRECTORY = "/var/lib/prednet-edge"
+
+
+class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The broker. Passwords stand in a file of their own, never here."""
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    username: str = ""
+    password_file: str = ""
+    client_id: str = ""
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    keepalive_seconds: int = 30
+
+
+class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One camera: where its frames come from, and what is normal there."""
+
+    source: str
+    normal: str = ""
+    loop: bool = False
+
+
+class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When a crossing of the limit is an event; seconds of the camera's time."""
+
+    hold_seconds: float = 1.5
+    release_seconds: float = 1.0
+    refractory_seconds: float = 3.0
+    update_seconds: float = 5.0
+
+    @property
+    def rules(self) -> Rules:
+        """The same, as the river takes it."""
+        return Rules(**msgspec.structs.asdict(self))
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A whole device. Paths that are not absolute are taken from the configuration's own folder."""
+
+    site: str
+    bundle: str
+    cameras: dict[str, Camera]
+    device: str = ""
+    variant: str = "float"
+    threads: int = 0
+    state_directory: str = DEFAULT_STATE_DIRECTORY
+    mqtt: Mqtt = Mqtt()
+    detection: Detection = Detection()
+
+
+def read_config(path: Path) -> Config:
+    """Return the configuration at `path`. Raises ConfigInvalid with file, line, what was found and the remedy."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigInvalid(f"{path}: cannot be read ({error}); give the path of a YAML configuration.") from error
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigInvalid(f"{path}: not YAML ({' '.join(str(error).split())}).") from error
+    if not isinstance(data, dict):
+        raise ConfigInvalid(f"{path}: holds no keys; start from the sample in the README.")
+    for message in _unknown_keys(root, Config, ""):
+        raise ConfigInvalid(f"{path}:{message}")
+    return _checked(_converted(path, root, data), path, root)
+
+
+def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
+    try:
+        config = msgspec.convert(data, Config)
+    except msgspec.ValidationError as error:
+        told, _, where = str(error).partition(" - at `")
+        keys = _keys_from_path(where.rstrip("`"))
+        name = ".".join(keys) or "the file"
+        raise ConfigInvalid(f"{path}:{_line(root, keys)}: {name}: {told[0].lower()}{told[1:]}.") from error
+    folder = path.parent
+    cameras = {
+        name: msgspec.structs.replace(
+            camera, source=_from_folder(folder, camera.source), normal=_from_folder(folder, camera.normal)
+        )
+        for name, camera in config.cameras.items()
+    }
+    return msgspec.structs.replace(
+        config,
+        bundle=_from_folder(folder, config.bundle),
+        cameras=cameras,
+        state_directory=_from_folder(folder, config.state_directory),
+        mqtt=msgspec.structs.replace(
+            config.mqtt,
+            **{
+                key: _from_folder(folder, getattr(config.mqtt, key))
+                for key in ("password_file", "ca_file", "certificate_file", "key_file")
+            },
+        ),
+    )
+
+
+def _checked(config: Config, path: Path, root: yaml.Node | None) -> Config:
+    for keys, message in _faults(config):
+        raise ConfigInvalid(f"{path}:{_line(root, keys)}: {'.'.join(keys)}: {message}")
+    return config
+
+
+def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
+    names = [(["site"], config.site, "site")]
+    names += [(["device"], config.device, "device")] if config.device else []
+    names += [(["cameras", name], name, "camera") for name in config.cameras]
+    for keys, name, what in names:
+        try:
+            checked_name(name, what)
+        except UsageError as error:
+            yield keys, str(error)
+    if not 1 <= len(config.cameras) <= 16:
+        yield ["cameras"], f"{len(config.cameras)} cameras; one device watches 1 to 16."
+    if not 1 <= config.mqtt.port <= 65535:
+        yield ["mqtt", "port"], f"{config.mqtt.port} is no port; MQTT has 1883, with TLS 8883."
+    if config.mqtt.keepalive_seconds < 1:
+        yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
+    if config.threads < 0:
+        yield ["threads"], f"{config.threads} is below 0; 0 means one per core."
+    for key, seconds in msgspec.structs.asdict(config.detection).items():
+        if not 0.0 <= seconds <= 3600.0:
+            yield ["detection", key], f"{seconds:g} is not within 0 to 3600 seconds."
+
+
+def _from_folder(folder: Path, where: str) -> str:
+    """A relative path is taken from the configuration's folder; addresses and absolute paths stay."""
+    if not where or "://" in where or Path(where).is_absolute():
+        return where
+    return str(folder / where)
+
+
+def _unknown_keys(node: yaml.Node | None, kind: Any, where: str) -> Iterator[str]:
+    """Yield a sentence for every key that no type knows, with its line and the nearest that one knows."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    if get_origin(kind) is dict:
+        for key, value in node.value:
+            yield from _unknown_keys(value, get_args(kind)[1], f"{where}{key.value}.")
+    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        known = get_type_hints(kind)
+        for key, value in node.value:
+            if key.value in known:
+                yield from _unknown_keys(value, known[key.value], f"{where}{key.value}.")
+                continue
+            near = difflib.get_close_matches(str(key.value), known, n=1, cutoff=0.5)
+            remedy = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}."
+            yield f"{key.start_mark.line + 1}: unknown key '{where}{key.value}'; {remedy}"
+
+
+def _keys_from_path(where: str) -> list[str]:
+    return [key for key in re.split(r"[.\[\]]+", where.lstrip("$")) if key and key != "..."]
+
+
+def _line(root: yaml.Node | None, keys: list[str]) -> int:
+    """The line of the deepest key of a path that the file holds."""
+    line = 1
+    for name in keys:
+        if not isinstance(root, yaml.MappingNode):
+            break
+        for key, value in root.value:
+            if key.value == name:
+                line, root = key.start_mark.line + 1, value
+                break
+    return line

@@ -1,0 +1,113 @@
+"""The daemon: cameras in, the river in the main thread, events and states out."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+from edge import __version__
+from edge.announcer import Announcer
+from edge.capture import CaptureThread, Mailboxes
+from edge.errors import OK, ConfigInvalid
+from edge.messages import Info
+from edge.mqtt import Publisher
+from edge.outbox import Outbox
+from edge.pipeline import Round, watch
+from edge.setup import Device, read_device
+from edge.topics import default_device
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.5
+
+
+def run_daemon(config_path: Path) -> int:
+    """Watch until SIGTERM or Ctrl-C, or until every file has ended; return the exit code.
+
+    Raises ConfigInvalid where it cannot start.
+    """
+    device = read_device(config_path)
+    stopping = threading.Event()
+    before = {number: signal.signal(number, _stopper(stopping)) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        watch_device(device, stopping)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return OK
+
+
+def watch_device(device: Device, stopping: threading.Event) -> None:
+    """Run the river of a device until `stopping` is set or every file has ended."""
+    config, boot_id = device.config, secrets.token_hex(4)
+    cameras = list(config.cameras)
+    judges = {camera: model.judge(config.detection.rules) for camera, model in device.models.items()}
+    mailboxes = Mailboxes(cameras)
+    with ExitStack() as stack:
+        outbox = stack.enter_context(_outbox(device, boot_id))
+        runner = device.models[cameras[0]].runner(len(cameras), config.threads)
+        stack.callback(runner.close)
+        publisher = stack.enter_context(Publisher(device.broker, device.topics, outbox, _info(device, boot_id)))
+        announcer = Announcer(device, publisher, outbox, mailboxes)
+        stack.callback(announcer.close)
+        for camera, settings in config.cameras.items():
+            thread = CaptureThread(camera, settings.source, runner.spec.form, mailboxes, loop=settings.loop)
+            thread.start()
+            stack.callback(thread.stop)
+        log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
+        for moment in watch(_rounds(mailboxes, announcer, stopping, cameras), runner, judges):
+            announcer.tell(moment)
+        log.info("stopping")
+
+
+def _rounds(
+    mailboxes: Mailboxes, announcer: Announcer, stopping: threading.Event, cameras: list[str]
+) -> Iterator[Round]:
+    """Yield what the cameras bring, and between it let the announcer tell of time that passes."""
+    while not stopping.is_set():
+        yield from mailboxes.take(TICK_SECONDS)
+        announcer.tick()
+        if all(status.is_finished for status in mailboxes.status().values()):
+            break
+    yield Round({}, dict.fromkeys(cameras, "stopped"))
+
+
+def _outbox(device: Device, boot_id: str) -> Outbox:
+    folder = Path(device.config.state_directory)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").touch()
+    except OSError as error:
+        raise ConfigInvalid(
+            f"{folder}: the state directory cannot be written ({error.strerror}); "
+            f"set state_directory to a folder of the service's user."
+        ) from error
+    return Outbox(folder / "outbox.sqlite", device.topics.site, device.topics.device, boot_id)
+
+
+def _info(device: Device, boot_id: str) -> Info:
+    return Info(
+        boot_id=boot_id,
+        versions={"prednet-edge": __version__, "python": platform.python_version()},
+        cameras=tuple(device.config.cameras),
+        capabilities=("events", "score", "coverage", "health"),
+        config_hash=device.config_hash,
+        engine="onnxruntime-cpu",
+        bundle=device.bundle.digest,
+        serial=default_device(),
+    )
+
+
+def _stopper(stopping: threading.Event) -> Callable[[int, FrameType | None], None]:
+    def stop(number: int, _: FrameType | None) -> None:
+        log.info("signal number=%d", number)
+        stopping.set()
+
+    return stop

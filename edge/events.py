@@ -1,0 +1,116 @@
+"""Events: what the river detects, told in the words of the MQTT contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from edge.calibrated import Tail, rate_per_hour
+from edge.detection import Detection, Episode, Limit
+from edge.messages import Event, EventLatency, EventMedia, EventModel, EventScore, EventTime, utc_from_seconds
+from edge.pipeline import Moment
+
+
+@dataclass(frozen=True)
+class Teller:
+    """What every event of one camera says of its device, its model and its clock.
+
+    `wall_offset_seconds` added to a frame's seconds gives Unix time.
+    `media_offset_seconds` added to a frame's seconds gives a file's media time, None for a live camera.
+    """
+
+    site: str
+    device: str
+    camera: str
+    model: EventModel
+    tail: Tail | None
+    calibrated: bool
+    wall_offset_seconds: float
+    clock: Literal["synced", "unsynced"]
+    media_offset_seconds: float | None
+    new_id: Callable[[float], str]
+
+
+@dataclass(frozen=True)
+class Told:
+    """The open event's identity: a consumer keeps the highest `rev` of an `event_id`."""
+
+    event_id: str
+    rev: int
+
+
+def event_from_moment(
+    teller: Teller, told: Told | None, moment: Moment, published_seconds: float, latency_ms: float | None
+) -> tuple[Told | None, Event | None]:
+    """Return the identity of the event that is open after this moment, and the message to publish, if any.
+
+    `published_seconds` is Unix time; `latency_ms` runs from the frame's capture to its score.
+    """
+    detection = moment.detection
+    if detection is None or moment.limit is None:
+        return told, None
+    if detection.type == "new" or told is None:
+        told = Told(teller.new_id(detection.episode.start_seconds + teller.wall_offset_seconds), 0)
+    told = replace(told, rev=told.rev + 1)
+    event = Event(
+        type=detection.type,
+        event_id=told.event_id,
+        rev=told.rev,
+        site=teller.site,
+        device=teller.device,
+        camera=teller.camera,
+        kind="surprise",
+        severity="alert",
+        end_reason=detection.end_reason,
+        time=_time(teller, detection, published_seconds),
+        score=_score(teller, moment, detection.episode, moment.limit),
+        bbox=_rounded(detection.episode.box),
+        calibrated=teller.calibrated,
+        model=teller.model,
+        latency_ms=None if latency_ms is None else EventLatency(capture_to_score=round(latency_ms, 1)),
+        media=_media(teller, detection),
+    )
+    return (None if detection.type == "end" else told), event
+
+
+def _time(teller: Teller, detection: Detection, published_seconds: float) -> EventTime:
+    offset, end_seconds = teller.wall_offset_seconds, detection.end_seconds
+    return EventTime(
+        clock=teller.clock,
+        start=utc_from_seconds(detection.episode.start_seconds + offset),
+        peak=utc_from_seconds(detection.episode.peak_seconds + offset),
+        end=None if end_seconds is None else utc_from_seconds(end_seconds + offset),
+        published=utc_from_seconds(published_seconds),
+    )
+
+
+def _score(teller: Teller, moment: Moment, episode: Episode, limit: Limit) -> EventScore:
+    rate = rate_per_hour(episode.peak, teller.tail)
+    skill = moment.sensed.skill if moment.sensed else None
+    return EventScore(
+        peak=round(episode.peak, 3),
+        mean=round(episode.mean, 3),
+        z_peak=round(episode.peak_z, 2),
+        threshold_on=round(limit.on, 3),
+        threshold_off=round(limit.off, 3),
+        rate_per_hour=None if rate is None else float(f"{rate:.3g}"),
+        skill=None if skill is None else round(skill, 3),
+        valid_frames=episode.frames,
+    )
+
+
+def _media(teller: Teller, detection: Detection) -> EventMedia | None:
+    offset, end_seconds = teller.media_offset_seconds, detection.end_seconds
+    if offset is None:
+        return None
+    return EventMedia(
+        start=round(detection.episode.start_seconds + offset, 3),
+        peak=round(detection.episode.peak_seconds + offset, 3),
+        end=None if end_seconds is None else round(end_seconds + offset, 3),
+    )
+
+
+def _rounded(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = (round(edge, 3) for edge in box)
+    return x0, y0, x1, y1

@@ -1,0 +1,10 @@
+"""The door of paho-mqtt: the publisher of the device and a small subscriber, over one kind of connection.
+
+Only this folder imports paho.
+"""
+
+from edge.mqtt.connection import BrokerSettings, RetryPolicy, TlsFiles
+from edge.mqtt.publisher import Publisher
+from edge.mqtt.subscriber import Received, Subscriber
+
+__all__ = ["BrokerSettings", "Publisher", "Received", "RetryPolicy", "Subscriber", "TlsFiles"]

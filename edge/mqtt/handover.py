@@ -1,0 +1,101 @@
+"""What the river hands to the publisher without waiting: last states and fleeting messages."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from edge.mqtt.connection import Signal, Woken
+from edge.topics import INFO, STATUS
+
+FLEETING_LIMIT = 64  # scores and the like; the oldest is dropped and counted
+
+
+@dataclass(frozen=True)
+class Message:
+    """What to publish under a subtopic of the device; `expiry_seconds` None keeps it for ever."""
+
+    subtopic: str
+    payload: bytes
+    retain: bool
+    qos: int
+    expiry_seconds: int | None = None
+
+
+class Handover:
+    """States (the last value of each) and fleeting messages, between the river and the publisher.
+
+    `mailbox` is where the publisher waits: paho's callbacks and `wake` put into it.
+    """
+
+    def __init__(self) -> None:
+        self.mailbox: SimpleQueue[Signal] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._states: dict[str, Message] = {}
+        self._changed: dict[str, None] = {}
+        self._fleeting: deque[Message] = deque()
+        self._dropped = 0
+        self._wake_waits = False
+
+    @property
+    def dropped(self) -> int:
+        """Fleeting messages that were never sent."""
+        return self._dropped
+
+    def wake(self) -> None:
+        """Make the publisher look; many calls before it looks are one."""
+        with self._lock:
+            if not self._wake_waits:
+                self._wake_waits = True
+                self.mailbox.put(Woken())
+
+    def woken(self) -> None:
+        """Note that the publisher is looking now."""
+        with self._lock:
+            self._wake_waits = False
+
+    def set_state(self, message: Message) -> None:
+        """Keep the last value of a state; an equal one is not sent again."""
+        with self._lock:
+            if self._states.get(message.subtopic) == message:
+                return
+            self._states[message.subtopic] = message
+            self._changed[message.subtopic] = None
+        self.wake()
+
+    def send(self, message: Message) -> None:
+        """Queue a fleeting message; the oldest goes when the queue is full."""
+        with self._lock:
+            if len(self._fleeting) >= FLEETING_LIMIT:
+                self._fleeting.popleft()
+                self._dropped += 1
+            self._fleeting.append(message)
+        self.wake()
+
+    def start_over(self) -> None:
+        """For a new connection: every state is to be sent, info first, status last; old scores are dropped."""
+        with self._lock:
+            between = [subtopic for subtopic in self._states if subtopic not in {INFO, STATUS}]
+            self._changed = dict.fromkeys([INFO, *between, STATUS])
+            self._dropped += len(self._fleeting)
+            self._fleeting.clear()
+
+    def next_state(self) -> Message | None:
+        """Return a state that has changed and was not taken yet, the longest waiting first."""
+        with self._lock:
+            if not self._changed:
+                return None
+            subtopic = next(iter(self._changed))
+            del self._changed[subtopic]
+            return self._states[subtopic]
+
+    def next_fleeting(self) -> Message | None:
+        """Return the oldest fleeting message."""
+        with self._lock:
+            return self._fleeting.popleft() if self._fleeting else None
+
+    def has_states(self) -> bool:
+        """Return whether a changed state waits."""
+        return bool(self._changed)

@@ -1,0 +1,262 @@
+"""The outbox: every event is on disk before it is published, and leaves on the broker's acknowledgement.
+
+One SQLite file (WAL, `synchronous=FULL`), one lock: the river writes, the publisher reads and removes.
+Ages count the seconds that the device ran (monotonic, carried from start to start), so that
+a stepped clock neither expires a message nor keeps it for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from edge import outbox_file
+from edge.messages import (
+    ULID_RANDOM_BYTES,
+    ClockState,
+    Event,
+    EventTime,
+    encode,
+    new_event_id,
+    utc_from_seconds,
+)
+from edge.outbox_file import Loss, Row
+
+log = logging.getLogger(__name__)
+
+BYTES_LIMIT = 64 * 2**20
+AGE_LIMIT_SECONDS = 7 * 86400.0
+SWEEP_ROWS = 500  # at most so many leave in one step: the river waits for it
+SPARE_SHARE = 0.01  # freed beyond the limit, so that a full outbox does not sweep at every event
+
+
+@dataclass(frozen=True)
+class Depth:
+    """How much waits: messages, their bytes, and the oldest one's age in seconds (None when empty)."""
+
+    messages: int
+    bytes: int
+    oldest_seconds: float | None
+
+
+class Outbox:
+    """The queue of `R/events`, for one writing and one reading thread, closed by `with`.
+
+    `boot_id` names this start of the process; `seq` begins at 1 with it. `set_aside` is where a
+    damaged database was moved at this start, None if it was sound.
+    Raises DeviceUnavailable where the file cannot be opened or another process uses it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        site: str,
+        device: str,
+        boot_id: str,
+        *,
+        bytes_limit: int = BYTES_LIMIT,
+        age_limit_seconds: float = AGE_LIMIT_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+        clock_state: Callable[[], ClockState] = lambda: "unsynced",
+    ) -> None:
+        self.boot_id = boot_id
+        self._site, self._device = site, device
+        self._bytes_limit, self._age_limit = bytes_limit, age_limit_seconds
+        self._monotonic, self._wall_clock = monotonic, wall_clock
+        self._random_bytes, self._clock_state = random_bytes, clock_state
+        self._lock = threading.Lock()
+        self._seq = 0
+        self._unsaved: list[Loss] = []
+        self._database, self.set_aside = outbox_file.open_or_rebuild(path)
+        self._lived_before = outbox_file.number(self._database, "lived") - monotonic()
+        if self.set_aside is not None:
+            self._unsaved.append(Loss("outbox_damaged"))
+
+    def __enter__(self) -> Outbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Sweep a last time and close the file."""
+        self.sweep()
+        with self._lock:
+            self._database.close()
+
+    def put(self, event: Event) -> Event:
+        """Write the event to disk and return it with `seq` and `boot_id`.
+
+        A disk that refuses costs the oldest messages, or at last this one: logged, then a `gap`.
+        Raises MessageError for an event that the contract forbids.
+        """
+        with self._lock:
+            stamped = msgspec.structs.replace(event, seq=self._seq + 1, boot_id=self.boot_id)
+            payload = encode(stamped)
+            self._seq += 1
+            if not self._transact("put", lambda: self._store(stamped, payload)):
+                self._transact("make_room", self._drop_oldest)
+                if not self._transact("put_again", lambda: self._store(stamped, payload)):
+                    self._note_unsaved(stamped)
+            return stamped
+
+    def pending(self, after: int, limit: int, upto: int | None = None) -> list[Row]:
+        """Return at most `limit` messages with `after` < id (≤ `upto` if given), oldest first."""
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT id, payload, lived FROM messages WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+                (after, 2**62 if upto is None else upto, limit),
+            ).fetchall()
+            now = self._lived()
+        return [Row(row_id, payload, max(0.0, now - lived)) for row_id, payload, lived in rows]
+
+    def remove(self, *ids: int) -> None:
+        """Forget messages that the broker has acknowledged; those that a disk keeps come twice."""
+        with self._lock:
+            self._transact("remove", lambda: outbox_file.delete(self._database, ids))
+
+    def last_id(self) -> int:
+        """Return the id of the newest message, 0 when none waits."""
+        with self._lock:
+            return int(self._database.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()[0])
+
+    def depth(self) -> Depth:
+        """Return how much waits."""
+        with self._lock:
+            oldest = outbox_file.candidates(self._database, 1)
+            age = max(0.0, self._lived() - oldest[0].lived) if oldest else None
+            return Depth(int(self._number("messages")), int(self._number("bytes")), age)
+
+    def next_conn_seq(self) -> int:
+        """Return the number of the connection about to be made; it rises for ever, over restarts too."""
+        with self._lock:
+            following = int(self._number("connections")) + 1
+            self._transact("conn_seq", lambda: outbox_file.set_number(self._database, "connections", following))
+            return following
+
+    def closing_events(self) -> tuple[Event, ...]:
+        """Return the `end` (`restart`) of each event that an earlier start left open; put them."""
+        with self._lock:
+            rows = self._database.execute("SELECT payload FROM open_events ORDER BY event_id").fetchall()
+        events = [msgspec.json.decode(payload, type=Event) for (payload,) in rows]
+        return tuple(_closing(event) for event in events if event.boot_id != self.boot_id)
+
+    def announce_losses(self, limit: int) -> int:
+        """Turn at most `limit` losses into `gap` messages of the queue; return how many."""
+        with self._lock:
+            seq_before = self._seq
+            announced: list[Event] = []
+            if not self._transact("announce", lambda: self._announce(limit, announced)):
+                self._seq = seq_before
+                return 0
+            return len(announced)
+
+    def sweep(self) -> None:
+        """Drop what is over the limits and note how long the device has lived; call it once a minute."""
+        with self._lock:
+            self._transact("sweep", self._enforce_limits)
+
+    def _transact(self, name: str, work: Callable[[], None]) -> bool:
+        """Return whether `work` was committed; a refusal is logged and rolled back."""
+        try:
+            with self._database:
+                self._save_losses()
+                work()
+        except sqlite3.Error as error:
+            log.error("outbox_refused step=%s error=%s", name, error)  # noqa: TRY400
+            self._database.rollback()
+            return False
+        self._unsaved.clear()
+        return True
+
+    def _store(self, event: Event, payload: bytes) -> None:
+        outbox_file.insert(self._database, event, payload, self._lived())
+        self._enforce_limits()
+
+    def _enforce_limits(self) -> None:
+        oldest_allowed = self._lived() - self._age_limit
+        old = outbox_file.candidates(self._database, SWEEP_ROWS)
+        expired = [message for message in old if message.lived < oldest_allowed]
+        outbox_file.drop(self._database, expired, "too_old")
+        if self._number("bytes") > self._bytes_limit:
+            self._free(self._number("bytes") - self._bytes_limit * (1.0 - SPARE_SHARE))
+        outbox_file.set_number(self._database, "lived", self._lived())
+
+    def _free(self, wanted_bytes: float) -> None:
+        """Drop updates first, then the oldest message of any type."""
+        for where in ("type = 'update'", "TRUE"):
+            for message in outbox_file.candidates(self._database, SWEEP_ROWS, where):
+                if wanted_bytes <= 0:
+                    return
+                outbox_file.drop(self._database, [message], "outbox_full")
+                wanted_bytes -= len(message.payload)
+
+    def _drop_oldest(self) -> None:
+        self._free(self._bytes_limit * SPARE_SHARE)
+
+    def _announce(self, limit: int, announced: list[Event]) -> None:
+        for loss in outbox_file.take_losses(self._database, limit):
+            self._seq += 1
+            gap = self._gap(loss)
+            outbox_file.insert(self._database, gap, encode(gap), self._lived())
+            announced.append(gap)
+
+    def _gap(self, loss: Loss) -> Event:
+        now = self._wall_clock()
+        return Event(
+            type="gap",
+            event_id=new_event_id(now, self._random_bytes(ULID_RANDOM_BYTES)),
+            seq=self._seq,
+            boot_id=self.boot_id,
+            site=self._site,
+            device=self._device,
+            time=EventTime(clock=self._clock_state(), published=utc_from_seconds(now)),
+            from_seq=loss.from_seq,
+            to_seq=loss.to_seq,
+            reason=loss.reason,
+            lost_boot_id=loss.boot_id,
+        )
+
+    def _note_unsaved(self, event: Event) -> None:
+        """Remember in memory that a message was lost; it is written down when the disk takes it."""
+        last = self._unsaved[-1] if self._unsaved else None
+        if last is not None and last.to_seq == event.seq - 1 and last.boot_id == self.boot_id:
+            self._unsaved[-1] = Loss("disk_refused", self.boot_id, last.from_seq, event.seq)
+        else:
+            self._unsaved.append(Loss("disk_refused", self.boot_id, event.seq, event.seq))
+
+    def _save_losses(self) -> None:
+        for loss in self._unsaved:
+            outbox_file.add_loss(self._database, loss)
+
+    def _number(self, name: str) -> float:
+        return outbox_file.number(self._database, name)
+
+    def _lived(self) -> float:
+        return self._lived_before + self._monotonic()
+
+
+def _closing(event: Event) -> Event:
+    """End an event whose device died within it, at the last moment that is known of it."""
+    known = event.time.published or event.time.peak or event.time.start
+    return msgspec.structs.replace(
+        event,
+        type="end",
+        rev=event.rev + 1,
+        historical=False,
+        end_reason="restart",
+        time=msgspec.structs.replace(event.time, end=known),
+    )
