@@ -12,10 +12,11 @@ import msgspec
 from tqdm import tqdm
 
 from calibration.fit import fit_calibration, observe
-from calibration.footage import read_footage
+from calibration.footage import first_part_of, read_footage
 from edge.bundle import read_bundle
 from edge.calibrated import Limits
 from edge.command import parser_for, run_command
+from edge.errors import UsageError
 from edge.runners import open_runner
 from edge.site_calibration import write_site
 
@@ -38,21 +39,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     site.add_argument("--variant", default="float", help="the bundle's variant that the camera runs (default: float)")
     site.add_argument("--camera", default="camera", help="the camera's name in the configuration")
     site.add_argument("-o", "--out", type=Path, required=True, help="where to write the .normal file")
+    site.add_argument("--first-part", type=float, default=1.0, metavar="SHARE",
+                      help="learn from this share (0–1) of each clip's beginning only (default: all)")  # fmt: skip
     site.add_argument("--json", action="store_true", help="print the limits as JSON")
     site.set_defaults(run=_site)
     return run_command(parser, arguments)
 
 
 def _site(parsed: argparse.Namespace) -> int:
-    limits = calibrate_site(parsed.footage, parsed.bundle, parsed.variant, parsed.camera, parsed.out)
+    limits = calibrate_site(parsed.footage, parsed.bundle, parsed.variant, parsed.camera, parsed.out, parsed.first_part)
     print(msgspec.json.encode(limits).decode() if parsed.json else told_limits(limits))
     return 0
 
 
-def calibrate_site(footage: Sequence[str], bundle_path: Path, variant: str, camera: str, out: Path) -> Limits:
-    """Fit a site calibration on footage, write it to `out`, and return its limits."""
+def calibrate_site(
+    footage: Sequence[str], bundle_path: Path, variant: str, camera: str, out: Path, first_part: float
+) -> Limits:
+    """Fit a site calibration on the first part (a share) of each clip, write it to `out`, and return its limits."""
+    if not 0.0 < first_part <= 1.0:
+        raise UsageError(f"--first-part is {first_part:g}; give a share above 0, 1 at most.")
     bundle = read_bundle(bundle_path)
     clips = read_footage(footage, bundle.spec.form, lambda name: print(f"reading {name}", file=sys.stderr))
+    clips = [first_part_of(clip, first_part) for clip in clips]
     runner = open_runner(bundle.step(variant), bundle.spec, slots=1)
     with tqdm(total=sum(len(clip.images) for clip in clips), unit="frame", desc="watching", disable=None) as bar:
         observations = observe(clips, runner, lambda done: bar.update(done - bar.n))

@@ -56,6 +56,12 @@ def read_clip(place: Place, form: FrameFormat) -> Clip:
     return Clip(place.name, np.stack([f.image for f in frames]), np.array([f.seconds for f in frames]))
 
 
+def first_part_of(clip: Clip, share: float) -> Clip:
+    """Return the beginning of a clip: `share` (0–1) of its frames, at least one."""
+    count = max(round(share * len(clip.images)), 1)
+    return Clip(clip.name, clip.images[:count], clip.seconds[:count])
+
+
 def footage_digest(clips: Sequence[Clip]) -> str:
     """Return `sha256:…` over the pixels of all clips: the same footage gives the same digest."""
     digest = hashlib.sha256()

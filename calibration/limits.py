@@ -15,9 +15,10 @@ from edge.level import Level, Noise, first_level, predict, update
 UNCERTAINTY_SIGMAS = 3.0
 # An event ends this far down from its limit towards the middle of normal work.
 OFF_SHARE = 0.5
-# The tail begins at this quantile of the level; peaks closer than this belong together.
-TAIL_QUANTILE = 0.95
+# Levels closer than this belong to one peak: the tail is fitted on the maxima of blocks of this length, of
+# which it takes the highest share, and at least so many.
 CLUSTER_SECONDS = 5.0
+TAIL_SHARE = 0.05
 LEAST_CLUSTERS = 5
 
 
@@ -40,24 +41,19 @@ def highest_limit(levels: Sequence[Level]) -> tuple[float, float]:
 def fit_tail(tracks: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Tail | None:
     """Return the exponential tail of the level's peaks in tracks of (seconds [T], level [T]).
 
-    Peaks over a threshold, declustered; Coles, «An Introduction to Statistical Modeling of Extreme
-    Values» (2001), chapter 4, with shape 0. None where there are too few peaks to say.
+    Peaks over a threshold, declustered by blocks; Coles, «An Introduction to Statistical Modeling of
+    Extreme Values» (2001), chapter 4, with shape 0. None where the footage has too few blocks to say.
     """
-    threshold = float(np.quantile(np.concatenate([level for _, level in tracks]), TAIL_QUANTILE))
-    peaks = [peak for seconds, level in tracks for peak in _cluster_peaks(seconds, level, threshold)]
-    hours = sum(float(seconds[-1] - seconds[0]) for seconds, _ in tracks) / 3600.0
-    if len(peaks) < LEAST_CLUSTERS or hours <= 0.0:
+    maxima = np.sort(np.concatenate([_block_maxima(seconds, level) for seconds, level in tracks]))
+    count = max(LEAST_CLUSTERS, round(TAIL_SHARE * len(maxima)))
+    if len(maxima) < 4 * count:
         return None
-    return Tail(threshold, len(peaks) / hours, max(float(np.mean(peaks)) - threshold, 1e-6))
+    threshold, hours = float(maxima[-count - 1]), len(maxima) * CLUSTER_SECONDS / 3600.0
+    return Tail(threshold, count / hours, max(float(maxima[-count:].mean()) - threshold, 1e-6))
 
 
-def _cluster_peaks(seconds: NDArray[np.float64], level: NDArray[np.float64], threshold: float) -> list[float]:
-    peaks: list[float] = []
-    last = -np.inf
-    for at in np.flatnonzero(level > threshold):
-        if seconds[at] - last > CLUSTER_SECONDS:
-            peaks.append(float(level[at]))
-        else:
-            peaks[-1] = max(peaks[-1], float(level[at]))
-        last = seconds[at]
-    return peaks
+def _block_maxima(seconds: NDArray[np.float64], level: NDArray[np.float64]) -> NDArray[np.float64]:
+    block = ((seconds - seconds[0]) // CLUSTER_SECONDS).astype(int)
+    starts = np.flatnonzero(np.diff(block, prepend=-1))
+    maxima: NDArray[np.float64] = np.maximum.reduceat(level, starts)
+    return maxima

@@ -15,7 +15,7 @@ from calibration.normality import Surprises
 from edge.level import Noise, condition, first_level, innovation, predict
 
 # The likelihood of this many frames is as good as that of all, and a fit stays within seconds.
-MOST_FRAMES = 6000
+MOST_FRAMES = 4000
 # Normal surprise is often white, for which the best filter never moves; an accident is not white. The
 # level follows a step within this time whatever the likelihood says (docs/decisions/0003).
 MOST_LAG_SECONDS = 0.5
@@ -29,13 +29,13 @@ def fit_noise(tracks: Sequence[Track], rate_hz: float) -> Noise:
     """Return the most likely noise of tracks of (seconds [T], surprise [T]), as quick as MOST_LAG_SECONDS asks."""
     tame = _tamed(tracks)
     variance = max(float(np.var(np.concatenate([surprise for _, surprise in tame]))), 1e-6)
-    start = np.log([0.1 * variance * rate_hz, 1e-3 * variance, 0.5 * variance])
+    start = np.log([0.1 * variance * rate_hz, 1e-5 * variance, 0.5 * variance])
 
     def cost(logs: np.ndarray) -> float:
         q_level, q_trend, r = (math.exp(float(value)) for value in np.clip(logs, -30.0, 30.0))
         return negative_log_likelihood(tame, Noise(q_level, q_trend, r))
 
-    found = minimize(cost, start, method="Nelder-Mead", options={"maxiter": 150, "xatol": 0.05, "fatol": 0.1})
+    found = minimize(cost, start, method="Nelder-Mead", options={"maxiter": 250, "xatol": 0.02, "fatol": 0.05})
     q_level, q_trend, r = (math.exp(float(value)) for value in np.clip(found.x, -30.0, 30.0))
     return quick_enough(Noise(q_level, q_trend, max(r, 1e-6)), rate_hz)
 

@@ -60,7 +60,8 @@ class Announcer:
 
     def tell(self, moment: Moment) -> None:
         """Publish what one moment says: its event, its camera's state, and at most one score a second."""
-        latency = (time.monotonic() - moment.seconds) * 1000.0 if moment.sensed else None
+        arrived = self._mailboxes.status()[moment.camera].frame_seconds
+        latency = (time.monotonic() - arrived) * 1000.0 if moment.sensed and arrived is not None else None
         if latency is not None:
             self._latency[moment.camera] = latency
         self._tell_event(moment, latency)
@@ -89,7 +90,8 @@ class Announcer:
 
     def _begin(self) -> None:
         """Close what an earlier start left open, and say what is not seen yet."""
-        self._outbox.closing_events()
+        for event in self._outbox.closing_events():
+            self._publisher.publish_event(event)
         if self._outbox.set_aside is not None:
             self._raise("outbox_damaged", "")
         for camera in self._device.models:

@@ -8,10 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from edge.detection import EndReason
 from edge.errors import PrednetError
-from edge.frames import Frame, FrameFormat, Source
+from edge.frames import Frame, FrameFormat
 from edge.pipeline import Round
 from edge.sources import open_source
 
@@ -24,6 +25,10 @@ FIRST_DELAY_SECONDS = (1.0, 4.0)
 LATER_DELAY_SECONDS = (4.0, 15.0)
 FIRST_MINUTE_SECONDS = 60.0
 REPORT_SECONDS = 60.0
+# A file's last frame may wait this long for the river before the file has ended.
+LAST_FRAME_SECONDS = 5.0
+
+Playback = Literal["realtime", "fast"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Mailboxes:
             )
             self._frames[camera] = frame
             self._seeing.add(camera)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def lose(self, camera: str, fault: str, *, finished: bool = False) -> None:
         """Say that a camera gives nothing any more; a frame that nobody took is dropped."""
@@ -78,17 +83,22 @@ class Mailboxes:
             if camera in self._seeing:
                 self._seeing.discard(camera)
                 self._lost[camera] = "stopped" if finished else "camera_lost"
-            self._changed.notify()
+            self._changed.notify_all()
 
     def take(self, timeout_seconds: float) -> list[Round]:
         """Return what has come in, losses before frames; an empty list after `timeout_seconds` of nothing."""
         with self._changed:
-            if not self._frames and not self._lost:
-                self._changed.wait(timeout_seconds)
+            self._changed.wait_for(lambda: bool(self._frames or self._lost), timeout_seconds)
             self._notice_silence()
             frames, self._frames = self._frames, {}
             lost, self._lost = self._lost, {}
+            self._changed.notify_all()
         return [Round(frames, lost)] if frames or lost else []
+
+    def wait_until_taken(self, camera: str, timeout_seconds: float) -> bool:
+        """Wait until the river has taken the camera's frame; False when it has not in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: camera not in self._frames, timeout_seconds)
 
     def status(self) -> Mapping[str, CameraStatus]:
         """Return a snapshot of every camera's status."""
@@ -106,19 +116,25 @@ class Mailboxes:
 
 
 class CaptureThread(threading.Thread):
-    """Keeps one camera open for ever, and lays its frames into its mailbox; files play at their own speed."""
+    """Keeps one camera open for ever, and lays its frames into its mailbox.
 
-    def __init__(self, camera: str, spec: str, form: FrameFormat, mailboxes: Mailboxes, *, loop: bool = False) -> None:
+    Files play at their own speed (`realtime`), or as fast as the river takes them (`fast`).
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        spec: str,
+        form: FrameFormat,
+        mailboxes: Mailboxes,
+        *,
+        loop: bool = False,
+        playback: Playback = "realtime",
+    ) -> None:
         super().__init__(name=f"capture-{camera}", daemon=True)
-        self._camera, self._spec, self._form, self._mailboxes, self._loop = (
-            camera,
-            spec,
-            form,
-            mailboxes,
-            loop,
-        )
+        self._camera, self._spec, self._form, self._mailboxes = camera, spec, form, mailboxes
+        self._loop, self._playback = loop, playback
         self._stopping = threading.Event()
-        self._source: Source | None = None
         self._reported: tuple[str, float] = ("", -REPORT_SECONDS)
 
     def run(self) -> None:
@@ -157,17 +173,26 @@ class CaptureThread(threading.Thread):
             for frame in source.frames():
                 if offset is None:
                     offset = 0.0 if source.is_live else time.monotonic() - frame.seconds
-                if not source.is_live and self._stopping.wait(max(frame.seconds + offset - time.monotonic(), 0.0)):
-                    return True
+                if not source.is_live:
+                    self._wait_for_turn(frame.seconds + offset)
                 if self._stopping.is_set():
                     return True
                 shifted = replace(frame, seconds=frame.seconds + offset)
                 self._mailboxes.put(self._camera, shifted, None if source.is_live else -offset)
         finally:
             source.close()
+        self._mailboxes.wait_until_taken(self._camera, LAST_FRAME_SECONDS)
         if self._loop:
             self._mailboxes.lose(self._camera, "the file begins again")
         return True
+
+    def _wait_for_turn(self, due_seconds: float) -> None:
+        """Wait until a file's frame is due, or, in fast playback, until the one before it was taken."""
+        if self._playback == "realtime":
+            self._stopping.wait(max(due_seconds - time.monotonic(), 0.0))
+            return
+        while not self._stopping.is_set() and not self._mailboxes.wait_until_taken(self._camera, 0.2):
+            pass
 
     def _reopen_delay(self, lost_seconds: float) -> float:
         low, high = FIRST_DELAY_SECONDS if lost_seconds < FIRST_MINUTE_SECONDS else LATER_DELAY_SECONDS

@@ -5,6 +5,7 @@ The door of `matplotlib`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ MOST_PICTURES = 6
 TALL = 6.0
 
 
-def draw_chart(trace: Trace, path: Path, truth: list[tuple[float, float, str]] | None = None) -> None:
+def draw_chart(trace: Trace, path: Path, truth: Sequence[tuple[float, float, str]] = ()) -> None:
     """Write the chart of a trace as PNG. `truth` are known accidents: start and end in seconds, and a name."""
     peaks = [(number, span.peak) for number, span in enumerate(trace.spans, 1) if span.peak][:MOST_PICTURES]
     strips = (len(peaks) + 1) // 2
@@ -44,12 +45,12 @@ def draw_chart(trace: Trace, path: Path, truth: list[tuple[float, float, str]] |
     _draw_level(middle, trace)
     for axes in (top, middle):
         _draw_spans(axes, trace.spans, trace.seconds, axes is middle)
-        _draw_truth(axes, truth or [], axes is top)
+        _draw_truth(axes, truth, axes is top)
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0.01)
     middle.set_xlabel("seconds")
     if peaks:
-        _draw_peaks(figure.add_subfigure(grid[2]), peaks, strips)
+        _draw_peaks(figure.add_subfigure(grid[2]), peaks, strips, trace.offset_seconds)
     figure.suptitle(_title(trace), color=INK, fontsize=12, x=0.01, ha="left")
     aside = path.with_name(f".{path.name}.part")
     figure.savefig(aside, dpi=110, format="png")
@@ -99,7 +100,7 @@ def _draw_spans(axes: Any, spans: list[Span], seconds: list[float], labelled: bo
             )  # fmt: skip
 
 
-def _draw_truth(axes: Any, truth: list[tuple[float, float, str]], labelled: bool) -> None:
+def _draw_truth(axes: Any, truth: Sequence[tuple[float, float, str]], labelled: bool) -> None:
     for start, end, name in truth:
         axes.axvspan(start, end, ymin=0.94, color=TRUTH, lw=0, zorder=0)
         if labelled:
@@ -113,7 +114,7 @@ def _draw_legend(axes: Any) -> None:
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=8, frameon=False, ncols=4, borderaxespad=0.2)
 
 
-def _draw_peaks(figure: Any, peaks: list[tuple[int, Peak]], strips: int) -> None:
+def _draw_peaks(figure: Any, peaks: list[tuple[int, Peak]], strips: int, offset: float) -> None:
     panes = figure.subplots(strips, 2, squeeze=False)
     for pane in panes.flat:
         pane.axis("off")
@@ -121,7 +122,9 @@ def _draw_peaks(figure: Any, peaks: list[tuple[int, Peak]], strips: int) -> None
         pictures = [_grey_or_colour(peak.frame), _grey_or_colour(peak.prediction), _overlaid(peak)]
         gap = np.full((peak.frame.shape[0], 3, 3), 255, np.uint8)
         pane.imshow(np.hstack([pictures[0], gap, pictures[1], gap, pictures[2]]), interpolation="bilinear")
-        pane.set_title(f"event {number}, {peak.seconds:.1f} s: frame, predicted, surprise", fontsize=9, color=LIMIT)
+        pane.set_title(
+            f"event {number}, {peak.seconds - offset:.1f} s: frame, predicted, surprise", fontsize=9, color=LIMIT
+        )
 
 
 def _grey_or_colour(image: Image) -> Image:

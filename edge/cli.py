@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,11 +32,27 @@ level of the surprise with its limit, the events, and frame and prediction at ea
 """
 
 
+DEMO_HELP = """The main job on your own machine, in a minute and a half: broker, daemon, subscriber, chart.
+
+Plays every accident of the synthetic factory before two cameras, prints the events as a subscriber
+receives them, and holds them against what really happened. Needs no camera, no broker, no GPU.
+
+  prednet-edge demo
+  prednet-edge demo --video my.mp4 --normal my.normal
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `prednet-edge` and return its exit code."""
     parser, commands = parser_for("prednet-edge", "PredNet as an anomaly camera: watch, replay, check.")
     _add_run(commands)
     _add_replay(commands)
+    demo = commands.add_parser("demo", help="the main job on this machine", description=DEMO_HELP)
+    demo.add_argument("--out", type=Path, default=Path("demo-out"), help="folder of charts (default: %(default)s)")
+    demo.add_argument("--video", help="watch this file instead of the synthetic factory")
+    demo.add_argument("--normal", type=Path, help="with --video: what is normal there (prednet-calibrate site)")
+    demo.add_argument("--fast", action="store_true", help="play as fast as this machine can watch")
+    demo.set_defaults(run=_demo)
     check = commands.add_parser("check", help="check a configuration, its bundle and its calibrations")
     check.add_argument("--config", type=Path, required=True, help="the YAML configuration")
     check.set_defaults(run=_check)
@@ -64,6 +81,18 @@ def _run(parsed: argparse.Namespace) -> int:
     from edge.daemon import run_daemon  # noqa: PLC0415 - only a command opens the doors that it needs
 
     return run_daemon(parsed.config)
+
+
+def _demo(parsed: argparse.Namespace) -> int:
+    try:
+        demo = importlib.import_module("edge.demo")  # only a command opens the doors that it needs
+    except ImportError as error:
+        raise UsageError(f"{error.name} is not installed; run: pip install 'prednet-edge[demo]'.") from error
+    if parsed.video:
+        demo.demo_video(parsed.out, parsed.video, parsed.normal)
+    else:
+        demo.demo_scenes(parsed.out, "fast" if parsed.fast else "realtime")
+    return 0
 
 
 def _check(parsed: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 import yaml
 
+from edge.capture import Playback
 from edge.detection import Rules
 from edge.errors import ConfigInvalid, UsageError
 from edge.topics import checked_name
@@ -33,11 +34,15 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One camera: where its frames come from, and what is normal there."""
+    """One camera: where its frames come from, and what is normal there.
+
+    `loop` and `playback` are for files: begin again at the end, and play as fast as they are watched.
+    """
 
     source: str
     normal: str = ""
     loop: bool = False
+    playback: Playback = "realtime"
 
 
 class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -91,7 +96,7 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
         config = msgspec.convert(data, Config)
     except msgspec.ValidationError as error:
         told, _, where = str(error).partition(" - at `")
-        keys = _keys_from_path(where.rstrip("`"))
+        keys = _keys_from_path(where.rstrip("`"), data)
         name = ".".join(keys) or "the file"
         raise ConfigInvalid(f"{path}:{_line(root, keys)}: {name}: {told[0].lower()}{told[1:]}.") from error
     folder = path.parent
@@ -169,8 +174,20 @@ def _unknown_keys(node: yaml.Node | None, kind: Any, where: str) -> Iterator[str
             yield f"{key.start_mark.line + 1}: unknown key '{where}{key.value}'; {remedy}"
 
 
-def _keys_from_path(where: str) -> list[str]:
-    return [key for key in re.split(r"[.\[\]]+", where.lstrip("$")) if key and key != "..."]
+def _keys_from_path(where: str, data: object) -> list[str]:
+    """The keys of an error's path such as `$.mqtt.port`; msgspec writes `[...]` for the name of a camera."""
+    keys = [key for key in re.split(r"[.\[\]]+", where.lstrip("$").replace("[...]", ".*")) if key]
+    return [_wrong_camera(data) if key == "*" else key for key in keys]
+
+
+def _wrong_camera(data: object) -> str:
+    cameras = data.get("cameras") if isinstance(data, dict) else None
+    for name, camera in cameras.items() if isinstance(cameras, dict) else ():
+        try:
+            msgspec.convert(camera, Camera)
+        except msgspec.ValidationError:
+            return str(name)
+    return "?"
 
 
 def _line(root: yaml.Node | None, keys: list[str]) -> int:

@@ -14,12 +14,13 @@ from types import FrameType
 
 from edge import __version__
 from edge.announcer import Announcer
-from edge.capture import CaptureThread, Mailboxes
+from edge.capture import CameraStatus, CaptureThread, Mailboxes
+from edge.clock import clock_state
 from edge.errors import OK, ConfigInvalid
 from edge.messages import Info
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
-from edge.pipeline import Round, watch
+from edge.pipeline import Moment, Round, watch
 from edge.setup import Device, read_device
 from edge.topics import default_device
 
@@ -44,8 +45,10 @@ def run_daemon(config_path: Path) -> int:
     return OK
 
 
-def watch_device(device: Device, stopping: threading.Event) -> None:
-    """Run the river of a device until `stopping` is set or every file has ended."""
+def watch_device(
+    device: Device, stopping: threading.Event, see: Callable[[Moment, CameraStatus], None] | None = None
+) -> None:
+    """Run the river of a device until `stopping` is set or every file has ended; `see` is shown every moment."""
     config, boot_id = device.config, secrets.token_hex(4)
     cameras = list(config.cameras)
     judges = {camera: model.judge(config.detection.rules) for camera, model in device.models.items()}
@@ -58,12 +61,21 @@ def watch_device(device: Device, stopping: threading.Event) -> None:
         announcer = Announcer(device, publisher, outbox, mailboxes)
         stack.callback(announcer.close)
         for camera, settings in config.cameras.items():
-            thread = CaptureThread(camera, settings.source, runner.spec.form, mailboxes, loop=settings.loop)
+            thread = CaptureThread(
+                camera,
+                settings.source,
+                runner.spec.form,
+                mailboxes,
+                loop=settings.loop,
+                playback=settings.playback,
+            )
             thread.start()
             stack.callback(thread.stop)
         log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
         for moment in watch(_rounds(mailboxes, announcer, stopping, cameras), runner, judges):
             announcer.tell(moment)
+            if see is not None:
+                see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
 
 
@@ -89,7 +101,7 @@ def _outbox(device: Device, boot_id: str) -> Outbox:
             f"{folder}: the state directory cannot be written ({error.strerror}); "
             f"set state_directory to a folder of the service's user."
         ) from error
-    return Outbox(folder / "outbox.sqlite", device.topics.site, device.topics.device, boot_id)
+    return Outbox(folder / "outbox.sqlite", device.topics.site, device.topics.device, boot_id, clock_state=clock_state)
 
 
 def _info(device: Device, boot_id: str) -> Info:

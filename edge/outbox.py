@@ -82,6 +82,7 @@ class Outbox:
         self._lived_before = outbox_file.number(self._database, "lived") - monotonic()
         if self.set_aside is not None:
             self._unsaved.append(Loss("outbox_damaged"))
+        self._transact("boot", lambda: outbox_file.remember_boot(self._database, boot_id))
 
     def __enter__(self) -> Outbox:
         return self
@@ -147,8 +148,16 @@ class Outbox:
             self._transact("conn_seq", lambda: outbox_file.set_number(self._database, "connections", following))
             return following
 
+    def is_own_boot(self, boot_id: str) -> bool:
+        """Return whether a boot is this start or an earlier one of this device."""
+        with self._lock:
+            return boot_id == self.boot_id or outbox_file.is_known_boot(self._database, boot_id)
+
     def closing_events(self) -> tuple[Event, ...]:
-        """Return the `end` (`restart`) of each event that an earlier start left open; put them."""
+        """Return the `end` (`restart`) of each event that an earlier start left open.
+
+        Nothing is written here: the caller passes each one to `Publisher.publish_event`.
+        """
         with self._lock:
             rows = self._database.execute("SELECT payload FROM open_events ORDER BY event_id").fetchall()
         events = [msgspec.json.decode(payload, type=Event) for (payload,) in rows]
@@ -188,9 +197,11 @@ class Outbox:
 
     def _enforce_limits(self) -> None:
         oldest_allowed = self._lived() - self._age_limit
-        old = outbox_file.candidates(self._database, SWEEP_ROWS)
-        expired = [message for message in old if message.lived < oldest_allowed]
-        outbox_file.drop(self._database, expired, "too_old")
+        oldest = outbox_file.candidates(self._database, 1)
+        if oldest and oldest[0].lived < oldest_allowed:
+            old = outbox_file.candidates(self._database, SWEEP_ROWS)
+            expired = [message for message in old if message.lived < oldest_allowed]
+            outbox_file.drop(self._database, expired, "too_old")
         if self._number("bytes") > self._bytes_limit:
             self._free(self._number("bytes") - self._bytes_limit * (1.0 - SPARE_SHARE))
         outbox_file.set_number(self._database, "lived", self._lived())

@@ -18,7 +18,8 @@ from edge.messages import Event
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # the user_version that `_TABLES` writes
+FORMAT = 2  # the user_version that `_TABLES` writes
+BOOTS_KEPT = 100
 RESERVED_BYTES = 2 * 2**20  # of the file system, so that a full disk does not stop events
 
 _SETTINGS = """
@@ -36,6 +37,7 @@ CREATE TABLE open_events (event_id TEXT PRIMARY KEY, payload BLOB NOT NULL);
 CREATE TABLE losses (boot_id TEXT, from_seq INTEGER, to_seq INTEGER, reason TEXT NOT NULL);
 CREATE INDEX loss_ends ON losses (boot_id, to_seq);
 CREATE INDEX loss_begins ON losses (boot_id, from_seq);
+CREATE TABLE boots (number INTEGER PRIMARY KEY AUTOINCREMENT, boot_id TEXT NOT NULL);
 CREATE TABLE numbers (name TEXT PRIMARY KEY, value REAL NOT NULL);
 INSERT INTO numbers VALUES ('bytes', 0), ('messages', 0), ('lived', 0), ('connections', 0);
 CREATE TRIGGER counted AFTER INSERT ON messages BEGIN
@@ -44,7 +46,7 @@ CREATE TRIGGER counted AFTER INSERT ON messages BEGIN
 CREATE TRIGGER discounted AFTER DELETE ON messages BEGIN
   UPDATE numbers SET value = value - 1 WHERE name = 'messages';
   UPDATE numbers SET value = value - length(OLD.payload) WHERE name = 'bytes'; END;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 COMMIT;
 """
 
@@ -156,6 +158,18 @@ def number(database: sqlite3.Connection, name: str) -> float:
 def set_number(database: sqlite3.Connection, name: str, value: float) -> None:
     """Store a number."""
     database.execute("UPDATE numbers SET value = ? WHERE name = ?", (value, name))
+
+
+def remember_boot(database: sqlite3.Connection, boot_id: str) -> None:
+    """Note a start of the process; the last `BOOTS_KEPT` are known."""
+    database.execute("INSERT INTO boots (boot_id) VALUES (?)", (boot_id,))
+    database.execute("DELETE FROM boots WHERE number <= (SELECT max(number) FROM boots) - ?", (BOOTS_KEPT,))
+
+
+def is_known_boot(database: sqlite3.Connection, boot_id: str) -> bool:
+    """Return whether the boot was noted here."""
+    row = database.execute("SELECT 1 FROM boots WHERE boot_id = ?", (boot_id,)).fetchone()
+    return row is not None
 
 
 def insert(database: sqlite3.Connection, event: Event, payload: bytes, lived: float) -> None:

@@ -33,15 +33,20 @@ class Span:
     """One event on the time axis, seconds of the trace; `end_seconds` is None while it is open."""
 
     start_seconds: float
-    end_seconds: float | None
-    peak: Peak | None
+    announced_seconds: float
+    end_seconds: float | None = None
+    peak: Peak | None = None
 
 
 @dataclass
 class Trace:
-    """Numbers of every frame of one camera, in order; NaN where nothing could be scored."""
+    """Numbers of every frame of one camera, in order; NaN where nothing could be scored.
+
+    `offset_seconds` is taken off every time, so that a chart begins where the footage does.
+    """
 
     name: str
+    offset_seconds: float = 0.0
     limit: Limit | None = None
     seconds: list[float] = field(default_factory=list)
     error: list[float] = field(default_factory=list)
@@ -56,16 +61,28 @@ class Trace:
         return np.array(getattr(self, name), np.float64)
 
 
+class Tracer:
+    """Keeps in a trace what a chart needs of one camera's moments, frame after frame."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._last_image: Image | None = None
+        self._peak: Peak | None = None
+
+    def see(self, moment: Moment) -> None:
+        """Keep one moment."""
+        if moment.sensed is not None:
+            _keep_numbers(self._trace, moment, moment.sensed, self._last_image)
+            self._last_image = moment.sensed.frame.image
+        self._peak = _peak_so_far(self._peak, moment)
+        _keep_span(self._trace, moment, self._peak)
+
+
 def traced(moments: Iterable[Moment], trace: Trace) -> Iterator[Moment]:
     """Yield the moments on, and keep in `trace` what a chart needs of them. One camera's moments only."""
-    last_image: Image | None = None
-    peak: Peak | None = None
+    tracer = Tracer(trace)
     for moment in moments:
-        if moment.sensed is not None:
-            _keep_numbers(trace, moment, moment.sensed, last_image)
-            last_image = moment.sensed.frame.image
-        peak = _peak_so_far(peak, moment)
-        _keep_span(trace, moment, peak)
+        tracer.see(moment)
         yield moment
 
 
@@ -73,7 +90,7 @@ def _keep_numbers(trace: Trace, moment: Moment, sensed: Sensed, last_image: Imag
     image, scored = sensed.frame.image, moment.state == "watching"
     repeat = np.nan if last_image is None else np.abs(image.astype(np.int16) - last_image).mean() / 255
     trace.limit = moment.limit
-    trace.seconds.append(moment.seconds)
+    trace.seconds.append(moment.seconds - trace.offset_seconds)
     trace.error.append(2 * float(sensed.errors[0].mean()) if scored else np.nan)
     trace.repeat_error.append(float(repeat))
     trace.surprise.append(np.nan if moment.surprise is None else moment.surprise)
@@ -96,8 +113,10 @@ def _keep_span(trace: Trace, moment: Moment, peak: Peak | None) -> None:
     if detection is None:
         return
     if detection.type == "new":
-        trace.spans.append(Span(detection.episode.start_seconds, None, None))
+        offset = trace.offset_seconds
+        trace.spans.append(Span(detection.episode.start_seconds - offset, moment.seconds - offset))
     span = trace.spans[-1]
-    span.end_seconds = detection.end_seconds
+    if detection.end_seconds is not None:
+        span.end_seconds = detection.end_seconds - trace.offset_seconds
     if len(trace.spans) <= MOST_PICTURES:
         span.peak = peak

@@ -73,11 +73,19 @@ class Disconnected(NamedTuple):
     reason: int
 
 
+class Heard(NamedTuple):
+    """A message arrived on a topic that the wire listens to."""
+
+    conn_seq: int
+    payload: bytes
+    retained: bool
+
+
 class Woken(NamedTuple):
     """There is something to publish, or it is time to stop."""
 
 
-Signal = Connected | Acknowledged | Disconnected | Woken
+Signal = Connected | Acknowledged | Disconnected | Heard | Woken
 
 
 class Outcome(Enum):
@@ -195,10 +203,18 @@ class Wire:
         self._client.on_publish = lambda _c, _u, mid, reason, _p: report(Acknowledged(conn_seq, mid, reason.value))
         self._client.on_disconnect = lambda _c, _u, _f, reason, _p: report(Disconnected(conn_seq, reason.value))
 
+        self._client.on_message = lambda _c, _u, message: report(
+            Heard(conn_seq, bytes(message.payload), message.retain)
+        )
+
     def open(self) -> None:
         """Resolve the name, connect, and send CONNECT; raises OSError or UnicodeError."""
         connect(self._client, self._settings, self._protocol)
         self._client.loop_start()
+
+    def listen(self, topic: str) -> None:
+        """Subscribe to a topic; what arrives is reported."""
+        self._client.subscribe(topic, 1)
 
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_seconds: int | None = None) -> int:
         """Hand a message to paho and return its number, by which it is acknowledged."""

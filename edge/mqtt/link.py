@@ -5,26 +5,32 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
+import sqlite3
 from collections.abc import Callable
 
+import msgspec
+
+from edge.messages import Info
 from edge.mqtt.connection import (
     Acknowledged,
     BrokerSettings,
     Connected,
     Disconnected,
+    Heard,
     Outcome,
     Protocol,
     RetryPolicy,
     Signal,
     Will,
     Wire,
+    Woken,
     outcome_from_error,
     outcome_from_reason,
 )
 from edge.mqtt.handover import Handover
 from edge.mqtt.session import Session
 from edge.outbox import Outbox
-from edge.topics import STATUS, Topics
+from edge.topics import INFO, STATUS, Topics
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +73,7 @@ class Link:
         self._connected_since: float | None = None
         self._lasted_seconds = 0.0
         self._fault: str | None = None
-        self._event_is_refused = False
+        self._rival_heard_at: float | None = None
         self._failures = 0
         self._unanswered = 0
         self._broker_is_old = settings.protocol == "3.1.1"
@@ -81,7 +87,7 @@ class Link:
     @property
     def fault(self) -> str | None:
         """`broker_refused` or `duplicate_client_id`, None while neither is known."""
-        return self._fault or (BROKER_REFUSED if self._event_is_refused else None)
+        return self._fault
 
     def stop(self, drain_seconds: float) -> None:
         """Have `run` end: at once while there is no connection, else after the drain."""
@@ -91,7 +97,11 @@ class Link:
     def run(self) -> None:
         """Connect and serve until stopped."""
         while self._stop_at is None:
-            outcome = self._connect_and_serve()
+            try:
+                outcome = self._connect_and_serve()
+            except sqlite3.Error as error:
+                log.error("outbox_unreadable error=%s", error)  # noqa: TRY400
+                outcome = Outcome.LOST
             if outcome is Outcome.STOPPED:
                 return
             if self._lasted_seconds > self._retry.settled_seconds:
@@ -118,7 +128,7 @@ class Link:
         try:
             wire = Wire(self._settings, protocol, will, conn_seq, self._handover.mailbox.put)
             wire.open()
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:
             log.info("mqtt_unreachable host=%s error=%s", self._settings.host, error)
             return outcome_from_error(error)
         try:
@@ -138,7 +148,6 @@ class Link:
             return outcome
         log.info("mqtt_connected host=%s protocol=%s conn_seq=%d", self._settings.host, protocol, wire.conn_seq)
         self._unanswered = 0
-        self._fault = None if self._fault == BROKER_REFUSED else self._fault
         began = self._connected_since = self._monotonic()
         outcome = self._serve(wire, answer)
         self._lasted_seconds = self._monotonic() - began
@@ -148,7 +157,7 @@ class Link:
         """Return the broker's answer to CONNECT, None if it hung up, stayed silent, or we must stop."""
         deadline = self._monotonic() + ANSWER_SECONDS
         while (left := self._earliest(deadline) - self._monotonic()) > 0:
-            for signal in self._signals(left):
+            for signal in self._signals(left, most=1):
                 if isinstance(signal, Connected) and signal.conn_seq == wire.conn_seq:
                     return signal
                 if isinstance(signal, Disconnected) and signal.conn_seq == wire.conn_seq:
@@ -159,6 +168,8 @@ class Link:
         return deadline if self._stop_at is None else min(deadline, self._stop_at)
 
     def _serve(self, wire: Wire, answer: Connected) -> Outcome:
+        self._rival_heard_at = None
+        wire.listen(self._topics.full(INFO))
         self._handover.start_over()
         session = Session(
             wire,
@@ -173,20 +184,30 @@ class Link:
             wait = session.pump()
             ended = self._take_signals(wire, session, wait)
             if ended is not None:
-                return ended
+                return self._explained(ended, session)
             self._look_after(session)
             if session.is_silent():
                 log.warning("mqtt_silent host=%s", self._settings.host)
                 return Outcome.LOST
         return self._finish(wire, session, self._stop_at)
 
+    def _explained(self, ended: Outcome, session: Session) -> Outcome:
+        """Return why the connection ended: some brokers hang up without a reason."""
+        if ended is Outcome.LOST and self._has_rival():
+            return Outcome.TAKEN_OVER
+        return Outcome.REFUSED if ended is Outcome.LOST and session.is_refused else ended
+
     def _look_after(self, session: Session) -> None:
-        """Do what is due now and then: sweep the outbox, take back a fault that is over."""
+        """Do what is due now and then: say and take back faults, sweep the outbox."""
         now = self._monotonic()
-        self._event_is_refused = session.is_refused
-        if self._fault is not None and self._connected_since is not None:
-            over = now - self._connected_since > 2 * self._retry.taken_over_floor_seconds
-            self._fault = None if over else self._fault
+        if self._has_rival():
+            self._fault = DUPLICATE_CLIENT_ID
+        elif session.is_refused:
+            self._fault = BROKER_REFUSED
+        elif self._fault == BROKER_REFUSED and session.is_empty():
+            self._fault = None
+        elif self._fault == DUPLICATE_CLIENT_ID and self._connected_since is not None:
+            self._fault = None if now - self._connected_since > self._rival_seconds() else self._fault
         if now >= self._next_sweep_at:
             self._next_sweep_at = now + SWEEP_SECONDS
             self._outbox.sweep()
@@ -209,17 +230,42 @@ class Link:
 
     def _take_signals(self, wire: Wire, session: Session, wait: float) -> Outcome | None:
         """Wait for signals and act on them; return how the connection ended, None while it lasts."""
-        mine = [
-            s
-            for s in self._signals(wait)
-            if isinstance(s, (Acknowledged, Disconnected)) and s.conn_seq == wire.conn_seq
-        ]
-        session.acknowledge([s for s in mine if isinstance(s, Acknowledged)])
-        ends = [outcome_from_reason(s.reason) for s in mine if isinstance(s, Disconnected)]
-        return ends[0] if ends else None
+        acknowledged: list[Acknowledged] = []
+        ended = None
+        for signal in self._signals(wait):
+            if isinstance(signal, Woken) or signal.conn_seq != wire.conn_seq:
+                continue
+            if isinstance(signal, Acknowledged):
+                acknowledged.append(signal)
+            elif isinstance(signal, Disconnected):
+                ended = outcome_from_reason(signal.reason)
+            elif isinstance(signal, Heard):
+                self._rival_heard_at = self._monotonic() if self._is_rival(signal) else self._rival_heard_at
+        session.acknowledge(acknowledged)
+        return ended
 
-    def _signals(self, wait: float) -> list[Signal]:
-        """Return everything that waits in the mailbox, after at most `wait` seconds."""
+    def _rival_seconds(self) -> float:
+        """Return for how long silence does not prove that a rival is gone: it waits like us."""
+        return 2 * self._retry.taken_over_floor_seconds
+
+    def _has_rival(self) -> bool:
+        heard_at = self._rival_heard_at
+        return heard_at is not None and self._monotonic() - heard_at <= self._rival_seconds()
+
+    def _is_rival(self, heard: Heard) -> bool:
+        """Return whether a birth on our own topic is that of another device with our name.
+
+        A birth retained before the very first connection is that of the device we replace.
+        """
+        try:
+            boot_id = msgspec.json.decode(heard.payload, type=Info).boot_id
+        except msgspec.DecodeError:
+            return False
+        is_first = heard.conn_seq == 1
+        return not (heard.retained and is_first) and not self._outbox.is_own_boot(boot_id)
+
+    def _signals(self, wait: float, most: int = 1000) -> list[Signal]:
+        """Return what waits in the mailbox, after at most `wait` seconds."""
         mailbox = self._handover.mailbox
         try:
             signals = [mailbox.get(timeout=max(0.0, wait))]
@@ -227,7 +273,7 @@ class Link:
             return []
         self._handover.woken()  # before the rest is taken: a later wake must put its own signal
         with contextlib.suppress(queue.Empty):
-            while True:
+            while len(signals) < most:
                 signals.append(mailbox.get_nowait())
         return signals
 

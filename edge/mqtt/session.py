@@ -20,15 +20,15 @@ log = logging.getLogger(__name__)
 BACKLOG_RATE_HZ = 20.0
 SILENCE_SECONDS = 30.0  # without an acknowledgement, after which the connection is given up
 REFUSED_RETRY_SECONDS = 300.0
-LONGEST_WAIT_SECONDS = 5.0
+LONGEST_WAIT_SECONDS = 1.0
 _FAILED = 128  # reason codes from here on are refusals
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A message in flight: its row in the outbox (None for a state) and when it went (monotonic)."""
+    """A message in flight: its row in the outbox or its subtopic, and when it went (monotonic)."""
 
-    row_id: int | None
+    what: int | str
     at_seconds: float
 
 
@@ -53,7 +53,7 @@ class Session:
         self._monotonic, self._wall_clock = monotonic, wall_clock
         self._window = min(WINDOW, receive_maximum)
         self._in_flight: dict[int, Sent] = {}
-        self._refused: set[int] = set()
+        self._refused: set[int | str] = set()
         self._retry_refused_at = 0.0
         self._next_backlog_at = monotonic()
         self._boundary = outbox.last_id()
@@ -62,29 +62,28 @@ class Session:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the broker refused an event that now waits to be tried again."""
+        """Whether the broker refused an event or a state that waits to be tried again."""
         return bool(self._refused)
 
     def acknowledge(self, signals: list[Acknowledged]) -> None:
         """Remove from the outbox what the broker took; what it refused stays there."""
-        taken = []
+        taken: list[int] = []
         for signal in signals:
             sent = self._in_flight.pop(signal.mid, None)
-            if sent is None or sent.row_id is None:
-                continue
-            if signal.reason < _FAILED:
-                taken.append(sent.row_id)
-                self._refused.discard(sent.row_id)
-            else:
-                self._note_refused(sent.row_id, signal.reason)
+            if sent is not None and signal.reason >= _FAILED:
+                self._note_refused(sent.what, signal.reason)
+            elif sent is not None:
+                self._refused.discard(sent.what)
+                taken += [sent.what] if isinstance(sent.what, int) else []
         if taken:
             self._outbox.remove(*taken)
 
-    def _note_refused(self, row_id: int, reason: int) -> None:
+    def _note_refused(self, what: int | str, reason: int) -> None:
         if not self._refused:
-            log.error("event_refused reason=%d retry_seconds=%g", reason, REFUSED_RETRY_SECONDS)
+            topic = what if isinstance(what, str) else EVENTS
+            log.error("message_refused topic=%s reason=%d retry_seconds=%g", topic, reason, REFUSED_RETRY_SECONDS)
             self._retry_refused_at = self._monotonic() + REFUSED_RETRY_SECONDS
-        self._refused.add(row_id)
+        self._refused.add(what)
 
     def is_silent(self) -> bool:
         """Return whether the broker has left a message unacknowledged for too long."""
@@ -95,7 +94,8 @@ class Session:
         """Send what may go now; return the seconds after which to look again without a signal."""
         self._send_states_and_live()
         if self._refused and self._monotonic() >= self._retry_refused_at:
-            self._refused.clear()
+            self._refused = {what for what in self._refused if isinstance(what, str)}
+            self._retry_refused_at = self._monotonic() + REFUSED_RETRY_SECONDS
             self._boundary, self._backlog_after = self._live_after, 0
         return self._send_backlog()
 
@@ -141,7 +141,7 @@ class Session:
         rows = self._outbox.pending(self._backlog_after, 1, upto=self._boundary)
         for row in rows:
             self._backlog_after = row.id
-            if row.id not in {sent.row_id for sent in self._in_flight.values()}:
+            if row.id not in {sent.what for sent in self._in_flight.values()}:
                 self._publish_row(row, historical=True)
         return bool(rows)
 
@@ -154,7 +154,7 @@ class Session:
             expiry_seconds=message.expiry_seconds,
         )
         if message.qos > 0:
-            self._in_flight[mid] = Sent(None, self._monotonic())
+            self._in_flight[mid] = Sent(message.subtopic, self._monotonic())
 
     def _publish_row(self, row: Row, *, historical: bool) -> None:
         published = utc_from_seconds(self._wall_clock())

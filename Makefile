@@ -1,0 +1,67 @@
+# `make` or `make help` lists what there is. Each target makes its own virtual environment and says what it installs.
+PYTHON ?= python3
+# A plain `torch` brings a CUDA build of several GB on Linux; name another build here if you want one, for example
+#   make test TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+TORCH ?= torch==2.13.0
+VENV_DEMO := .venv-demo
+VENV_TEST := .venv-test
+PIP := -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench format clean system
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: $(VENV_DEMO)/.ready ## the main job on this machine: make demo, or make demo VIDEO=my.mp4
+ifdef VIDEO
+	@mkdir -p demo-out
+	@echo "learning what is normal from the first third of $(VIDEO)"
+	@$(VENV_DEMO)/bin/prednet-calibrate site "$(VIDEO)" --first-part 0.3333 --bundle edge/data/demo.prednet --camera video -o demo-out/video.normal
+	@$(VENV_DEMO)/bin/prednet-edge demo --video "$(VIDEO)" --normal demo-out/video.normal
+else
+	@$(VENV_DEMO)/bin/prednet-edge demo
+endif
+
+test: $(VENV_TEST)/.ready system ## all tests: types, style, behaviour, against a real broker
+	@$(VENV_TEST)/bin/ruff check edge calibration export tests benchmarks
+	@$(VENV_TEST)/bin/ruff format --check --quiet edge calibration export tests benchmarks
+	@$(VENV_TEST)/bin/mypy
+	@$(VENV_TEST)/bin/python -m pytest $(TESTS)
+
+check: $(VENV_TEST)/.ready ## style and types alone, in seconds
+	@$(VENV_TEST)/bin/ruff check edge calibration export tests benchmarks
+	@$(VENV_TEST)/bin/ruff format --check --quiet edge calibration export tests benchmarks
+	@$(VENV_TEST)/bin/mypy
+
+bench: $(VENV_TEST)/.ready ## the long measurements on real video (benchmarks/README.md)
+	@$(VENV_TEST)/bin/python benchmarks/real_clips.py
+
+format: $(VENV_TEST)/.ready ## lay out the code
+	@$(VENV_TEST)/bin/ruff format edge calibration export tests benchmarks
+	@$(VENV_TEST)/bin/ruff check --fix edge calibration export tests benchmarks
+
+system: # what the tests use of the system: Debian packages that pip cannot bring
+	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing Debian package: mosquitto"; apt-get update -qq && apt-get install -y -qq mosquitto >/dev/null; \
+	  else echo "mosquitto is missing, so the tests of the real broker are skipped. To have them: sudo apt-get install mosquitto"; fi; }
+
+$(VENV_DEMO)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { echo "Python 3.10 to 3.13 is needed, this is $$($(PYTHON) --version); run: make demo PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV_DEMO) || { echo "No virtual environment can be made; run: sudo apt-get install python3-venv"; exit 1; }
+	@echo "installing into $(VENV_DEMO): prednet-edge with numpy, onnxruntime, av, opencv, paho-mqtt, matplotlib, scipy, iotcore (about 450 MB)"
+	@$(VENV_DEMO)/bin/python $(PIP) -e '.[demo]'
+	@touch $@
+
+$(VENV_TEST)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { echo "Python 3.10 to 3.13 is needed, this is $$($(PYTHON) --version); run: make test PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV_TEST) || { echo "No virtual environment can be made; run: sudo apt-get install python3-venv"; exit 1; }
+	@echo "installing into $(VENV_TEST): PyTorch ($(TORCH)) for the tests of training"
+	@$(VENV_TEST)/bin/python $(PIP) $(TORCH)
+	@echo "installing into $(VENV_TEST): prednet-edge with its run-time, workstation and test dependencies"
+	@$(VENV_TEST)/bin/python $(PIP) -e '.[test]'
+	@touch $@
+
+clean: ## remove the virtual environments and what the tools left behind
+	rm -rf $(VENV_DEMO) $(VENV_TEST) demo-out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,158 @@
+"""Real brokers for tests: a Mosquitto that can be killed and started again, and the embedded one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+HOST = "127.0.0.1"
+START_SECONDS = 5.0
+
+
+def program_path(name: str) -> str:
+    """Return the path of a program; skip the test without it, but fail where CI promises it."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if found is not None:
+        return found
+    reason = f"{name} is not installed: apt-get install mosquitto mosquitto-clients openssl"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Mosquitto:
+    """A real Mosquitto on a free loopback port; `extra` are more lines of its configuration file."""
+
+    def __init__(self, folder: Path, extra: str = "allow_anonymous true\n") -> None:
+        self.host = HOST
+        self.port = free_port()
+        self._program = program_path("mosquitto")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = folder / "mosquitto.log"
+        self._configuration = folder / "mosquitto.conf"
+        self._configuration.write_text(
+            f"listener {self.port} {HOST}\npersistence true\npersistence_location {folder}/\n"
+            f"autosave_interval 1\nautosave_on_changes true\nmax_queued_messages 0\nuser root\n{extra}",
+            encoding="utf-8",
+        )
+
+    def start(self) -> None:
+        """Start it and wait until it accepts connections."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([self._program, "-c", str(self._configuration)], stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                socket.create_connection((self.host, self.port), timeout=0.2).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        raise RuntimeError(f"mosquitto did not start: {self._log.read_text(encoding='utf-8')}")
+
+    def stop(self) -> None:
+        """Stop it as systemd would: it saves what it has."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(5.0)
+            self._process = None
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(5.0)
+            self._process = None
+
+
+@contextmanager
+def mosquitto(folder: Path, extra: str = "allow_anonymous true\n") -> Iterator[Mosquitto]:
+    """Run a Mosquitto, and stop it at the end."""
+    broker = Mosquitto(folder, extra)
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+@contextmanager
+def consumer(broker: Mosquitto, topic_filter: str, folder: Path) -> Iterator[Callable[[], list[str]]]:
+    """Run Mosquitto's own subscriber with a session that survives outages; yield what reads its lines so far."""
+    output = folder / "consumer.log"
+    command = [program_path("mosquitto_sub"), "-h", broker.host, "-p", str(broker.port), "-V", "5"]
+    command += ["-i", "consumer", "-c", "-x", "3600", "-q", "1", "-t", topic_filter, "-F", "%p", "-d"]
+    with output.open("wb") as sink:
+        process = subprocess.Popen(["stdbuf", "-oL", *command], stdout=sink, stderr=sink)
+    try:
+        _wait_for_subscription(output)
+        yield lambda: [line for line in output.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
+    finally:
+        process.terminate()
+        process.wait(5.0)
+
+
+def _wait_for_subscription(output: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while "Subscribed" not in output.read_text(encoding="utf-8"):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"mosquitto_sub did not subscribe: {output.read_text(encoding='utf-8')}")
+        time.sleep(0.02)
+
+
+def make_certificate(folder: Path) -> None:
+    """Write `server.pem`, signed by itself for the loopback address, and `server.key`."""
+    command = [program_path("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    command += ["-nodes", "-days", "2", "-subj", "/CN=broker", "-addext", f"subjectAltName=IP:{HOST}"]
+    command += ["-keyout", str(folder / "server.key"), "-out", str(folder / "server.pem")]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+class TakingOver(threading.Thread):
+    """A broker that says «session taken over» to everyone it has accepted, as MQTT 5 asks for.
+
+    Mosquitto says it from 2.0.15 on; Debian 12 has an older one. `accepted` counts the connections.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._listener = socket.create_server((HOST, 0))
+        self.host = HOST
+        self.port: int = self._listener.getsockname()[1]
+        self.accepted = 0
+
+    def run(self) -> None:
+        """Accept, answer, and hang up with reason 0x8E, until closed."""
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                with connection:
+                    self.accepted += 1
+                    connection.recv(4096)
+                    connection.sendall(bytes([0x20, 3, 0, 0, 0]) + bytes([0xE0, 2, 0x8E, 0]))
+
+    def close(self) -> None:
+        """Stop listening."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()

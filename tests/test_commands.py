@@ -1,0 +1,111 @@
+"""The commands as users call them: replay, site, bundle, inspect, check, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import calibration.cli
+import edge.cli
+import export.cli
+from export.checkpoint import save_checkpoint
+from tests.test_daemon import write_clip, write_config
+from tests.tiny import normal_images, repeating_weights, tiny_architecture, with_accident, write_tiny_bundle
+
+
+def test_replay_prints_events_as_json_lines_and_draws_the_chart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One event, new and end, with its media time; the picture is there under the file's name."""
+    monkeypatch.chdir(tmp_path)
+    bundle = write_tiny_bundle(tmp_path / "tiny.prednet")
+    video = write_clip(tmp_path / "busy.mkv", with_accident(normal_images(140, seed=5), 60, 100))
+    assert edge.cli.main(["replay", str(video), "--bundle", str(bundle)]) == 0
+    printed = capsys.readouterr()
+    events = [json.loads(line) for line in printed.out.splitlines()]
+    assert [event["type"] for event in events] == ["new", "end"]
+    assert 6.0 <= events[0]["media"]["start"] <= 7.0
+    assert "1 events in 140 frames; chart: busy.chart.png" in printed.err
+    assert (tmp_path / "busy.chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_site_is_calibrated_and_replayed_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The site's normality is written, told, and used: the events say `calibrated`."""
+    bundle = write_tiny_bundle(tmp_path / "tiny.prednet")
+    video = write_clip(tmp_path / "busy.mkv", with_accident(normal_images(240, seed=5), 160, 200))
+    normal, chart = tmp_path / "a.normal", tmp_path / "a.png"
+    arguments = ["site", str(video), "--first-part", "0.5", "--bundle", str(bundle), "-o", str(normal)]
+    assert calibration.cli.main(arguments) == 0
+    assert "no promise of a rate" in capsys.readouterr().out
+    replay = ["replay", str(video), "--bundle", str(bundle), "--normal", str(normal), "--chart", str(chart)]
+    assert edge.cli.main(replay) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["calibrated"] for event in events] == [True, True]
+
+
+def test_a_checkpoint_becomes_a_bundle_that_inspect_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`bundle` fits and writes, warns of a network that predicts nothing, and `inspect` reads it back."""
+    architecture = tiny_architecture()
+    weights = tmp_path / "tiny.safetensors"
+    save_checkpoint(weights, architecture, repeating_weights(architecture), {"seed": 3})
+    video = write_clip(tmp_path / "normal.mkv", normal_images(120))
+    out = tmp_path / "tiny.prednet"
+    assert export.cli.main(["bundle", str(weights), "--footage", str(video), "-o", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert "error beside that of repeating the last frame: 1.00" in printed.out
+    assert "hardly beats repeating the last frame" in printed.err
+    assert export.cli.main(["inspect", str(out)]) == 0
+    assert "frames: 40×32 grey, 10 a second" in capsys.readouterr().out
+    assert export.cli.main(["inspect", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["training"] == {"seed": 3}
+
+
+def test_check_names_every_camera(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A good configuration is said to be good."""
+    assert edge.cli.main(["check", "--config", str(write_config(tmp_path, 1883))]) == 0
+    told = capsys.readouterr().out
+    assert "busy: " in told
+    assert "good; 2 cameras on tiny" in told
+
+
+REFUSALS = [
+    (edge.cli.main, ["replay", "/none.mp4", "--bundle", "{bundle}"], 2, "prednet-edge replay: /none.mp4: no such file or folder"),
+    (edge.cli.main, ["replay", "{video}", "--bundle", "/none.prednet"], 1, "prednet-edge replay: /none.prednet: cannot be read"),
+    (edge.cli.main, ["replay", "{text}", "--bundle", "{bundle}"], 2, "not a video that can be read"),
+    (edge.cli.main, ["replay", "rtsp://127.0.0.1:1/a", "--bundle", "{bundle}"], 3, "the camera cannot be opened"),
+    (edge.cli.main, ["replay", "{video}", "--bundle", "{bundle}", "--variant", "int8"], 1, "has no variant 'int8'; it holds float."),
+    (edge.cli.main, ["replay", "{video}", "--bundle", "{bundle}", "--hold", "-1"], 2, "--hold is -1; give 0 seconds or more."),
+    (edge.cli.main, ["check", "--config", "/none.yaml"], 78, "/none.yaml: cannot be read"),
+    (calibration.cli.main, ["site", "{short}", "--bundle", "{bundle}", "-o", "x.normal"], 2, "scored frames; at least 10 are needed"),
+    (export.cli.main, ["bundle", "/none.safetensors", "--footage", "{video}", "-o", "x"], 2, "/none.safetensors: there is no such file"),
+    (export.cli.main, ["inspect", "{text}"], 1, "not a prednet-bundle archive"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("main", "arguments", "code", "message"), REFUSALS, ids=[row[3][:40] for row in REFUSALS])
+def test_bad_input_is_one_sentence_and_its_exit_code(  # type: ignore[no-untyped-def]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], main, arguments: list[str], code: int, message: str
+) -> None:
+    """No traceback, no half-written file."""
+    paths = {
+        "bundle": write_tiny_bundle(tmp_path / "tiny.prednet"),
+        "video": write_clip(tmp_path / "a.mkv", normal_images(20)),
+        "short": write_clip(tmp_path / "short.mkv", normal_images(8)),
+        "text": tmp_path / "text.mp4",
+    }
+    paths["text"].write_text("no video")
+    assert main([argument.format(**paths) for argument in arguments]) == code
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("reading ")]
+    assert message in lines[-1]
+    assert "Traceback" not in "".join(lines)
+
+
+def test_usage_errors_leave_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown command or option points to the help."""
+    for arguments in (["frobnicate"], ["replay"], []):
+        with pytest.raises(SystemExit) as left:
+            edge.cli.main(arguments)
+        assert left.value.code == 2
+    assert "See 'prednet-edge" in capsys.readouterr().err

@@ -1,0 +1,208 @@
+"""The daemon as a process, before a real broker: events, states, a clean stop, a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.capture import Mailboxes
+from edge.frames import Frame
+from edge.mqtt import BrokerSettings, Received, Subscriber
+from tests.brokers import Mosquitto
+from tests.test_places import write_video
+from tests.tiny import normal_images, with_accident, write_tiny_bundle
+
+R = "prednet/v1/plant7/edge1"
+ACCIDENT = (60, 100)
+
+
+def write_clip(path: Path, images: np.ndarray) -> Path:
+    """Lossless video of grey images [T, H, W, 1] at 10 frames a second."""
+    import av  # noqa: PLC0415 - a test's own recorder
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = images.shape[2], images.shape[1], "gray"
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image[..., 0], format="gray")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A real Mosquitto."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    mosquitto = Mosquitto(folder)
+    mosquitto.start()
+    yield mosquitto
+    mosquitto.kill()
+
+
+def write_config(folder: Path, port: int, loop: bool = False) -> Path:
+    """Two cameras on files: one with an accident, one without."""
+    write_tiny_bundle(folder / "tiny.prednet")
+    write_clip(folder / "busy.mkv", with_accident(normal_images(140, seed=5), *ACCIDENT))
+    write_clip(folder / "quiet.mkv", normal_images(140, seed=6))
+    path = folder / "config.yaml"
+    path.write_text(
+        f"site: plant7\ndevice: edge1\nbundle: tiny.prednet\nstate_directory: state\nthreads: 1\n"
+        f"cameras:\n  busy: {{source: busy.mkv, loop: {str(loop).lower()}}}\n"
+        f"  quiet: {{source: quiet.mkv, loop: {str(loop).lower()}}}\nmqtt: {{port: {port}}}\n"
+    )
+    return path
+
+
+def start(config: Path) -> subprocess.Popen[str]:
+    """Start `prednet-edge run` as a user would."""
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from edge.cli import main; sys.exit(main())",
+        "run",
+        "--config",
+        str(config),
+    ]
+    root = str(Path(__file__).parents[1])
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": root})
+
+
+def receive(subscriber: Subscriber, until: str, seconds: float = 40.0) -> list[Received]:
+    """Collect messages until one whose topic and payload hold every word of `until`, or fail."""
+    received: list[Received] = []
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for message in subscriber.messages(0.2):
+            received.append(message)
+            if all(word in f"{message.topic} {message.payload.decode()}" for word in until.split()):
+                return received
+            if time.monotonic() > deadline:
+                break
+    pytest.fail(f"{until} was not received; last: {received[-3:]}")
+
+
+def events_of(received: list[Received]) -> list[dict[str, object]]:
+    """Return the event messages in order."""
+    return [json.loads(message.payload) for message in received if message.topic == f"{R}/events"]
+
+
+def test_an_accident_reaches_a_subscriber_as_new_and_end(tmp_path: Path, broker: Mosquitto) -> None:
+    """The whole way on files: states in order, one event with the contract's fields, silence elsewhere, exit 0."""
+    config = write_config(tmp_path, broker.port)
+    with Subscriber(BrokerSettings("127.0.0.1", broker.port, client_id="test"), "prednet/v1/#") as subscriber:
+        daemon = start(config)
+        received = receive(subscriber, f"{R}/status offline")
+        assert daemon.wait(15) == 0, daemon.stderr and daemon.stderr.read()
+    payloads: dict[str, list[str]] = {}
+    for message in received:
+        payloads.setdefault(message.topic, []).append(message.payload.decode())
+    assert payloads[f"{R}/status"] == ["online", "stopping", "offline"]
+    assert payloads[f"{R}/cam/busy/state"] == ["blind", "warming_up", "watching", "blind"]
+    assert payloads[f"{R}/cam/busy/anomaly"] == ["OFF", "ON", "OFF"]
+    assert payloads[f"{R}/cam/quiet/anomaly"] == ["OFF"]
+    new, end = events_of(received)
+    assert (new["type"], end["type"], end["end_reason"]) == ("new", "end", "cleared")
+    assert new["event_id"] == end["event_id"]
+    assert (new["rev"], end["rev"], new["seq"], end["seq"]) == (1, 2, 1, 2)
+    assert new["camera"] == "busy"
+    assert ACCIDENT[0] / 10 <= new["media"]["start"] <= ACCIDENT[0] / 10 + 1.0  # type: ignore[index]
+    assert new["calibrated"] is False
+    score = json.loads(payloads[f"{R}/cam/busy/score"][-1])
+    assert score["valid"] is True
+    assert json.loads(payloads[f"{R}/info"][0])["cameras"] == ["busy", "quiet"]
+
+
+def test_sigterm_ends_the_open_event_and_says_goodbye(tmp_path: Path, broker: Mosquitto) -> None:
+    """`stopped` closes the event, the retained states are true, and the process leaves with 0."""
+    config = write_config(tmp_path, broker.port)
+    with Subscriber(BrokerSettings("127.0.0.1", broker.port, client_id="test"), "prednet/v1/#") as subscriber:
+        daemon = start(config)
+        receive(subscriber, "cam/busy/anomaly ON")
+        daemon.send_signal(signal.SIGTERM)
+        received = receive(subscriber, f"{R}/status offline")
+        assert daemon.wait(10) == 0
+    (end,) = [event for event in events_of(received) if event["type"] == "end"]
+    assert end["end_reason"] == "stopped"
+    assert f"{R}/cam/busy/anomaly" in [message.topic for message in received]
+
+
+def test_a_kill_within_an_event_is_closed_at_the_next_start(tmp_path: Path, broker: Mosquitto) -> None:
+    """SIGKILL while an event is open: the next start ends it with `restart`, under the same id."""
+    config = write_config(tmp_path, broker.port, loop=True)
+    with Subscriber(BrokerSettings("127.0.0.1", broker.port, client_id="test"), f"{R}/#") as subscriber:
+        daemon = start(config)
+        opened = events_of(receive(subscriber, f'{R}/events "type":"new"'))
+        daemon.kill()
+        daemon.wait()
+        again = start(config)
+        received = receive(subscriber, f"{R}/status online")
+        received += receive(subscriber, "cam/quiet/state watching")
+        again.send_signal(signal.SIGINT)
+        assert again.wait(15) == 0
+    ends = [event for event in events_of(received) if event.get("end_reason") == "restart"]
+    assert [event["event_id"] for event in ends] == [opened[0]["event_id"]]
+
+
+def test_a_wrong_configuration_stops_with_78_and_one_sentence(tmp_path: Path) -> None:
+    """What is wrong stands on stderr, and no traceback."""
+    config = tmp_path / "config.yaml"
+    config.write_text("site: plant7\nbundel: x\ncameras: {}\n")
+    daemon = start(config)
+    _, errors = daemon.communicate(timeout=20)
+    assert daemon.returncode == 78
+    assert errors == f"prednet-edge run: {config}:2: unknown key 'bundel'; did you mean 'bundle'?\n"
+
+
+def test_the_newest_frame_wins_and_drops_are_counted() -> None:
+    """A slow river sees the last frame, and the status says how many it did not see."""
+    mailboxes = Mailboxes(["a"])
+    for number in range(3):
+        mailboxes.put("a", Frame(np.zeros((1, 1, 1), np.uint8), float(number)), None)
+    (now,) = mailboxes.take(0.0)
+    assert now.frames["a"].seconds == 2.0
+    assert mailboxes.status()["a"].dropped == 2
+    assert mailboxes.take(0.0) == []
+
+
+def test_a_camera_that_falls_silent_is_lost_after_five_seconds() -> None:
+    """Whatever its library says, the absence of frames is noticed on our own clock."""
+    now = [0.0]
+    mailboxes = Mailboxes(["a"], clock=lambda: now[0])
+    mailboxes.put("a", Frame(np.zeros((1, 1, 1), np.uint8), 0.0), None)
+    mailboxes.take(0.0)
+    now[0] = 4.9
+    assert mailboxes.take(0.0) == []
+    now[0] = 5.1
+    mailboxes.lose("b", "x") if "b" in mailboxes.status() else None
+    (lost,) = mailboxes.take(0.0)
+    assert lost.lost == {"a": "camera_lost"}
+    assert mailboxes.status()["a"].fault == "camera_silent"
+
+
+def test_a_video_file_plays_to_the_river_at_its_own_speed(tmp_path: Path) -> None:
+    """Two seconds of video take two seconds, and end as finished."""
+    from edge.capture import CaptureThread  # noqa: PLC0415
+    from edge.frames import FrameFormat  # noqa: PLC0415
+
+    mailboxes = Mailboxes(["a"])
+    video = write_video(tmp_path / "a.mp4", 60)
+    thread = CaptureThread("a", str(video), FrameFormat(32, 40, 1, 10.0), mailboxes)
+    began, seen = time.monotonic(), []
+    thread.start()
+    while not mailboxes.status()["a"].is_finished:
+        for now in mailboxes.take(0.1):
+            seen += [frame.seconds for frame in now.frames.values()]
+        assert time.monotonic() - began < 10
+    assert 1.8 <= time.monotonic() - began <= 3.5
+    assert len(seen) == 20
+    assert np.allclose(np.diff(seen), 0.1, atol=1e-6)

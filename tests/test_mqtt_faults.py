@@ -1,0 +1,259 @@
+"""The publisher and what goes wrong: outages, kills, refusals, two devices with one name."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from edge.mqtt import TlsFiles
+from tests.brokers import Mosquitto, TakingOver, consumer, free_port, make_certificate, mosquitto
+from tests.publishing import (
+    TOPICS,
+    Address,
+    event,
+    events,
+    publishing,
+    retained,
+    settings_of,
+    statuses,
+    wait_until,
+    watching,
+)
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[Mosquitto]:
+    """Run a Mosquitto that a test may stop and kill."""
+    with mosquitto(tmp_path) as real:
+        yield real
+
+
+def test_broker_outage_loses_nothing(real: Mosquitto, tmp_path: Path) -> None:
+    """Events put before, during and after a killed broker all arrive; only a resent one comes twice."""
+    with (
+        consumer(real, TOPICS.full("events"), tmp_path) as lines,
+        publishing(tmp_path, settings_of(real)) as (publisher, outbox),
+    ):
+        wait_until(lambda: publisher.is_connected)
+        for number in range(10):
+            publisher.publish_event(event(number))
+        wait_until(lambda: outbox.depth().messages == 0 and len(lines()) == 10)
+        real.kill()
+        for number in range(10, 25):
+            publisher.publish_event(event(number))
+        assert outbox.depth().messages == 15
+        real.start()
+        wait_until(lambda: publisher.is_connected)
+        publisher.publish_event(event(25))
+        wait_until(lambda: outbox.depth().messages == 0 and len(lines()) >= 26)
+        assert retained(real)["status"] == b"online"
+        arrived = [json.loads(line) for line in lines()]
+    assert {one["seq"] for one in arrived} == set(range(1, 27))
+    assert len({(one["event_id"], one["rev"]) for one in arrived}) == 26
+    assert all(one["historical"] == (10 <= one["seq"] - 1 < 25) for one in arrived)
+
+
+def test_states_are_republished_after_an_outage(real: Mosquitto, tmp_path: Path) -> None:
+    """A broker that lost everything gets the last value of each state again, with a higher conn_seq."""
+    with publishing(tmp_path, settings_of(real)) as (publisher, _):
+        publisher.set_state("cam/press3/state", "watching")
+        wait_until(lambda: publisher.is_connected)
+        real.kill()
+        (tmp_path / "mosquitto.db").unlink(missing_ok=True)
+        publisher.set_state("cam/press3/state", "blind")
+        publisher.set_state("cam/press3/state", "warming_up")
+        wait_until(lambda: not publisher.is_connected)
+        real.start()
+        wait_until(lambda: publisher.is_connected)
+        time.sleep(0.1)
+        found = retained(real)
+        conn_seq = publisher.conn_seq
+    assert found["cam/press3/state"] == b"warming_up"
+    assert json.loads(found["info"])["conn_seq"] == conn_seq > 1
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from tests.publishing import BrokerSettings, event, publishing, time
+folder, port, events, expiry = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+settings = BrokerSettings("127.0.0.1", port, client_id="edge1", will_delay_seconds=expiry)
+with publishing(folder, settings, "boot0") as (publisher, outbox):
+    for number in range(events):
+        print(publisher.publish_event(event(number)).seq, flush=True)
+    while not publisher.is_connected:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    print("connected", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def child(folder: Path, port: int, events_put: int, will_delay_seconds: int) -> Iterator[subprocess.Popen[str]]:
+    """Run a publisher in a process of its own, which is killed at the end."""
+    arguments = [str(folder), str(port), str(events_put), str(will_delay_seconds)]
+    root = str(Path(__file__).resolve().parent.parent)
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGKILL)
+
+
+def next_line(process: subprocess.Popen[str]) -> str:
+    """Return the next line that the child prints."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_will_of_a_killed_process(real: Mosquitto, tmp_path: Path) -> None:
+    """The broker says offline for a process that was killed, after the will's delay."""
+    with watching(real) as watcher:
+        with child(tmp_path, real.port, 0, will_delay_seconds=1) as process:
+            assert next_line(process) == "connected"
+        killed = time.monotonic()
+        messages = []
+        for message in watcher.messages(4.0):
+            messages.append(message)
+            if message.payload == b"offline":
+                break
+        took = time.monotonic() - killed
+    assert statuses(messages) == ["online", "offline"]
+    assert took > 0.5, "the will is delayed, so that a short break is no alarm"
+    assert retained(real)["status"] == b"offline"
+
+
+def test_late_will_does_not_hide_a_new_start(real: Mosquitto, tmp_path: Path) -> None:
+    """A process that starts before the will's delay has passed is online, and stays so."""
+    with child(tmp_path, real.port, 0, will_delay_seconds=1) as process:
+        assert next_line(process) == "connected"
+    with publishing(tmp_path, settings_of(real)) as (publisher, _):
+        wait_until(lambda: publisher.is_connected)
+        time.sleep(1.5)
+        assert retained(real)["status"] == b"online"
+
+
+def test_sigkill_while_the_broker_is_away(real: Mosquitto, tmp_path: Path) -> None:
+    """Every event that was put by a process killed without a broker is delivered by the next start."""
+    real.stop()
+    with child(tmp_path, real.port, 15, will_delay_seconds=1) as process:
+        for number in range(15):
+            assert next_line(process) == str(number + 1)
+    real.start()
+    with watching(real) as watcher, publishing(tmp_path, settings_of(real)) as (publisher, outbox):
+        for closing in outbox.closing_events():
+            publisher.publish_event(closing)
+        wait_until(lambda: publisher.is_connected and outbox.depth().messages == 0)
+        arrived = events(list(watcher.messages(0.3)))
+    begun = [one for one in arrived if one["boot_id"] == "boot0"]
+    closed = [one for one in arrived if one["boot_id"] == "boot1"]
+    assert {one["seq"] for one in begun} == set(range(1, 16))
+    assert {(one["event_id"], one["rev"], one["end_reason"]) for one in closed} == {
+        (f"E{number}", 2, "restart") for number in range(15)
+    }
+
+
+def test_stop_during_an_outage_is_quick(tmp_path: Path) -> None:
+    """A stop without a broker does not wait for one; what was put stays on disk."""
+    with publishing(tmp_path, settings_of(Address("127.0.0.1", free_port()))) as (publisher, outbox):
+        publisher.publish_event(event(1))
+        publisher.send("cam/press3/score", b"{}")
+        began = time.monotonic()
+        publisher.close()
+        assert time.monotonic() - began < 2.0
+        assert outbox.depth().messages == 1
+        assert not publisher.is_connected
+
+
+def test_refused_login(tmp_path: Path) -> None:
+    """A refused login is a fault and is tried again slowly; it ends when the login is right."""
+    with (
+        mosquitto(tmp_path, "allow_anonymous false\n") as strict,
+        publishing(tmp_path, settings_of(strict)) as (publisher, _),
+    ):
+        wait_until(lambda: publisher.fault == "broker_refused")
+        attempts = publisher.conn_seq
+        time.sleep(0.3)
+        assert publisher.conn_seq == attempts, "the floor is 0.5 s here"
+        assert not publisher.is_connected
+        strict.stop()
+        configuration = tmp_path / "mosquitto.conf"
+        configuration.write_text(configuration.read_text().replace("anonymous false", "anonymous true"))
+        strict.start()
+        wait_until(lambda: publisher.is_connected and publisher.fault is None)
+
+
+@pytest.mark.parametrize("allowed", ["status", "+"])
+def test_refused_messages(tmp_path: Path, allowed: str) -> None:
+    """What an access list refuses is a fault, tried again slowly; an event of it stays in the outbox."""
+    access = tmp_path / "access"
+    access.write_text(f"topic write prednet/v1/plant7/edge1/{allowed}\ntopic deny prednet/v1/plant7/edge1/events\n")
+    with (
+        mosquitto(tmp_path, f"allow_anonymous true\nacl_file {access}\n") as strict,
+        publishing(tmp_path, settings_of(strict)) as (publisher, outbox),
+    ):
+        publisher.publish_event(event(1))
+        wait_until(lambda: publisher.fault == "broker_refused")
+        wait_until(lambda: not publisher.is_connected)  # Mosquitto 2.0.11 hangs up; later ones do not
+        attempts = publisher.conn_seq
+        time.sleep(0.3)
+        assert publisher.conn_seq == attempts, "the floor is 0.5 s here"
+        assert publisher.fault == "broker_refused"
+        assert outbox.depth().messages == 1
+
+
+def test_tls(tmp_path: Path) -> None:
+    """A broker whose certificate is trusted is used; one whose certificate is not is a fault."""
+    make_certificate(tmp_path)
+    tls = f"allow_anonymous true\ncertfile {tmp_path}/server.pem\nkeyfile {tmp_path}/server.key\n"
+    trusting = TlsFiles(ca=tmp_path / "server.pem")
+    with mosquitto(tmp_path, tls) as secure:
+        with publishing(tmp_path, settings_of(secure, tls=trusting)) as (publisher, outbox):
+            publisher.publish_event(event(1))
+            wait_until(lambda: publisher.is_connected and outbox.depth().messages == 0)
+        with publishing(tmp_path, settings_of(secure, tls=TlsFiles())) as (publisher, _):
+            wait_until(lambda: publisher.fault == "broker_refused")
+            assert not publisher.is_connected
+
+
+def test_two_devices_with_one_id(real: Mosquitto, tmp_path: Path) -> None:
+    """Two devices with one id both say so and come back slowly, though this broker gives no reason."""
+    (tmp_path / "rival").mkdir()
+    with publishing(tmp_path, settings_of(real), "boot1") as (publisher, _):
+        wait_until(lambda: publisher.is_connected)
+        with publishing(tmp_path / "rival", settings_of(real), "rival") as (rival, _):
+            wait_until(lambda: publisher.fault == rival.fault == "duplicate_client_id")
+            attempts = publisher.conn_seq + rival.conn_seq
+            time.sleep(1.0)
+            assert publisher.conn_seq + rival.conn_seq <= attempts + 4, "each waits 0.5 s or more"
+        wait_until(lambda: publisher.is_connected)
+        assert publisher.fault == "duplicate_client_id", "one connect proves nothing"
+        wait_until(lambda: publisher.fault is None)
+
+
+def test_session_taken_over(tmp_path: Path) -> None:
+    """A broker that says «session taken over» is believed at once."""
+    fake = TakingOver()
+    fake.start()
+    with publishing(tmp_path, settings_of(fake)) as (publisher, _):
+        wait_until(lambda: publisher.fault == "duplicate_client_id")
+        time.sleep(0.3)
+        assert fake.accepted == 1, "the floor is 0.5 s here"
+        wait_until(lambda: fake.accepted == 2)
+    fake.close()

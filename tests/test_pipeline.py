@@ -1,0 +1,119 @@
+"""The river on a tiny network: warm-up, gaps, losses, several cameras, and an event where it belongs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from calibration.fit import error_ratio, fit_calibration, observe
+from calibration.normality import fit_normality
+from edge.errors import UsageError
+from edge.frames import Frame
+from edge.normality import box_from_cells, surprise_from_errors
+from edge.pipeline import WARMUP_FRAMES, Judge, Round, rounds_from_frames, watch
+from tests.tiny import RATE_HZ, clip_from, normal_images, tiny_runner, with_accident
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    """What 300 frames of normal work say is normal."""
+    clips = [clip_from(normal_images(300))]
+    calibration = fit_calibration(clips, observe(clips, tiny_runner()), RATE_HZ)
+    return Judge(calibration.normality, calibration.limits.noise, calibration.limit)
+
+
+def test_an_accident_is_found_where_and_when_it_is_and_normal_work_is_silent(judge: Judge) -> None:
+    """One event, begun within a second of the accident, in its corner; none on unseen normal work."""
+    images = with_accident(normal_images(200, seed=7), 100, 140)
+    moments = list(watch(rounds_from_frames("a", clip_from(images).frames()), tiny_runner(), {"a": judge}))
+    told = [moment.detection for moment in moments if moment.detection]
+    assert [detection.type for detection in told] == ["new", "end"]
+    assert 10.0 <= told[0].episode.start_seconds <= 11.0
+    x0, y0, x1, y1 = told[-1].episode.box
+    assert x1 > 0.7
+    assert y1 > 0.7
+    assert x0 >= 0.4
+    normal = clip_from(normal_images(400, seed=8)).frames()
+    assert not any(moment.detection for moment in watch(rounds_from_frames("a", normal), tiny_runner(), {"a": judge}))
+
+
+def test_the_first_frames_are_warm_up_and_not_scored(judge: Judge) -> None:
+    """The state needs some frames; until then there is no surprise."""
+    frames = clip_from(normal_images(10)).frames()
+    moments = list(watch(rounds_from_frames("a", frames), tiny_runner(), {"a": judge}))[:10]
+    assert [moment.state for moment in moments] == ["warming_up"] * WARMUP_FRAMES + ["watching"] * (10 - WARMUP_FRAMES)
+    assert all((moment.surprise is None) == (moment.state == "warming_up") for moment in moments)
+
+
+def test_a_gap_in_time_marks_frames_instead_of_scoring_them(judge: Judge) -> None:
+    """After a missing second the frame is degraded and the next one warms up; then scoring goes on."""
+    images = normal_images(30)
+    frames = [Frame(image, number / RATE_HZ + (1.0 if number >= 20 else 0.0)) for number, image in enumerate(images)]
+    states = [m.state for m in watch(rounds_from_frames("a", frames), tiny_runner(), {"a": judge})][:30]
+    assert states[19:23] == ["watching", "degraded", "warming_up", "watching"]
+
+
+def test_a_lost_camera_ends_its_event_and_starts_anew(judge: Judge) -> None:
+    """The open event ends with its reason, and the camera warms up again when it is back."""
+    images = with_accident(normal_images(100), 40, 100)
+    frames = list(clip_from(images).frames())
+    rounds = [Round({"a": frame}) for frame in frames[:80]] + [Round({}, {"a": "camera_lost"})]
+    rounds += [Round({"a": frame}) for frame in frames[90:]]
+    moments = list(watch(rounds, tiny_runner(), {"a": judge}))
+    told = [moment.detection for moment in moments if moment.detection]
+    assert [(one.type, one.end_reason) for one in told] == [("new", None), ("end", "camera_lost")]
+    assert moments[81].state == "warming_up"
+    assert moments[80].state == "blind"
+
+
+def test_cameras_do_not_disturb_one_another(judge: Judge) -> None:
+    """Two cameras, one of them late and one with an accident, see what each would see alone."""
+    quiet, busy = normal_images(120, seed=3), with_accident(normal_images(120, seed=4), 60, 100)
+    rounds = []
+    for number in range(120):
+        frames = {"busy": Frame(busy[number], number / RATE_HZ)}
+        if number % 3:
+            frames["quiet"] = Frame(quiet[number], number / RATE_HZ)
+        rounds.append(Round(frames))
+    together = [m for m in watch(rounds, tiny_runner(2), {"quiet": judge, "busy": judge}) if m.camera == "busy"]
+    alone = list(watch([Round({"busy": r.frames["busy"]}) for r in rounds], tiny_runner(), {"busy": judge}))
+    for one, other in zip(together, alone, strict=True):
+        assert (one.surprise is None) == (other.surprise is None)
+        if one.surprise is not None and other.surprise is not None:
+            assert one.surprise == pytest.approx(other.surprise, abs=1e-3)  # float32 sums in another order
+    assert [m.detection.type for m in together if m.detection] == [m.detection.type for m in alone if m.detection]
+
+
+def test_skill_of_a_network_that_repeats_the_last_frame_is_none(judge: Judge) -> None:
+    """1 − error / error of repeating the last frame is 0 for the network that repeats it."""
+    moments = list(watch(rounds_from_frames("a", clip_from(normal_images(60)).frames()), tiny_runner(), {"a": judge}))
+    sensed = moments[50].sensed
+    assert sensed is not None
+    assert sensed.skill == pytest.approx(0.0, abs=1e-5)
+    assert error_ratio(observe([clip_from(normal_images(60))], tiny_runner())) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_one_hot_cell_does_not_carry_the_surprise() -> None:
+    """A single cell, however high, weighs one of several: a region of the same height is worse."""
+    rng = np.random.default_rng(0)
+    errors = np.exp(rng.normal(-4, 0.2, (200, 2, 8, 10))).astype(np.float32)
+    normality, _ = fit_normality([errors])
+    spot, region = errors[0].copy(), errors[0].copy()
+    spot[0, 3, 3] *= 20
+    region[0, 3:5, 3:5] *= 20
+    values = [surprise_from_errors(one, normality).value for one in (errors[0], spot, region)]
+    assert values[0] < values[1] < 0.5 * values[2]
+
+
+def test_box_surrounds_the_cells_that_stand_out() -> None:
+    """The box is in 0–1 of the picture, x right and y down."""
+    cells = np.zeros((4, 5), np.float32)
+    cells[1, 2:4] = [5.0, 9.0]
+    assert box_from_cells(cells) == (0.4, 0.25, 0.8, 0.5)
+
+
+def test_too_little_footage_is_refused_with_its_count() -> None:
+    """Nothing is fitted on a handful of frames."""
+    clips = [clip_from(normal_images(12))]
+    with pytest.raises(UsageError, match=r"the normal footage has 7 scored frames; at least 10 are needed"):
+        fit_calibration(clips, observe(clips, tiny_runner()), RATE_HZ)

@@ -1,0 +1,70 @@
+"""The rooms: imports run one way, and each heavy library is opened in its door alone."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = {"edge": 0, "calibration": 1, "export": 2}
+# The only files or folders that may import each library. A chooser opens a door inside a function.
+DOORS = {
+    "av": {"edge/capture_av.py", "edge/scene/video.py"},
+    "cv2": {"edge/scene/canvas.py"},
+    "iotcore": {"edge/broker.py"},
+    "matplotlib": {"edge/chart.py"},
+    "onnx": {"export/step.py"},
+    "onnxruntime": {"edge/runner_onnx.py"},
+    "paho": {"edge/mqtt/"},
+    "safetensors": {"export/checkpoint.py"},
+    "scipy": {"calibration/noise.py"},
+    "torch": {"export/learning/"},
+}
+FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Return every module that a file imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_down_the_stream(path: Path) -> None:
+    """Nothing in `edge` knows `calibration` or `export`, and nothing in `calibration` knows `export`."""
+    here = ROOMS[path.relative_to(ROOT).parts[0]]
+    for module in imported(path):
+        assert ROOMS.get(module.split(".")[0], here) <= here, f"imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_heavy_libraries_are_imported_in_their_doors_alone(path: Path) -> None:
+    """A library that may be missing or is slow to load stands in one door."""
+    name = str(path.relative_to(ROOT))
+    for module in imported(path):
+        doors = DOORS.get(module.split(".")[0], {name})
+        assert any(name == door or (door.endswith("/") and name.startswith(door)) for door in doors), module
+
+
+def test_every_door_exists_and_is_used() -> None:
+    """A door that no file stands at any more is taken off the list."""
+    for library, doors in DOORS.items():
+        for door in doors:
+            files = sorted((ROOT / door).rglob("*.py")) if door.endswith("/") else [ROOT / door]
+            assert any(module.split(".")[0] == library for path in files for module in imported(path)), door
+
+
+def test_every_file_says_what_it_is_for() -> None:
+    """The first line of every module is a sentence about it."""
+    for path in FILES:
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        assert docstring, path
+        assert re.search(r"[.;:]$", docstring.splitlines()[0]), path
