@@ -41,11 +41,17 @@ format: $(VENV_TEST)/.ready ## lay out the code
 	@$(VENV_TEST)/bin/ruff format edge calibration export tests benchmarks
 	@$(VENV_TEST)/bin/ruff check --fix edge calibration export tests benchmarks
 
-system: # what the tests use of the system: Debian packages that pip cannot bring
-	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "installing Debian package: mosquitto"; apt-get update -qq && apt-get install -y -qq mosquitto >/dev/null; \
-	  else echo "mosquitto is missing, so the tests of the real broker are skipped. To have them: sudo apt-get install mosquitto"; fi; }
+# What the tests use of the system, and pip cannot bring: a real broker and a real RTSP server.
+PACKAGES := mosquitto mosquitto-clients python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
+
+system:
+	@missing=$$(for name in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing Debian packages:" $$missing; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null 2>&1 \
+	  || { echo "they cannot be installed; run: apt-get install" $$missing; [ -z "$$CI" ]; }; \
+	else echo "tests of the real broker and camera are skipped; to have them: sudo apt-get install" $$missing; fi
 
 $(VENV_DEMO)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { echo "Python 3.10 to 3.13 is needed, this is $$($(PYTHON) --version); run: make demo PYTHON=python3.12"; exit 1; }

@@ -46,6 +46,8 @@ def read_clip(place: Place, form: FrameFormat) -> Clip:
     """Return one place's footage; UsageError where it is a live camera or holds no frame."""
     if place.is_live:
         raise UsageError(f"{place.name}: a live camera is not footage; record it to a file first.")
+    if place.is_endless:
+        raise UsageError(f"{place.name}: this scene never ends; say how long with seconds=, such as &seconds=60.")
     source = open_place(place, form)
     try:
         frames = list(source.frames())

@@ -36,6 +36,11 @@ class Place:
         return self.kind in ("rtsp", "v4l2")
 
     @property
+    def is_endless(self) -> bool:
+        """True where frames never stop coming: cameras, and a test scene without `seconds`."""
+        return self.is_live or (self.kind == "test" and "seconds=" not in self.where)
+
+    @property
     def name(self) -> str:
         """A short name for messages and pictures, without a password."""
         bare = re.sub(r"//[^/@]*@", "//", self.where)

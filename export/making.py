@@ -55,5 +55,5 @@ def make_bundle(checkpoint: Path, footage: Sequence[str], out: Path, stage: Stag
         calibration.limits,
         error_ratio(observations),
         out.stat().st_size / 1e6,
-        footage_digest(clips) == facts.get("footage_digest"),
+        footage_digest(clips) == facts.get("footage"),
     )

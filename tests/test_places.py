@@ -114,7 +114,8 @@ def test_addresses_are_told_apart(spec: str, kind: str, live: bool) -> None:
         ("{video}#t=99,", "v.mp4#t=99,: no frame lies in this stretch; check the times."),
         ("{broken}", "broken.png"),
         ("rtsp://127.0.0.1:1/a", "rtsp://127.0.0.1:1/a: a live camera is not footage; record it to a file first."),
-        ("test://factory?sede=1", "test://factory?sede=1"),
+        ("test://factory?sede=1&seconds=3", "unknown key sede; expected seed, or another of"),
+        ("test://factory", "test://factory: this scene never ends; say how long with seconds=, such as &seconds=60."),
     ],
 )  # fmt: skip
 def test_bad_footage_is_one_clear_sentence(tmp_path: Path, spec: str, message: str) -> None:
