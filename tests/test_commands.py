@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import calibration.cli
@@ -109,3 +110,15 @@ def test_usage_errors_leave_with_2(capsys: pytest.CaptureFixture[str]) -> None:
             edge.cli.main(arguments)
         assert left.value.code == 2
     assert "See 'prednet-edge" in capsys.readouterr().err
+
+
+def test_the_factory_is_written_as_video_with_its_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The folder holds film, labels and incidents; a second call does not overwrite it."""
+    call = ["scene", "test://factory?seed=7&accidents=fire&first=1&seconds=3", "--write", str(tmp_path / "cell")]
+    assert edge.cli.main([*call, "--size", "160x128", "--colour", "grey"]) == 0
+    (incident,) = json.loads((tmp_path / "cell" / "incidents.json").read_text())
+    labels = np.load(tmp_path / "cell" / "labels.npy")
+    assert incident["kind"] == "fire"
+    assert labels.tolist() == [0] * 10 + [1] * 20
+    assert edge.cli.main(call) == 2
+    assert "exists already" in capsys.readouterr().err

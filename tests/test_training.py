@@ -221,11 +221,11 @@ def still_clip() -> Clip:
     return Clip("still", np.repeat(image, 200, axis=0), np.arange(200) / 10.0)
 
 
-TOO_LITTLE = "; 50 are needed, in clips of 5 or more: give longer footage."
+TOO_LITTLE = "; 10 are needed, in clips of 5 or more: give longer footage."
 REFUSED_FOOTAGE = {
     "too short": (
-        [square_clip(frames=60)],
-        f"the footage has 60 frames, of which 49 can be learned from{TOO_LITTLE}",
+        [square_clip(frames=9)],
+        f"the footage has 9 frames, of which 9 can be learned from{TOO_LITTLE}",
     ),
     "too many short clips": (
         [square_clip(seed, frames=4) for seed in range(50)],
@@ -249,6 +249,14 @@ def test_refused_footage(clips: list[Clip], sentence: str, tmp_path: Path) -> No
     with pytest.raises(PrednetError) as caught:
         trained(tmp_path / "net.safetensors", clips=clips)
     assert str(caught.value) == sentence
+
+
+def test_little_footage_is_learned_from_with_a_warning(tmp_path: Path) -> None:
+    """Two seconds give a network, and two sentences about what it is worth."""
+    report = trained(tmp_path / "net.safetensors", clips=[square_clip(frames=20)])
+    assert report is not None
+    assert report.warnings[0].startswith("20 frames are very little footage")
+    assert report.warnings[1].startswith("nothing could be held back")
 
 
 def test_missing_folder(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from export.learning.learner import Learner
 from export.learning.loss import movement_threshold
 from export.learning.network import PredNet, initial_weights, load_weights, weights_of
 from export.learning.resume import ResumeFile, resume_file
-from export.learning.sequences import Lanes, Split, split_footage
+from export.learning.sequences import Lanes, Split, Stretch, split_footage
 from export.learning.settings import (
     POOR_RATIO,
     SkillReport,
@@ -34,7 +34,9 @@ from export.learning.team import Team, joined_team
 
 Weights = Mapping[str, NDArray[np.float32]]
 
-LEAST_SEQUENCES = 10
+# With fewer sequences than these, a network cannot be trained, and hardly learns more than the frames it saw.
+LEAST_SEQUENCES = 2
+FEW_SEQUENCES = 20
 
 
 def train(
@@ -144,13 +146,19 @@ def _check_clips(clips: Sequence[Clip], architecture: Architecture) -> None:
 
 
 def _checked_split(clips: Sequence[Clip], settings: TrainingSettings) -> Split:
-    """Split the footage; TrainingFailed where what is left to learn from is too little or stands still."""
-    split = split_footage([len(clip.images) for clip in clips], settings.sequence_length, settings.seed)
+    """Split the footage; TrainingFailed where it is too little to learn from or stands still.
+
+    Footage of which too little would be held back to judge anything is learned from and judged on as a whole.
+    """
+    lengths = [len(clip.images) for clip in clips]
+    split = split_footage(lengths, settings.sequence_length, settings.seed)
+    if max((len(s) for s in split.validation), default=0) <= WARM_UP_FRAMES:
+        whole = tuple(Stretch(clip, 0, length) for clip, length in enumerate(lengths))
+        split = Split(whole, whole)
     usable = sum(len(s) for s in split.training if len(s) >= settings.sequence_length)
     needed = LEAST_SEQUENCES * settings.sequence_length
-    judged = max((len(s) for s in split.validation), default=0)
-    if usable < needed or judged <= WARM_UP_FRAMES:
-        total = sum(len(clip.images) for clip in clips)
+    if usable < needed or max(lengths, default=0) <= WARM_UP_FRAMES:
+        total = sum(lengths)
         raise TrainingFailed(
             f"the footage has {total} frames, of which {usable} can be learned from; {needed} are needed, "
             f"in clips of {settings.sequence_length} or more: give longer footage."
@@ -178,8 +186,17 @@ def _report(
         training_frames=sum(map(len, split.training)),
         parameters=sum(values.numel() for values in learner.parameters),
         skill=skill,
-        warnings=_warnings(skill),
+        warnings=(*_footage_warnings(split, settings), *_warnings(skill)),
     )
+
+
+def _footage_warnings(split: Split, settings: TrainingSettings) -> tuple[str, ...]:
+    frames = sum(map(len, split.training))
+    little = f"{frames} frames are very little footage: expect a network that knows these frames and few others"
+    warnings = (little,) if frames < FEW_SEQUENCES * settings.sequence_length else ()
+    if split.validation == split.training:
+        return (*warnings, "nothing could be held back, so the errors are those on the footage that it learned from")
+    return warnings
 
 
 def _warnings(skill: SkillReport) -> tuple[str, ...]:
