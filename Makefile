@@ -56,7 +56,7 @@ system:
 $(VENV_DEMO)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { echo "Python 3.10 to 3.13 is needed, this is $$($(PYTHON) --version); run: make demo PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV_DEMO) || { echo "No virtual environment can be made; run: sudo apt-get install python3-venv"; exit 1; }
-	@echo "installing into $(VENV_DEMO): prednet-edge with numpy, onnxruntime, av, opencv, paho-mqtt, matplotlib, scipy, iotcore (about 450 MB)"
+	@echo "installing into $(VENV_DEMO): prednet-edge with numpy, onnxruntime, av, opencv, paho-mqtt, matplotlib, scipy, iotcore (about 700 MB)"
 	@$(VENV_DEMO)/bin/python $(PIP) -e '.[demo]'
 	@touch $@
 

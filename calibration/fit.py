@@ -71,7 +71,8 @@ def fit_calibration(clips: Sequence[Clip], observations: Sequence[Observation], 
     levels = [levels_from_track(track, noise) for track in tracks]
     means = [np.array([level.mean for level in run]) for run in levels]
     frames = sum(len(run) for run in means)
-    on, off = highest_limit([level for run in levels for level in run])
+    tail = fit_tail([(seconds, mean) for (seconds, _), mean in zip(tracks, means, strict=True)])
+    on, off = highest_limit([level for run in levels for level in run], tail)
     limits = Limits(
         noise=noise,
         on=on,
@@ -81,6 +82,6 @@ def fit_calibration(clips: Sequence[Clip], observations: Sequence[Observation], 
         footage_seconds=frames / rate_hz,
         frames=frames,
         footage_digest=footage_digest(clips),
-        tail=fit_tail([(seconds, mean) for (seconds, _), mean in zip(tracks, means, strict=True)]),
+        tail=tail,
     )
     return Calibration(normality, limits)

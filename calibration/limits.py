@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from calibration.noise import Track
 from edge.calibrated import Tail
 from edge.level import Level, Noise, first_level, predict, update
 
-# Without a promise the limit is the highest level seen plus this many standard deviations of the level.
+# Without a promise the limit is the highest level seen plus this many standard deviations of what is uncertain.
 UNCERTAINTY_SIGMAS = 3.0
 # An event ends this far down from its limit towards the middle of normal work.
 OFF_SHARE = 0.5
@@ -31,9 +32,14 @@ def levels_from_track(track: Track, noise: Noise) -> list[Level]:
     return levels
 
 
-def highest_limit(levels: Sequence[Level]) -> tuple[float, float]:
-    """Return (on, off) that no level of the footage reaches: the highest plus its uncertainty. No promise."""
-    highest = max(level.mean + UNCERTAINTY_SIGMAS * level.sd for level in levels)
+def highest_limit(levels: Sequence[Level], tail: Tail | None) -> tuple[float, float]:
+    """Return (on, off): the highest level seen plus its uncertainty, and half-way down to the middle. No promise.
+
+    Uncertain are the level itself (its standard deviation) and which highest level other footage of the
+    same length would have shown (the standard deviation of a Gumbel distribution with the tail's scale).
+    """
+    sampling = 0.0 if tail is None else UNCERTAINTY_SIGMAS * tail.scale * math.pi / math.sqrt(6.0)
+    highest = max(level.mean + max(UNCERTAINTY_SIGMAS * level.sd, sampling) for level in levels)
     middle = float(np.median([level.mean for level in levels]))
     return highest, middle + OFF_SHARE * (highest - middle)
 

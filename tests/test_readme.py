@@ -28,9 +28,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_readme_is_one_that_we_understand(
-    command: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_command_of_the_readme_is_one_that_we_understand(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs, commands and options exist as they are written."""
     program, *words = shlex.split(command)
     parsed = []

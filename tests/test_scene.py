@@ -37,7 +37,7 @@ from edge.scene.footage import write_scene
 from edge.scene.layout import project
 from edge.scene.sensor import LIGHT_STEP, nudge
 from edge.scene.source import SceneSource
-from edge.scene.workers import accident_walk, people_at
+from edge.scene.workers import accident_stance, accident_walk, people_at
 
 HEIGHT, WIDTH = 128, 160
 BLOCK = 8  # pixels: JPEG carries a change no farther than its block
@@ -192,7 +192,7 @@ def test_the_accident_of_a_worker_has_its_worker(kind: Kind, seed: int) -> None:
     """A worker to whom an accident happens is within the picture during the interval."""
     scene, incident = planted(kind, seed)
     for seconds in times_within(incident):
-        worker = min(people_at(scene, seconds), key=lambda one: one.y)
+        worker = accident_stance(seed, incident, seconds)
         u, v = project((worker.x, worker.y, 1.0))
         assert 0.0 < u < 1.0
         assert 0.0 < v < 1.0
@@ -202,7 +202,7 @@ def test_who_slows_stands_and_stoops() -> None:
     """The worker who slows walks before and after, and stands bent in between."""
     scene, incident = planted("slow")
     times = (incident.start_seconds - 1.0, incident.start_seconds + 3.0, incident.end_seconds + 1.0)
-    before, within, after = (min(people_at(scene, t), key=lambda one: one.y) for t in times)
+    before, within, after = (accident_stance(scene.seed, incident, t) for t in times)
     assert (before.stride, within.stride, after.stride) == (1.0, 0.0, 1.0)
     assert (before.stoop, within.stoop, after.stoop) == (0.0, 1.0, 0.0)
 
@@ -211,7 +211,7 @@ def test_a_fall_ends_on_the_floor() -> None:
     """A second after the fall begins the worker lies, and stays lying until shortly before the end."""
     scene, incident = planted("fall")
     for seconds in (incident.start_seconds + 1.0, incident.end_seconds - 1.2):
-        assert min(people_at(scene, seconds), key=lambda one: one.y).fallen == 1.0
+        assert accident_stance(scene.seed, incident, seconds).fallen == 1.0
 
 
 def test_parts_pile_up_behind_the_one_that_sticks() -> None:

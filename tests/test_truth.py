@@ -51,7 +51,9 @@ def test_coverage_sums_the_seconds_of_each_state() -> None:
 def test_a_limit_without_promise_lies_above_everything_seen() -> None:
     """The highest level plus three standard deviations, and an end half-way down to the middle."""
     levels = [Level(mean, 0.0, 0.25, 0.0, 0.0) for mean in (0.0, 1.0, 2.0)]
-    assert highest_limit(levels) == (3.5, 2.25)
+    assert highest_limit(levels, None) == (3.5, 2.25)
+    on, _ = highest_limit(levels, Tail(1.0, 6.0, 0.5))
+    assert on == pytest.approx(2.0 + 3 * 0.5 * math.pi / math.sqrt(6))  # a Gumbel maximum's deviation is wider
 
 
 def test_the_tail_tells_how_often_a_level_is_seen() -> None:

@@ -13,7 +13,8 @@ from edge.scene.walks import PACE_HIGH, PACE_LOW, Knot, Stance, Walk, is_present
 
 PERIOD_SECONDS = 20.0
 _LONGEST_WALK_PERIODS = 3
-_AISLE_Y = 3.5
+# Where people walk through: accidents happen on the same ways as normal work, nearer and farther alike.
+_AISLE_NEAR_Y, _AISLE_FAR_Y = 3.15, 3.7
 _ACCIDENT_Y = 3.3
 _ACCIDENT_PACE = 0.85
 # x, y, which way they face, seconds of work from and to: the bench, the arm's console, the mill.
@@ -37,14 +38,18 @@ def _station_walk(seed: int, period: int) -> Walk | None:
 
 @lru_cache(maxsize=256)
 def _crossing(seed: int, period: int) -> Walk | None:
-    """Return the walk of somebody who passes through the aisle without a stop."""
+    """Return the walk of somebody who passes through the aisle, or turns in it and goes back."""
     u = draws(seed, "crossing", period)
     if u[0] < 0.45:
         return None
-    y = _AISLE_Y + between(-0.1, 0.15, u[1])
+    y = between(_AISLE_NEAR_Y, _AISLE_FAR_Y, u[1])
     side = choice((-1.0, 1.0), u[2])
     start = period * PERIOD_SECONDS + between(0.0, PERIOD_SECONDS, u[3])
-    stops = ((-side * edge_x(y), y, 0.0), (side * edge_x(y), y + between(-0.1, 0.1, u[4]), 0.0))
+    if u[6] < 0.4:  # somebody who turns: in by one side, a look, and out again by the same
+        turn = side * between(-0.6, 0.2, u[4]) * edge_x(y)
+        stops = ((-side * edge_x(y), y, 0.0), (turn, y, between(0.3, 2.0, u[7])), (-side * edge_x(y), y, 0.0))
+    else:
+        stops = ((-side * edge_x(y), y, 0.0), (side * edge_x(y), y + between(-0.1, 0.1, u[4]), 0.0))
     return Walk(way(start, between(PACE_LOW, PACE_HIGH, u[5]), stops), outfit_of(seed, "crossing", period))
 
 
@@ -77,7 +82,7 @@ def accident_walk(seed: int, incident: Incident) -> Walk:
 
 def _visit(incident: Incident, side: float) -> tuple[Knot, ...]:
     """Return a way in from one side and out again that fills the interval."""
-    start, end, edge = incident.start_seconds, incident.end_seconds, edge_x(_ACCIDENT_Y) - 0.35
+    start, end, edge = incident.start_seconds, incident.end_seconds, edge_x(_ACCIDENT_Y) - 0.1
     going = min(0.45 * (end - start), 1.1 * edge / _ACCIDENT_PACE)
     turn = side * (going * _ACCIDENT_PACE - edge)
     return (
