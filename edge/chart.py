@@ -45,13 +45,31 @@ def draw_chart(trace: Trace, path: Path, truth: Sequence[tuple[float, float, str
     _draw_level(middle, trace)
     for axes in (top, middle):
         _draw_spans(axes, trace.spans, trace.seconds, axes is middle)
-        _draw_truth(axes, truth, axes is top)
+        if axes is top:
+            _draw_truth(axes, truth)
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0.01)
     middle.set_xlabel("seconds")
     if peaks:
         _draw_peaks(figure.add_subfigure(grid[2]), peaks, strips, trace.offset_seconds)
     figure.suptitle(_title(trace), color=INK, fontsize=12, x=0.01, ha="left")
+    aside = path.with_name(f".{path.name}.part")
+    figure.savefig(aside, dpi=110, format="png")
+    aside.replace(path)
+    plt.close(figure)
+
+
+def draw_prediction(frame: Image, prediction: Image, path: Path) -> None:
+    """Write a frame, its prediction and their difference side by side as PNG; uint8 [H, W, C] each."""
+    error = np.abs(frame.astype(np.int16) - prediction).mean(axis=2)
+    figure, panes = plt.subplots(1, 3, figsize=(12.0, 3.6), layout="constrained", facecolor="white")
+    panes[0].imshow(_grey_or_colour(frame))
+    panes[1].imshow(_grey_or_colour(prediction))
+    panes[2].imshow(error, cmap="inferno", vmin=0, vmax=max(float(error.max()), 1.0))
+    titles = ("frame", "predicted before it was seen", f"error: {error.mean():.1f} grey levels on average")
+    for pane, title in zip(panes, titles, strict=True):
+        pane.set_title(title, fontsize=10, color=INK)
+        pane.axis("off")
     aside = path.with_name(f".{path.name}.part")
     figure.savefig(aside, dpi=110, format="png")
     aside.replace(path)
@@ -100,14 +118,14 @@ def _draw_spans(axes: Any, spans: list[Span], seconds: list[float], labelled: bo
             )  # fmt: skip
 
 
-def _draw_truth(axes: Any, truth: Sequence[tuple[float, float, str]], labelled: bool) -> None:
+def _draw_truth(axes: Any, truth: Sequence[tuple[float, float, str]]) -> None:
+    """Mark known accidents along the upper edge, each with its name."""
     for start, end, name in truth:
-        axes.axvspan(start, end, ymin=0.94, color=TRUTH, lw=0, zorder=0)
-        if labelled:
-            axes.annotate(
-                name, ((start + end) / 2, 1.0), (0, 3), xycoords=axes.get_xaxis_transform(),
-                textcoords="offset points", fontsize=7.5, color=INK, ha="center",
-            )  # fmt: skip
+        axes.axvspan(start, end, ymin=0.9, color=TRUTH, lw=0, zorder=0)
+        axes.annotate(
+            name, ((start + end) / 2, 0.95), xycoords=axes.get_xaxis_transform(),
+            fontsize=8, color=INK, ha="center", va="center",
+        )  # fmt: skip
 
 
 def _draw_legend(axes: Any) -> None:

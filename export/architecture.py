@@ -1,7 +1,8 @@
 """What a PredNet is made of, before it has weights: sizes, channels, kernels, head.
 
 Lotter, Kreiman, Cox, «Deep Predictive Coding Networks for Video Prediction and Unsupervised
-Learning», ICLR 2017; the residual head is this project's own variant.
+Learning», ICLR 2017; the residual head is this project's own variant. The leido cell is the arithmetic
+of the PyTorch program leido/pytorch-prednet: other gates, and pixels of 0–255 inside the network.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import msgspec
 from edge.errors import UsageError
 
 Head = Literal["original", "residual"]
+Cell = Literal["original", "leido"]
 
 KERNEL = 3
 ERROR_GAINS: dict[Head, float] = {"original": 1.0, "residual": 5.0}
+# What a white pixel is inside the network; frames, predictions and errors outside are in 0–1 for every cell.
+WHITES: dict[Cell, float] = {"original": 1.0, "leido": 255.0}
 
 
 class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -26,7 +30,7 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     and `width` are pixels, `rate_hz` frames a second. Kernels are odd and square, one size a layer
     (`a_kernels` one fewer: A_0 is the frame); empty means 3 everywhere. `pixel_max` bounds the
     original head's prediction of frames in 0–1. `error_gain` multiplies E_0 on its way up into
-    layer 1 only; the error that is measured stays as it is.
+    layer 1 only; the error that is measured stays as it is. `cell` names the arithmetic of the gates.
     """
 
     height: int
@@ -41,6 +45,7 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     pixel_max: float = 1.0
     head: Head = "original"
     error_gain: float = 1.0
+    cell: Cell = "original"
 
     def __post_init__(self) -> None:
         """Fill in the kernels that were left out, then check everything."""
@@ -66,18 +71,34 @@ def parameter_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     """Name and shape of every weight, in one fixed order; kernels are [out, in, height, width].
 
     `i`, `f`, `c`, `o` are the ConvLSTM's gates, whose input is R_l, E_l, upsampled R_{l+1};
-    `ahat.{l}` maps R_l to the prediction of A_l; `a.{l}` maps E_l to A_{l+1}, so L−1 of them.
+    `ahat.{l}` maps R_l to the prediction of A_l; `a.{l}` maps E_l to A_{l+1}, so L−1 of them. A leido
+    cell has `input.{l}` on E_l and upsampled R_{l+1}, `recurrent.{l}` on R_l (rows i, f, c, o) and
+    `peephole.{l}` on C_l (rows i, f, o) instead of the gates.
     """
     shapes: dict[str, tuple[int, ...]] = {}
-    for gate in "ifco":
-        for layer, kernel in enumerate(architecture.r_kernels):
-            inputs = gate_inputs(architecture, layer)
-            _add(shapes, f"{gate}.{layer}", architecture.r_stack[layer], inputs, kernel)
+    if architecture.cell == "leido":
+        _add_leido_cells(shapes, architecture)
+    else:
+        _add_gates(shapes, architecture)
     for layer, kernel in enumerate(architecture.ahat_kernels):
         _add(shapes, f"ahat.{layer}", architecture.stack[layer], architecture.r_stack[layer], kernel)
     for layer, kernel in enumerate(architecture.a_kernels):
         _add(shapes, f"a.{layer}", architecture.stack[layer + 1], 2 * architecture.stack[layer], kernel)
     return shapes
+
+
+def _add_gates(shapes: dict[str, tuple[int, ...]], architecture: Architecture) -> None:
+    for gate in "ifco":
+        for layer, kernel in enumerate(architecture.r_kernels):
+            inputs = gate_inputs(architecture, layer)
+            _add(shapes, f"{gate}.{layer}", architecture.r_stack[layer], inputs, kernel)
+
+
+def _add_leido_cells(shapes: dict[str, tuple[int, ...]], architecture: Architecture) -> None:
+    for layer, (channels, kernel) in enumerate(zip(architecture.r_stack, architecture.r_kernels, strict=True)):
+        _add(shapes, f"input.{layer}", 4 * channels, gate_inputs(architecture, layer) - channels, kernel)
+        _add(shapes, f"recurrent.{layer}", 4 * channels, channels, kernel)
+        _add(shapes, f"peephole.{layer}", 3 * channels, channels, kernel)
 
 
 def gate_inputs(architecture: Architecture, layer: int) -> int:
@@ -142,3 +163,7 @@ def _check_numbers(architecture: Architecture) -> None:
             raise UsageError(f"{name} is {value}; it must be a number above 0.")
     if architecture.head not in ERROR_GAINS:
         raise UsageError(f"head is {architecture.head!r}; it must be one of {', '.join(ERROR_GAINS)}.")
+    if architecture.cell not in WHITES:
+        raise UsageError(f"cell is {architecture.cell!r}; it must be one of {', '.join(WHITES)}.")
+    if architecture.cell == "leido" and architecture.head != "original":
+        raise UsageError(f"head is {architecture.head!r} and cell is 'leido'; a leido cell has the original head.")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
 import msgspec
 from tqdm import tqdm
@@ -15,7 +13,8 @@ from tqdm import tqdm
 from calibration.cli import told_limits
 from edge.bundle import Bundle, read_bundle
 from edge.command import Parser, parser_for, run_command
-from edge.errors import UsageError
+from export.import_cli import add_import_command, add_network_options, given_from_arguments, opened
+from export.importing.found import LEAST_USEFUL_RATIO
 from export.train_cli import add_train_command
 
 BUNDLE_HELP = """Turn trained weights and footage of normal work into a bundle that a camera can run.
@@ -24,6 +23,7 @@ What is normal is fitted on the footage: it must show nothing that you want to b
 footage that the training did not see, or the limits are too low.
 
   prednet-export bundle press.safetensors --footage normal/ -o press.prednet
+  prednet-export bundle MODEL.json WEIGHTS.hdf5 --footage normal/ -o press.prednet
 """
 
 
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `prednet-export` and return its exit code."""
     parser, commands = parser_for("prednet-export", "A trained PredNet becomes a bundle that a camera can run.")
     add_train_command(commands)
+    add_import_command(commands)
     _add_bundle_command(commands)
     inspect = commands.add_parser("inspect", help="show what a bundle holds, after checking it")
     inspect.add_argument("bundle", type=Path)
@@ -41,36 +42,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _add_bundle_command(commands: argparse._SubParsersAction[Parser]) -> None:
     bundle = commands.add_parser("bundle", help="turn trained weights into a bundle", description=BUNDLE_HELP)
-    bundle.add_argument("weights", type=Path, help="NAME.safetensors, as 'prednet-export train' writes it")
+    bundle.add_argument(
+        "weights", type=Path, nargs="+", help="NAME.safetensors of 'train', or a file that 'import' takes"
+    )
     bundle.add_argument(
         "--footage", nargs="+", required=True, help="normal work: videos, folders, globs; '#t=START,END' for a stretch"
     )
     bundle.add_argument("-o", "--out", type=Path, required=True, help="the .prednet file to write")
+    add_network_options(bundle.add_argument_group("a network of another program"))
     bundle.add_argument("--json", action="store_true", help="print the result as JSON")
     bundle.set_defaults(run=_bundle)
 
 
 def _bundle(parsed: argparse.Namespace) -> int:
-    making = _making()
+    making, given = opened("export.making"), given_from_arguments(parsed)
     with tqdm(unit="frame", disable=None, leave=False) as bar:
-        made = making.make_bundle(parsed.weights, parsed.footage, parsed.out, lambda *told: _show(bar, *told))
+        made = making.make_bundle(parsed.weights, given, parsed.footage, parsed.out, lambda *told: _show(bar, *told))
+    for note in made.notes:
+        print(f"note: {note}", file=sys.stderr)
     if parsed.json:
         print(msgspec.json.encode(made).decode())
         return 0
     print(f"{parsed.out}: {made.megabytes:.1f} MB\n{told_limits(made.limits)}")
     print(f"error beside that of repeating the last frame: {made.ratio:.2f}")
-    if made.ratio >= making.LEAST_USEFUL_RATIO:
+    if made.ratio >= LEAST_USEFUL_RATIO:
         print("warning: the network hardly beats repeating the last frame; train it longer.", file=sys.stderr)
     if made.is_training_footage:
         print("warning: this is the footage it was trained on; give other normal footage.", file=sys.stderr)
     return 0
-
-
-def _making() -> ModuleType:
-    try:
-        return importlib.import_module("export.making")
-    except ImportError as error:
-        raise UsageError(f"{error.name} is not installed; run: pip install 'prednet-edge[workstation]'.") from error
 
 
 def _show(bar: tqdm, name: str, done: int, total: int) -> None:
@@ -95,7 +94,7 @@ def told_bundle(bundle: Bundle) -> str:
         f"{manifest.name}  ({bundle.digest})",
         f"made {manifest.created} by {manifest.made_by}",
         f"frames: {form.width}×{form.height} {colour}, {form.rate_hz:g} a second; error grid {manifest.grid}",
-        f"network: {_told_facts(manifest.architecture, ('stack', 'r_stack', 'head'))}",
+        f"network: {_told_facts(manifest.architecture, ('stack', 'r_stack', 'head', 'cell'))}",
         f"training: {_told_facts(manifest.training, manifest.training) or 'nothing is known of it'}",
     ]
     for name in manifest.variants:

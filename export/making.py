@@ -11,12 +11,11 @@ from calibration.footage import footage_digest, read_footage
 from edge.calibrated import Limits
 from edge.runners import open_runner
 from export.bundle import MadeVariant, write_bundle
-from export.checkpoint import load_checkpoint
+from export.importing.found import Given
+from export.importing.network import read_network, settled
 from export.step import spec_from_architecture, step_onnx
 
 Stage = Callable[[str, int, int], None]
-# A network above this share of the error of repeating the last frame does not earn its cost.
-LEAST_USEFUL_RATIO = 0.9
 
 
 @dataclass(frozen=True)
@@ -24,26 +23,30 @@ class Made:
     """What came of an export.
 
     `ratio` is the network's error over that of repeating the last frame, on the normal footage;
-    `is_training_footage` is true where the limits were fitted on the very footage that it was trained on.
+    `is_training_footage` is true where the limits were fitted on the very footage that it was trained on;
+    `notes` tell what was taken on trust of a network that another program trained.
     """
 
     limits: Limits
     ratio: float
     megabytes: float
     is_training_footage: bool
+    notes: tuple[str, ...] = ()
 
 
-def make_bundle(checkpoint: Path, footage: Sequence[str], out: Path, stage: Stage) -> Made:
-    """Write the bundle of a checkpoint, normality and limits fitted on `footage`.
+def make_bundle(files: Sequence[Path], given: Given, footage: Sequence[str], out: Path, stage: Stage) -> Made:
+    """Write the bundle of a checkpoint or of another program's network, normality and limits fitted on `footage`.
 
     `stage` is told a stage's name, the frames done and the frames in all (0 where they are not counted).
-    Raises PrednetError where checkpoint or footage cannot be used.
+    Raises PrednetError where network or footage cannot be used.
     """
-    architecture, weights, facts = load_checkpoint(checkpoint)
-    spec = spec_from_architecture(architecture)
-    stage("writing the step", 0, 0)
-    model = step_onnx(architecture, weights)
+    found = read_network(files, given)
+    architecture, spec = found.architecture, spec_from_architecture(found.architecture)
     clips = read_footage(footage, spec.form, lambda name: stage(f"reading {name}", 0, 0))
+    network, _ = settled(found, clips if len(found.readings) > 1 else (), lambda name: stage(name, 0, 0))
+    facts = network.facts
+    stage("writing the step", 0, 0)
+    model = step_onnx(architecture, network.weights)
     frames = sum(len(clip.images) for clip in clips)
     runner = open_runner(model, spec, slots=1)
     observations = observe(clips, runner, lambda done: stage("watching normal footage", done, frames))
@@ -56,4 +59,5 @@ def make_bundle(checkpoint: Path, footage: Sequence[str], out: Path, stage: Stag
         error_ratio(observations),
         out.stat().st_size / 1e6,
         footage_digest(clips) == facts.get("footage"),
+        (*found.notes, *((network.told_kernels,) if network.errors else ()), *network.warnings),
     )

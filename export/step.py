@@ -16,7 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge.frames import FrameFormat
 from edge.runner import StepSpec, TensorSpec
-from export.architecture import Architecture
+from export.architecture import WHITES, Architecture
+from export.step_leido import leido_cell
 
 OPSET = 17
 IR_VERSION = 8
@@ -52,11 +53,11 @@ def cell_pixels(architecture: Architecture) -> int:
 
 def step_onnx(architecture: Architecture, weights: Weights, *, float_prediction: bool = False) -> bytes:
     """Return the ONNX bytes of the float step; with `float_prediction` its pixels are float32 in 0–1."""
-    graph = _Graph()
+    graph = Graph()
     spec = spec_from_architecture(architecture)
     states = _states_in(graph, spec)
     representations, memories = _top_down(graph, architecture, weights, states)
-    frame = _frame(graph)
+    frame = _pixels(graph, "frames", "a0", WHITES[architecture.cell])
     predicted = _predicted_pixels(graph, architecture, weights, representations[0], states.get("last_frame"))
     errors, errors_out, peaks_out = _bottom_up(graph, architecture, weights, representations, frame, predicted)
     news = _named_states(representations, memories, errors)
@@ -65,12 +66,12 @@ def step_onnx(architecture: Architecture, weights: Weights, *, float_prediction:
     _states_out(graph, spec, states, news)
     graph.add("Concat", errors_out, "errors", axis=1)
     graph.add("Concat", peaks_out, "peaks", axis=1)
-    _prediction_out(graph, predicted, float_prediction)
+    _prediction_out(graph, _outside(graph, architecture, predicted), float_prediction)
     serialised: bytes = _model(graph, spec, float_prediction).SerializeToString()
     return serialised
 
 
-class _Graph:
+class Graph:
     """Nodes and initialisers in the order in which they are added; a value is its name."""
 
     def __init__(self) -> None:
@@ -78,30 +79,35 @@ class _Graph:
         self.initialisers: dict[str, onnx.TensorProto] = {}
 
     def add(self, op: str, inputs: Sequence[str], named: str | None = None, **attributes: Any) -> str:
+        """Add a node with one output and return the output's name."""
         name = named or f"{op.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, list(inputs), [name], name=f"make_{name}", **attributes))
         return name
 
     def split(self, value: str, count: int, prefix: str) -> list[str]:
+        """Cut the channels into `count` equal parts."""
         names = [f"{prefix}_{part}" for part in range(count)]
         self.nodes.append(helper.make_node("Split", [value], names, name=f"make_{prefix}", axis=1))
         return names
 
     def constant(self, name: str, array: NDArray[np.generic]) -> str:
+        """Add an initialiser, or find the one of that name."""
         if name not in self.initialisers:
             self.initialisers[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
         return name
 
     def number(self, value: float) -> str:
+        """Add a float32 scalar."""
         return self.constant(f"number_{value!r}", np.array(value, np.float32))
 
     def convolution(self, value: str, name: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
+        """Add a convolution that keeps the size; the weights are [out, in, k, k]."""
         size = weight.shape[2]
         inputs = [value, self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias)]
         return self.add("Conv", inputs, f"conv_{name}", kernel_shape=[size, size], pads=[size // 2] * 4)
 
 
-def _states_in(graph: _Graph, spec: StepSpec) -> dict[str, str]:
+def _states_in(graph: Graph, spec: StepSpec) -> dict[str, str]:
     """The states as this step sees them: zero where reset, chosen with Where so that no NaN survives."""
     per_slot = graph.constant("per_slot", np.array([-1, 1, 1, 1], np.int64))
     graph.add("Reshape", ["reset", per_slot], "reset_slots")
@@ -113,7 +119,7 @@ def _states_in(graph: _Graph, spec: StepSpec) -> dict[str, str]:
     return states
 
 
-def _states_out(graph: _Graph, spec: StepSpec, old: Mapping[str, str], new: Mapping[str, str]) -> None:
+def _states_out(graph: Graph, spec: StepSpec, old: Mapping[str, str], new: Mapping[str, str]) -> None:
     for state in spec.states:
         graph.add("Where", ["advance_slots", new[state.name], old[state.name]], f"{state.name}_next")
 
@@ -126,22 +132,25 @@ def _named_states(representations: list[str], memories: list[str], errors: list[
 
 
 def _top_down(
-    graph: _Graph, architecture: Architecture, weights: Weights, states: Mapping[str, str]
+    graph: Graph, architecture: Architecture, weights: Weights, states: Mapping[str, str]
 ) -> tuple[list[str], list[str]]:
     """R_l and C_l of every layer, from the top: each sees the new R above it."""
     representations, memories = [""] * architecture.layers, [""] * architecture.layers
     above: str | None = None
     for layer in reversed(range(architecture.layers)):
-        inputs = [states[f"r{layer}"], states[f"e{layer}"]]
-        if above is not None:
-            inputs.append(_upsampled(graph, above))
-        x = graph.add("Concat", inputs, f"x{layer}", axis=1)
-        representations[layer], memories[layer] = _conv_lstm(graph, layer, weights, x, states[f"c{layer}"])
-        above = representations[layer]
+        r, c, e = (states[f"{kind}{layer}"] for kind in "rce")
+        upper = [] if above is None else [_upsampled(graph, above)]
+        if architecture.cell == "leido":
+            x = graph.add("Concat", [e, *upper, r, c], f"x{layer}", axis=1)
+            above, memories[layer] = leido_cell(graph, layer, weights, x, c)
+        else:
+            x = graph.add("Concat", [r, e, *upper], f"x{layer}", axis=1)
+            above, memories[layer] = _conv_lstm(graph, layer, weights, x, c)
+        representations[layer] = above
     return representations, memories
 
 
-def _upsampled(graph: _Graph, value: str) -> str:
+def _upsampled(graph: Graph, value: str) -> str:
     scales = graph.constant("scales_up", np.array([1, 1, 2, 2], np.float32))
     return graph.add(
         "Resize",
@@ -152,7 +161,7 @@ def _upsampled(graph: _Graph, value: str) -> str:
     )
 
 
-def _conv_lstm(graph: _Graph, layer: int, weights: Weights, x: str, memory: str) -> tuple[str, str]:
+def _conv_lstm(graph: Graph, layer: int, weights: Weights, x: str, memory: str) -> tuple[str, str]:
     """C = f·C + i·tanh(c), R = o·tanh(C); the four gates' convolutions in one."""
     weight = np.concatenate([weights[f"{gate}.{layer}.weight"] for gate in "ifoc"])
     bias = np.concatenate([weights[f"{gate}.{layer}.bias"] for gate in "ifoc"])
@@ -164,28 +173,25 @@ def _conv_lstm(graph: _Graph, layer: int, weights: Weights, x: str, memory: str)
     return graph.add("Mul", [o, graph.add("Tanh", [new_memory])], f"r{layer}_new"), new_memory
 
 
-def _frame(graph: _Graph) -> str:
-    return _pixels(graph, "frames", "a0")
-
-
-def _pixels(graph: _Graph, images: str, named: str) -> str:
-    """Turn uint8 [N, H, W, C] into float32 [N, C, H, W] in 0–1."""
+def _pixels(graph: Graph, images: str, named: str, white: float = 1.0) -> str:
+    """Turn uint8 [N, H, W, C] into float32 [N, C, H, W] in 0–white."""
     floats = graph.add("Cast", [graph.add("Transpose", [images], perm=[0, 3, 1, 2])], to=TensorProto.FLOAT)
-    return graph.add("Div", [floats, graph.number(255.0)], named)
+    return graph.add("Div", [floats, graph.number(255.0 / white)], named)
 
 
 def _predicted_pixels(
-    graph: _Graph, architecture: Architecture, weights: Weights, representation: str, last_frame: str | None
+    graph: Graph, architecture: Architecture, weights: Weights, representation: str, last_frame: str | None
 ) -> str:
     drawn = graph.convolution(representation, "ahat.0", weights["ahat.0.weight"], weights["ahat.0.bias"])
     if last_frame is None:
-        return graph.add("Clip", [drawn, graph.number(0.0), graph.number(architecture.pixel_max)], "ahat0")
+        brightest = architecture.pixel_max * WHITES[architecture.cell]
+        return graph.add("Clip", [drawn, graph.number(0.0), graph.number(brightest)], "ahat0")
     moved = graph.add("Add", [_pixels(graph, last_frame, "last_pixels"), drawn])
     return graph.add("Clip", [moved, graph.number(0.0), graph.number(1.0)], "ahat0")
 
 
 def _bottom_up(
-    graph: _Graph,
+    graph: Graph,
     architecture: Architecture,
     weights: Weights,
     representations: list[str],
@@ -200,7 +206,8 @@ def _bottom_up(
         difference = graph.add("Sub", [ahat, a])
         missed = graph.add("Relu", [graph.add("Neg", [difference])])
         errors.append(graph.add("Concat", [graph.add("Relu", [difference]), missed], f"e{layer}_new", axis=1))
-        mean, peak = _pooled(graph, difference, cell_pixels(architecture) >> layer)
+        outside = _outside(graph, architecture, difference)
+        mean, peak = _pooled(graph, outside, cell_pixels(architecture) >> layer)
         means.append(mean)
         peaks.append(peak)
         if layer + 1 < architecture.layers:
@@ -208,21 +215,29 @@ def _bottom_up(
     return errors, means, peaks
 
 
-def _predicted_layer(graph: _Graph, weights: Weights, layer: int, representation: str) -> str:
+def _outside(graph: Graph, architecture: Architecture, value: str) -> str:
+    """Return a value of the network in the unit that every cell has outside: a white pixel is 1."""
+    white = WHITES[architecture.cell]
+    return value if white == 1.0 else graph.add("Div", [value, graph.number(white)])
+
+
+def _predicted_layer(graph: Graph, weights: Weights, layer: int, representation: str) -> str:
     name = f"ahat.{layer}"
     drawn = graph.convolution(representation, name, weights[f"{name}.weight"], weights[f"{name}.bias"])
     return graph.add("Relu", [drawn])
 
 
-def _next_layer(graph: _Graph, architecture: Architecture, weights: Weights, layer: int, error: str) -> str:
+def _next_layer(graph: Graph, architecture: Architecture, weights: Weights, layer: int, error: str) -> str:
     weight = weights[f"a.{layer}.weight"]
     if layer == 0:  # the gain on E_0's way up is linear: it goes into the kernel
         weight = (weight * architecture.error_gain).astype(np.float32)
     seen = graph.convolution(error, f"a.{layer}", weight, weights[f"a.{layer}.bias"])
-    return graph.add("MaxPool", [graph.add("Relu", [seen])], f"a{layer + 1}", kernel_shape=[2, 2], strides=[2, 2])
+    if architecture.cell != "leido":  # leido pools A as the convolution gives it
+        seen = graph.add("Relu", [seen])
+    return graph.add("MaxPool", [seen], f"a{layer + 1}", kernel_shape=[2, 2], strides=[2, 2])
 
 
-def _pooled(graph: _Graph, difference: str, side: int) -> tuple[str, str]:
+def _pooled(graph: Graph, difference: str, side: int) -> tuple[str, str]:
     """Mean and maximum of E_l over channels and a cell of side × side pixels of the layer.
 
     E_l holds both signs of the difference, one of them zero, so its mean is half the mean of |difference|.
@@ -236,7 +251,7 @@ def _pooled(graph: _Graph, difference: str, side: int) -> tuple[str, str]:
     return graph.add("AveragePool", [mean], **window), graph.add("MaxPool", [peak], **window)
 
 
-def _prediction_out(graph: _Graph, predicted: str, as_float: bool) -> None:
+def _prediction_out(graph: Graph, predicted: str, as_float: bool) -> None:
     if as_float:
         graph.add("Transpose", [predicted], "prediction", perm=[0, 2, 3, 1])
         return
@@ -246,7 +261,7 @@ def _prediction_out(graph: _Graph, predicted: str, as_float: bool) -> None:
     graph.add("Transpose", [whole], "prediction", perm=[0, 2, 3, 1])
 
 
-def _model(graph: _Graph, spec: StepSpec, float_prediction: bool) -> onnx.ModelProto:
+def _model(graph: Graph, spec: StepSpec, float_prediction: bool) -> onnx.ModelProto:
     form = spec.form
     image: tuple[int, ...] = (form.height, form.width, form.channels)
     maps: tuple[int, ...] = spec.maps

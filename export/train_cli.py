@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -58,7 +58,7 @@ def add_train_command(subparsers: argparse._SubParsersAction[Parser]) -> None:
         metavar="PATH",
         help="videos, folders of images, globs; '#t=START,END' takes a stretch of seconds",
     )
-    parser.add_argument("-o", "--out", type=_checkpoint_path, required=True, help="where to write NAME.safetensors")
+    parser.add_argument("-o", "--out", type=checkpoint_path, required=True, help="where to write NAME.safetensors")
     _add_architecture(parser.add_argument_group("the network"))
     _add_training(parser.add_argument_group("the training"))
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -66,19 +66,19 @@ def add_train_command(subparsers: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _add_architecture(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--size", type=_size, help=f"WIDTHxHEIGHT in pixels (default: {SIZE})")
+    group.add_argument("--size", type=size_from_text, help=f"WIDTHxHEIGHT in pixels (default: {SIZE})")
     group.add_argument("--colour", choices=("grey", "rgb"), help=f"what the camera sees in (default: {COLOUR})")
     group.add_argument("--rate", type=float, metavar="HZ", help=f"frames a second (default: {RATE_HZ:g})")
     group.add_argument(
         "--channels",
         "--layers",
-        type=_numbers,
+        type=numbers_from_text,
         metavar="N,N,…",
         help="channels of every layer, the frame's first (default: 1,16,32,64; 3,16,32,64 for rgb)",
     )
     group.add_argument(
         "--r-channels",
-        type=_numbers,
+        type=numbers_from_text,
         metavar="N,N,…",
         help="channels of every layer's memory R (default: the same, but 4 or more for the frame)",
     )
@@ -159,12 +159,14 @@ def _architecture(parsed: argparse.Namespace) -> tuple[Architecture, Weights | N
     if given:
         raise UsageError(f"--start brings its own network; leave out --{given[0].replace('_', '-')}.")
     architecture, weights, _ = load_checkpoint(parsed.start)
+    if architecture.cell != "original":
+        raise UsageError(f"{parsed.start}: its cell is '{architecture.cell}', which can be bundled, not trained.")
     return architecture, weights
 
 
 def architecture_from_arguments(parsed: argparse.Namespace) -> Architecture:
     """Return the architecture that the arguments describe; raises UsageError where they contradict each other."""
-    width, height = parsed.size or _size(SIZE)
+    width, height = parsed.size or size_from_text(SIZE)
     channels = 3 if (parsed.colour or COLOUR) == "rgb" else 1
     stack = parsed.channels or (channels, *UPPER_CHANNELS)
     head: Head = parsed.head or HEAD
@@ -212,7 +214,7 @@ def json_from_report(report: TrainingReport) -> str:
     return msgspec.json.encode(told).decode()
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_from_text(text: str) -> tuple[int, int]:
     """Return (width, height) of `WIDTHxHEIGHT`."""
     width, separator, height = text.partition("x")
     if not (separator and width.isdigit() and height.isdigit()):
@@ -220,14 +222,16 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _numbers(text: str) -> Sequence[int]:
+def numbers_from_text(text: str) -> tuple[int, ...]:
+    """Return the numbers of `N,N,…`."""
     parts = text.split(",")
     if not all(part.isdigit() for part in parts):
         raise argparse.ArgumentTypeError(f"'{text}' is not a list of channels, such as 1,16,32,64")
     return tuple(int(part) for part in parts)
 
 
-def _checkpoint_path(text: str) -> Path:
+def checkpoint_path(text: str) -> Path:
+    """Return the path of a checkpoint to write."""
     if not text.endswith(".safetensors"):
         raise argparse.ArgumentTypeError(f"'{text}' must end in .safetensors")
     return Path(text)

@@ -13,14 +13,15 @@ ROOMS = {"edge": 0, "calibration": 1, "export": 2}
 # The only files or folders that may import each library. A chooser opens a door inside a function.
 DOORS = {
     "av": {"edge/capture_av.py", "edge/scene/video.py"},
-    "cv2": {"edge/scene/canvas.py"},
+    "cv2": {"edge/flow.py", "edge/scene/canvas.py"},
+    "h5py": {"export/importing/keras_files.py"},
     "iotcore": {"edge/broker.py"},
-    "matplotlib": {"edge/chart.py"},
+    "matplotlib": {"calibration/curves.py", "edge/chart.py"},
     "onnx": {"export/step.py"},
     "onnxruntime": {"edge/runner_onnx.py"},
     "paho": {"edge/mqtt/"},
-    "safetensors": {"export/checkpoint.py"},
-    "scipy": {"calibration/noise.py"},
+    "safetensors": {"export/checkpoint.py", "export/importing/safetensors_files.py"},
+    "scipy": {"calibration/labels.py", "calibration/noise.py"},
     "torch": {"export/learning/"},
 }
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))

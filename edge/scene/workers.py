@@ -45,6 +45,7 @@ def _crossing(seed: int, period: int) -> Walk | None:
     y = between(_AISLE_NEAR_Y, _AISLE_FAR_Y, u[1])
     side = choice((-1.0, 1.0), u[2])
     start = period * PERIOD_SECONDS + between(0.0, PERIOD_SECONDS, u[3])
+    stops: tuple[tuple[float, float, float], ...]
     if u[6] < 0.4:  # somebody who turns: in by one side, a look, and out again by the same
         turn = side * between(-0.6, 0.2, u[4]) * edge_x(y)
         stops = ((-side * edge_x(y), y, 0.0), (turn, y, between(0.3, 2.0, u[7])), (-side * edge_x(y), y, 0.0))
