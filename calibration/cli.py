@@ -11,13 +11,16 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
+from calibration.evaluate_cli import SIZE, add_evaluate_command, form_from_options
 from calibration.fit import fit_calibration, observe
-from calibration.footage import first_part_of, read_footage
-from edge.bundle import read_bundle
+from calibration.footage import first_part_of
+from calibration.live import read_site_footage
+from edge.builtin import bundle_from_predictor
+from edge.bundle import Bundle, read_bundle
 from edge.calibrated import Limits
 from edge.command import parser_for, run_command
 from edge.errors import UsageError
-from edge.runners import open_runner
+from edge.model import runner_of
 from edge.site_calibration import write_site
 
 SITE_HELP = """Learn what is normal at one camera, from footage of normal work.
@@ -27,6 +30,12 @@ the footage that it was exported with; a camera elsewhere needs its own.
 
   prednet-calibrate site monday.mp4 tuesday.mp4 --bundle press.prednet --camera press3 -o press3.normal
   prednet-calibrate site 'shift.mp4#t=0,600' --bundle press.prednet --camera press3 -o press3.normal
+  prednet-calibrate site monday.mp4 --predictor flow --camera press3 -o press3.normal
+
+With --predictor the camera is watched by optical flow, before any network is trained. Nothing recorded yet?
+Let the camera itself show a stretch of normal work, now:
+
+  prednet-calibrate site rtsp://10.0.0.9/stream --seconds 120 --predictor flow --camera press3 -o press3.normal
 """
 
 
@@ -35,37 +44,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser, commands = parser_for("prednet-calibrate", "Footage of normal work becomes numbers that cameras run on.")
     site = commands.add_parser("site", help="learn what is normal at one camera", description=SITE_HELP)
     site.add_argument("footage", nargs="+", help="videos, folders of images, globs; '#t=START,END' takes a stretch")
-    site.add_argument("--bundle", type=Path, required=True, help="the bundle that the camera runs")
+    watched = site.add_mutually_exclusive_group(required=True)
+    watched.add_argument("--bundle", type=Path, help="the bundle that the camera runs")
+    watched.add_argument("--predictor", choices=("flow", "flow-light"), help="the predictor that it runs instead")
+    site.add_argument("--size", default=SIZE, metavar="WIDTHxHEIGHT", help="of a predictor (default: %(default)s)")
+    site.add_argument("--colour", choices=("grey", "rgb"), default="grey", help="of a predictor (default: grey)")
+    site.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of a predictor (default: 10)")
     site.add_argument("--variant", default="float", help="the bundle's variant that the camera runs (default: float)")
     site.add_argument("--camera", default="camera", help="the camera's name in the configuration")
     site.add_argument("-o", "--out", type=Path, required=True, help="where to write the .normal file")
+    site.add_argument("--seconds", type=float, default=60.0, metavar="SECONDS",
+                      help="of a live camera: learn from so much of what it shows now (default: 60)")  # fmt: skip
     site.add_argument("--first-part", type=float, default=1.0, metavar="SHARE",
                       help="learn from this share (0–1) of each clip's beginning only (default: all)")  # fmt: skip
     site.add_argument("--json", action="store_true", help="print the limits as JSON")
     site.set_defaults(run=_site)
+    add_evaluate_command(commands)
     return run_command(parser, arguments)
 
 
 def _site(parsed: argparse.Namespace) -> int:
-    limits = calibrate_site(parsed.footage, parsed.bundle, parsed.variant, parsed.camera, parsed.out, parsed.first_part)
+    if parsed.predictor:
+        form = form_from_options(parsed.size, parsed.colour, parsed.rate)
+        bundle, variant = bundle_from_predictor(parsed.predictor, form), parsed.predictor
+    else:
+        bundle, variant = read_bundle(parsed.bundle), parsed.variant
+    limits = calibrate_site(
+        parsed.footage, bundle, variant, parsed.camera, parsed.out, parsed.first_part, parsed.seconds
+    )
     print(msgspec.json.encode(limits).decode() if parsed.json else told_limits(limits))
     return 0
 
 
 def calibrate_site(
-    footage: Sequence[str], bundle_path: Path, variant: str, camera: str, out: Path, first_part: float
+    footage: Sequence[str], bundle: Bundle, variant: str, camera: str, out: Path, first_part: float, live_seconds: float
 ) -> Limits:
-    """Fit a site calibration on the first part (a share) of each clip, write it to `out`, and return its limits."""
+    """Fit a site calibration on the first part (a share) of each clip, write it to `out`, and return its limits.
+
+    `live_seconds` is how long a live camera is looked at.
+    """
     if not 0.0 < first_part <= 1.0:
         raise UsageError(f"--first-part is {first_part:g}; give a share above 0, 1 at most.")
-    bundle = read_bundle(bundle_path)
-    clips = read_footage(footage, bundle.spec.form, lambda name: print(f"reading {name}", file=sys.stderr))
+    form = bundle.spec.form
+    clips = read_site_footage(footage, form, live_seconds, lambda name: print(f"reading {name}", file=sys.stderr))
     clips = [first_part_of(clip, first_part) for clip in clips]
-    runner = open_runner(bundle.step(variant), bundle.spec, slots=1)
+    runner = runner_of(bundle, variant, slots=1)
     with tqdm(total=sum(len(clip.images) for clip in clips), unit="frame", desc="watching", disable=None) as bar:
         observations = observe(clips, runner, lambda done: bar.update(done - bar.n))
     runner.close()
-    calibration = fit_calibration(clips, observations, bundle.spec.form.rate_hz)
+    calibration = fit_calibration(clips, observations, form.rate_hz)
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     write_site(out, calibration, camera=camera, bundle=bundle, variant=variant, created=created)
     return calibration.limits

@@ -9,17 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import UsageError
-from edge.normality import Map, Normality, cell_scores, standing_out
+from edge.normality import WITNESS_LAYERS, Map, Normality, cell_scores, standing_out
 
 # Fewer scored frames than this say nothing about what is normal.
 LEAST_FRAMES = 10
 # Stretches that the footage is cut into; each is judged by the normality of the others.
 FOLDS = 4
-# A cell's own variance counts as many frames as there are; the layer's counts as this many.
-SHRINKAGE_FRAMES = 50.0
-# A cell whose log error varies less than this (10 %) on a short clip will vary more on a long one.
-LEAST_SCALE = 0.1
-# What is added to an error before its logarithm, as a share of the layer's median: zeros must not shout.
+# A cell's errors are held against this quantile of its own and its neighbours' errors on normal footage.
+HIGH_QUANTILE = 0.999
+# What is added to both sides of a ratio of errors, as a share of the layer's median: zeros must not shout.
 FLOOR_SHARE = 0.1
 TINY = 1e-6
 
@@ -44,25 +42,24 @@ def fit_normality(clips: Sequence[Map]) -> tuple[Normality, list[Surprises]]:
         normality = _cells(errors[fold != part])
         held_out[fold == part] = [standing_out(cell_scores(one, normality)) for one in errors[fold == part]]
     normality = replace(_cells(errors), layer_mean=held_out.mean(axis=0), layer_scale=held_out.std(axis=0) + TINY)
-    surprise = ((held_out - normality.layer_mean) / normality.layer_scale).max(axis=1).astype(np.float64)
+    layers = (held_out - normality.layer_mean) / normality.layer_scale
+    surprise = layers[:, :WITNESS_LAYERS].max(axis=1).astype(np.float64)
     return normality, np.split(surprise, np.cumsum([len(clip) for clip in clips])[:-1])
 
 
 def _cells(errors: Map) -> Normality:
-    """The statistics of each cell; its variance is shrunk towards its layer's, the more so the fewer frames."""
+    """The highest normal errors of each cell and its neighbours, and the floor of each layer."""
     layers = errors.shape[1]
     median = np.median(errors, axis=(0, 2, 3)).reshape(layers, 1, 1)
     floor = np.broadcast_to(FLOOR_SHARE * median + TINY, errors.shape[1:]).astype(np.float32)
-    logs = np.log(errors + floor)
-    variance = logs.var(axis=0)
-    layer_variance = variance.mean(axis=(1, 2), keepdims=True)
-    count = len(errors)
-    shrunk = (count * variance + SHRINKAGE_FRAMES * layer_variance) / (count + SHRINKAGE_FRAMES)
-    scale = np.maximum(np.sqrt(shrunk), LEAST_SCALE).astype(np.float32)
-    return Normality(
-        logs.mean(axis=0).astype(np.float32),
-        scale,
-        floor,
-        np.zeros(layers, np.float32),
-        np.ones(layers, np.float32),
-    )
+    high = _highest_around(np.quantile(errors, HIGH_QUANTILE, axis=0).astype(np.float32))
+    return Normality(high, floor, np.zeros(layers, np.float32), np.ones(layers, np.float32))
+
+
+def _highest_around(cells: Map) -> Map:
+    """Return for each cell of [L, Gh, Gw] the highest of the 3 × 3 cells around it."""
+    padded = np.pad(cells, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    _, rows, columns = cells.shape
+    shifted = [padded[:, row : row + rows, column : column + columns] for row in range(3) for column in range(3)]
+    highest: Map = np.maximum.reduce(shifted)
+    return highest

@@ -81,7 +81,7 @@ def normality_from_bytes(data: bytes, grid: tuple[int, int, int], where: str) ->
             raise PrednetError(
                 f"{where}: {name} is {list(values.shape)}, expected finite numbers {list(shapes[name])}; make it anew."
             )
-    if min(found["scale"].min(), found["layer_scale"].min(), found["floor"].min()) <= 0:
+    if min(found["layer_scale"].min(), found["floor"].min()) <= 0 or found["high"].min() < 0:
         raise PrednetError(f"{where}: a scale or a floor is not above 0; make it anew.")
     return Normality(**found)
 

@@ -6,14 +6,16 @@ import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
 
+from edge.builtin import DEFAULT_FORM
 from edge.capture import Playback
 from edge.detection import Rules
 from edge.errors import ConfigInvalid, UsageError
+from edge.frames import FrameFormat
 from edge.topics import checked_name
 
 DEFAULT_STATE_DIRECTORY = "/var/lib/prednet-edge"
@@ -59,12 +61,31 @@ class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         return Rules(**msgspec.structs.asdict(self))
 
 
+class Frames(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a predictor without a network looks at: pixels, colour, frames a second."""
+
+    width: int = DEFAULT_FORM.width
+    height: int = DEFAULT_FORM.height
+    colour: Literal["grey", "rgb"] = "grey"
+    rate_hz: float = DEFAULT_FORM.rate_hz
+
+    @property
+    def form(self) -> FrameFormat:
+        """The same, as the river takes it."""
+        return FrameFormat(self.height, self.width, 1 if self.colour == "grey" else 3, self.rate_hz)
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A whole device. Paths that are not absolute are taken from the configuration's own folder."""
+    """A whole device. Paths that are not absolute are taken from the configuration's own folder.
+
+    It watches with a `bundle`, or with a `predictor` that needs no network, on frames as `frame` says.
+    """
 
     site: str
-    bundle: str
     cameras: dict[str, Camera]
+    bundle: str = ""
+    predictor: Literal["", "flow", "flow-light"] = ""
+    frame: Frames = Frames()
     device: str = ""
     variant: str = "float"
     threads: int = 0
@@ -136,6 +157,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
             checked_name(name, what)
         except UsageError as error:
             yield keys, str(error)
+    yield from _predictor_faults(config)
     if not 1 <= len(config.cameras) <= 16:
         yield ["cameras"], f"{len(config.cameras)} cameras; one device watches 1 to 16."
     if not 1 <= config.mqtt.port <= 65535:
@@ -147,6 +169,31 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     for key, seconds in msgspec.structs.asdict(config.detection).items():
         if not 0.0 <= seconds <= 3600.0:
             yield ["detection", key], f"{seconds:g} is not within 0 to 3600 seconds."
+
+
+def _predictor_faults(config: Config) -> Iterator[tuple[list[str], str]]:
+    if not config.predictor:
+        if not config.bundle:
+            yield (
+                ["the file"],
+                "object missing required field `bundle`. To watch without a network: predictor: flow",
+            )
+        if config.frame != Frames():
+            yield ["frame"], "a bundle says itself what its frames are; leave this out, or set predictor: flow."
+        return
+    if config.bundle:
+        yield ["predictor"], f"{config.predictor} beside a bundle; leave one of the two out."
+    for name, camera in config.cameras.items():
+        if not camera.normal:
+            yield (
+                ["cameras", name],
+                f"has no 'normal', and {config.predictor} brings none; make one of an hour of normal work: "
+                f"prednet-calibrate site HOUR.mp4 --predictor {config.predictor} -o {name}.normal",
+            )
+    if not (
+        16 <= config.frame.width <= 4096 and 16 <= config.frame.height <= 4096 and 0 < config.frame.rate_hz <= 1000
+    ):
+        yield ["frame"], "its size is not within 16 to 4096 pixels, or its rate_hz not within 0 to 1000."
 
 
 def _from_folder(folder: Path, where: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.builtin import predictor_of
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import Calibration
 from edge.detection import Rules
 from edge.messages import EventModel
 from edge.pipeline import Judge
 from edge.runner import Runner
-from edge.runners import open_runner
+from edge.runners import open_predictor, open_runner
 from edge.site_calibration import read_site
 
 
@@ -30,7 +31,7 @@ class Model:
 
     def runner(self, slots: int, threads: int = 0) -> Runner:
         """Return a runner of this variant for so many cameras."""
-        return open_runner(self.bundle.step(self.variant), self.bundle.spec, slots, threads)
+        return runner_of(self.bundle, self.variant, slots, threads)
 
     def event_model(self) -> EventModel:
         """Return how the model is named in an event."""
@@ -38,6 +39,14 @@ class Model:
         return EventModel(
             bundle=self.bundle.digest, name=manifest.name, variant=self.variant, fps=manifest.frame.rate_hz
         )
+
+
+def runner_of(bundle: Bundle, variant: str, slots: int, threads: int = 0) -> Runner:
+    """Return a runner of a bundle's variant, or of the predictor that the bundle stands for."""
+    predictor = predictor_of(bundle)
+    if predictor is not None:
+        return open_predictor(predictor, bundle.spec.form, slots)
+    return open_runner(bundle.step(variant), bundle.spec, slots, threads)
 
 
 def read_model(bundle: Path, variant: str, normal: Path | None) -> Model:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +12,20 @@ Map = NDArray[np.float32]
 # The frame's surprise is drawn from this many cells that stand out most: more than one, so that a hot
 # pixel or a flash on one spot cannot carry it, and few, so that a small thing in a large picture can.
 STANDING_OUT_CELLS = 4
+# Decided by measurement (docs/decisions/0009-surprise.md): the layers above the pixels add more noise than sight.
+WITNESS_LAYERS = 1
 
 
 @dataclass(frozen=True)
 class Normality:
-    """Log errors on normal footage. `mean`, `scale`, `floor`: float32 [L, Gh, Gw]; layer statistics [L].
+    """Errors on normal footage. `high`, `floor`: float32 [L, Gh, Gw]; layer statistics [L].
 
-    `floor` is added to an error before its logarithm; `scale` is a standard deviation;
+    `high` is the error that a cell or one of its neighbours exceeds in one normal frame of a thousand;
+    `floor` is added to both sides of a ratio, so that cells where nothing ever happens do not shout;
     `layer_mean` and `layer_scale` are those of each layer's standing-out score on normal footage.
     """
 
-    mean: Map
-    scale: Map
+    high: Map
     floor: Map
     layer_mean: Map
     layer_scale: Map
@@ -31,7 +33,7 @@ class Normality:
     @property
     def grid(self) -> tuple[int, int, int]:
         """Layers, rows and columns [L, Gh, Gw] that an error map must have."""
-        layers, rows, columns = self.mean.shape
+        layers, rows, columns = self.high.shape
         return layers, rows, columns
 
 
@@ -44,8 +46,8 @@ class Surprise:
 
 
 def cell_scores(errors: Map, normality: Normality) -> Map:
-    """Return by how many standard deviations each cell's log error exceeds its normal mean: [L, Gh, Gw]."""
-    scores: Map = (np.log(errors + normality.floor) - normality.mean) / normality.scale
+    """Return the log ratio of each cell's error to the highest that is normal around it: [L, Gh, Gw]."""
+    scores: Map = np.log((errors + normality.floor) / (normality.high + normality.floor))
     return scores
 
 
@@ -58,10 +60,15 @@ def standing_out(scores: Map) -> Map:
 
 
 def surprise_from_errors(errors: Map, normality: Normality) -> Surprise:
-    """Return the surprise of one frame's errors [L, Gh, Gw]: the layer that stands out most, standardised."""
-    scores = cell_scores(errors, normality)
-    layers = (standing_out(scores) - normality.layer_mean) / normality.layer_scale
+    """Return the surprise of one frame's errors [L, Gh, Gw]: the cells that stand out, standardised."""
+    scores = cell_scores(errors[:WITNESS_LAYERS], witnesses(normality))
+    layers = (standing_out(scores) - normality.layer_mean[:WITNESS_LAYERS]) / normality.layer_scale[:WITNESS_LAYERS]
     return Surprise(float(layers.max()), scores.max(axis=0))
+
+
+def witnesses(normality: Normality) -> Normality:
+    """Return the normality of the layers that the surprise is drawn from, as views."""
+    return Normality(*(getattr(normality, part.name)[:WITNESS_LAYERS] for part in fields(Normality)))
 
 
 def box_from_cells(cells: Map) -> tuple[float, float, float, float]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from edge.errors import UsageError
+from edge.frames import FrameFormat
 from edge.runner import Runner, StepSpec
+
+# What predicts without a network, in the order of what it costs.
+PREDICTORS = ("last-frame", "moving-block", "flow-coarse", "flow-light", "flow")
 
 
 def open_runner(model: bytes, spec: StepSpec, slots: int, threads: int = 0) -> Runner:
@@ -13,3 +18,20 @@ def open_runner(model: bytes, spec: StepSpec, slots: int, threads: int = 0) -> R
     from edge.runner_onnx import OnnxRunner  # noqa: PLC0415 - only a chooser opens a door
 
     return OnnxRunner(model, spec, slots, threads)
+
+
+def open_predictor(name: str, form: FrameFormat, slots: int) -> Runner:
+    """Return the runner of a predictor that needs no network (see PREDICTORS); UsageError for another name."""
+    if name not in PREDICTORS:
+        raise UsageError(f"the predictor '{name}' is not known; there are {', '.join(PREDICTORS)}.")
+    from edge.runner_last_frame import last_frame_runner, moving_block_runner  # noqa: PLC0415
+
+    if name == "last-frame":
+        return last_frame_runner(form, slots)
+    if name == "moving-block":
+        return moving_block_runner(form, slots)
+    from edge.flow import COARSE, FINE, LIGHT  # noqa: PLC0415 - only a chooser opens a door
+    from edge.runner_flow import FlowRunner  # noqa: PLC0415
+
+    efforts = {"flow-coarse": COARSE, "flow-light": LIGHT, "flow": FINE}
+    return FlowRunner(form, slots, efforts[name], name)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge.builtin import bundle_from_predictor
 from edge.bundle import Bundle, read_bundle
 from edge.config import Config, read_config
 from edge.errors import ConfigInvalid, PrednetError
@@ -38,9 +39,10 @@ def read_device(config_path: Path) -> Device:
     """Return the device of a configuration. Raises ConfigInvalid with one sentence for what cannot work."""
     config = read_config(config_path)
     try:
-        bundle = read_bundle(Path(config.bundle))
+        bundle = _bundle(config)
+        variant = config.predictor or config.variant
         models = {
-            name: with_normal(bundle, config.variant, Path(camera.normal) if camera.normal else None)
+            name: with_normal(bundle, variant, Path(camera.normal) if camera.normal else None)
             for name, camera in config.cameras.items()
         }
         for camera in config.cameras.values():
@@ -51,6 +53,12 @@ def read_device(config_path: Path) -> Device:
         raise
     except PrednetError as error:
         raise ConfigInvalid(f"{config_path}: {error}") from error
+
+
+def _bundle(config: Config) -> Bundle:
+    if config.predictor:
+        return bundle_from_predictor(config.predictor, config.frame.form)
+    return read_bundle(Path(config.bundle))
 
 
 def _broker(config: Config, topics: Topics) -> BrokerSettings:
