@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.footage import Clip, footage_digest
-from calibration.limits import fit_tail, highest_limit, levels_from_track
+from calibration.limits import fit_tail, levels_from_track, quiet_limit
 from calibration.noise import fit_noise
 from calibration.normality import fit_normality
 from edge.calibrated import Calibration, Limits
+from edge.detection import Rules
 from edge.pipeline import Sensed, rounds_from_frames, sense
 from edge.runner import Runner
 
@@ -72,7 +73,7 @@ def fit_calibration(clips: Sequence[Clip], observations: Sequence[Observation], 
     means = [np.array([level.mean for level in run]) for run in levels]
     frames = sum(len(run) for run in means)
     tail = fit_tail([(seconds, mean) for (seconds, _), mean in zip(tracks, means, strict=True)])
-    on, off = highest_limit([level for run in levels for level in run], tail)
+    on, off = quiet_limit([(seconds, run) for (seconds, _), run in zip(tracks, levels, strict=True)], Rules())
     limits = Limits(
         noise=noise,
         on=on,

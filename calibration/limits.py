@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,10 +9,13 @@ from numpy.typing import NDArray
 
 from calibration.noise import Track
 from edge.calibrated import Tail
+from edge.detection import Detector, Limit, Reading, Rules, decide
 from edge.level import Level, Noise, first_level, predict, update
 
-# Without a promise the limit is the highest level seen plus this many standard deviations of what is uncertain.
+# Without a promise the limit is the lowest that stays quiet plus this many standard deviations of the level.
 UNCERTAINTY_SIGMAS = 3.0
+BISECTIONS = 16
+NOWHERE = (0.0, 0.0, 1.0, 1.0)
 # An event ends this far down from its limit towards the middle of normal work.
 OFF_SHARE = 0.5
 # Levels closer than this belong to one peak: the tail is fitted on the maxima of blocks of this length, of
@@ -32,16 +34,37 @@ def levels_from_track(track: Track, noise: Noise) -> list[Level]:
     return levels
 
 
-def highest_limit(levels: Sequence[Level], tail: Tail | None) -> tuple[float, float]:
-    """Return (on, off): the highest level seen plus its uncertainty, and half-way down to the middle. No promise.
+def quiet_limit(runs: Sequence[tuple[NDArray[np.float64], Sequence[Level]]], rules: Rules) -> tuple[float, float]:
+    """Return (on, off): the lowest limit that announces no event on the footage, plus its uncertainty. No promise.
 
-    Uncertain are the level itself (its standard deviation) and which highest level other footage of the
-    same length would have shown (the standard deviation of a Gumbel distribution with the tail's scale).
+    `runs` are (seconds [T], levels) of stretches without a break. A crossing shorter than the hold is no event,
+    so the limit is found with the device's own `decide`. Uncertain is the level: three standard deviations.
     """
-    sampling = 0.0 if tail is None else UNCERTAINTY_SIGMAS * tail.scale * math.pi / math.sqrt(6.0)
-    highest = max(level.mean + max(UNCERTAINTY_SIGMAS * level.sd, sampling) for level in levels)
-    middle = float(np.median([level.mean for level in levels]))
-    return highest, middle + OFF_SHARE * (highest - middle)
+    means = np.concatenate([[level.mean for level in levels] for _, levels in runs])
+    middle, highest = float(np.median(means)), float(means.max())
+    low, high = middle, highest
+    for _ in range(BISECTIONS):
+        between = 0.5 * (low + high)
+        if any(_announces(seconds, levels, _limit(between, middle), rules) for seconds, levels in runs):
+            low = between
+        else:
+            high = between
+    deviation = max(level.sd for _, levels in runs for level in levels[len(levels) // 2 :])
+    limit = _limit(high + UNCERTAINTY_SIGMAS * deviation, middle)
+    return limit.on, limit.off
+
+
+def _limit(on: float, middle: float) -> Limit:
+    return Limit(on, middle + OFF_SHARE * (on - middle))
+
+
+def _announces(seconds: NDArray[np.float64], levels: Sequence[Level], limit: Limit, rules: Rules) -> bool:
+    detector = Detector()
+    for at, level in zip(seconds.tolist(), levels, strict=True):
+        detector, detection = decide(detector, Reading(at, level.mean, 0.0, NOWHERE), limit, rules)
+        if detection is not None:
+            return True
+    return False
 
 
 def fit_tail(tracks: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Tail | None:

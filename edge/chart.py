@@ -79,7 +79,7 @@ def draw_prediction(frame: Image, prediction: Image, path: Path) -> None:
 def _title(trace: Trace) -> str:
     count = len(trace.spans)
     events = "no event" if not count else "1 event" if count == 1 else f"{count} events"
-    promise = "" if trace.limit is None or trace.limit.is_promise else " (limit: highest normal level, no promise)"
+    promise = "" if trace.limit is None or trace.limit.is_promise else " (limit without a promise of a rate)"
     return f"{trace.name}: {events}{promise}"
 
 

@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from calibration.limits import fit_tail, highest_limit
+from calibration.limits import fit_tail, quiet_limit
 from edge.calibrated import Tail, rate_per_hour
 from edge.coverage import CoverageMeter
+from edge.detection import Rules
 from edge.level import Level
 from edge.scene import Incident
 from edge.truth import Seen, account_for
@@ -48,12 +49,15 @@ def test_coverage_sums_the_seconds_of_each_state() -> None:
     assert meter.coverage().day.watched_seconds == pytest.approx(86400.0, abs=200000.0)
 
 
-def test_a_limit_without_promise_lies_above_everything_seen() -> None:
-    """The highest level plus three standard deviations, and an end half-way down to the middle."""
-    levels = [Level(mean, 0.0, 0.25, 0.0, 0.0) for mean in (0.0, 1.0, 2.0)]
-    assert highest_limit(levels, None) == (3.5, 2.25)
-    on, _ = highest_limit(levels, Tail(1.0, 6.0, 0.5))
-    assert on == pytest.approx(2.0 + 3 * 0.5 * math.pi / math.sqrt(6))  # a Gumbel maximum's deviation is wider
+def test_a_limit_without_promise_is_the_lowest_that_stays_quiet() -> None:
+    """A spike shorter than the hold does not raise it, a crossing that lasts does; three deviations are added."""
+    level = np.zeros(300)
+    level[50:55] = 20.0
+    level[150:180] = 4.0
+    levels = [Level(float(mean), 0.0, 0.25, 0.0, 0.0) for mean in level]
+    on, off = quiet_limit([(np.arange(300) / 10.0, levels)], Rules())
+    assert on == pytest.approx(4.0 + 1.5, abs=0.01)
+    assert off == pytest.approx(on / 2, abs=0.01)
 
 
 def test_the_tail_tells_how_often_a_level_is_seen() -> None:
