@@ -56,7 +56,7 @@ def test_the_configuration_of_the_readme_is_valid(tmp_path: Path) -> None:
 
 
 def test_the_demo_enforces_what_the_readme_claims() -> None:
-    """«finds N of 8 … M false events» stands in the README with the numbers that fail the demo below them."""
+    """«finds N of 8 accidents with M false events» stands in the README with the numbers that fail the demo below them."""
     (claim,) = re.findall(r"finds (\d) of 8 accidents with (\d+) false events", README)
     assert tuple(map(int, claim)) == (demo.CLAIMED_FOUND, demo.CLAIMED_FALSE)
 
