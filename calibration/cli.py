@@ -107,4 +107,4 @@ def told_limits(limits: Limits) -> str:
     )
     if limits.is_promise:
         return told
-    return f"{told}\nno promise of a rate: the lowest limit that raised no event on this footage, plus its uncertainty"
+    return f"{told}\nno promise of a rate: the limit is what this footage stayed below, plus its uncertainty"

@@ -15,6 +15,8 @@ from edge.level import Level, Noise, first_level, predict, update
 # Without a promise the limit is the lowest that stays quiet plus this many standard deviations of the level.
 UNCERTAINTY_SIGMAS = 3.0
 BISECTIONS = 16
+# Footage shorter than this shows too few moments to tell a spike from a crossing that lasts.
+LITTLE_SECONDS = 60.0
 NOWHERE = (0.0, 0.0, 1.0, 1.0)
 # An event ends this far down from its limit towards the middle of normal work.
 OFF_SHARE = 0.5
@@ -39,10 +41,11 @@ def quiet_limit(runs: Sequence[tuple[NDArray[np.float64], Sequence[Level]]], rul
 
     `runs` are (seconds [T], levels) of stretches without a break. A crossing shorter than the hold is no event,
     so the limit is found with the device's own `decide`. Uncertain is the level: three standard deviations.
+    Footage too short to show what lasts gives the highest level seen instead, plus the same.
     """
     means = np.concatenate([[level.mean for level in levels] for _, levels in runs])
-    middle, highest = float(np.median(means)), float(means.max())
-    low, high = middle, highest
+    middle, high = float(np.median(means)), float(means.max())
+    low = middle if sum(float(seconds[-1] - seconds[0]) for seconds, _ in runs) >= LITTLE_SECONDS else high
     for _ in range(BISECTIONS):
         between = 0.5 * (low + high)
         if any(_announces(seconds, levels, _limit(between, middle), rules) for seconds, levels in runs):

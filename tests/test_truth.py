@@ -51,13 +51,21 @@ def test_coverage_sums_the_seconds_of_each_state() -> None:
 
 def test_a_limit_without_promise_is_the_lowest_that_stays_quiet() -> None:
     """A spike shorter than the hold does not raise it, a crossing that lasts does; three deviations are added."""
-    level = np.zeros(300)
+    level = np.zeros(900)
     level[50:55] = 20.0
     level[150:180] = 4.0
     levels = [Level(float(mean), 0.0, 0.25, 0.0, 0.0) for mean in level]
-    on, off = quiet_limit([(np.arange(300) / 10.0, levels)], Rules())
+    on, off = quiet_limit([(np.arange(900) / 10.0, levels)], Rules())
     assert on == pytest.approx(4.0 + 1.5, abs=0.01)
     assert off == pytest.approx(on / 2, abs=0.01)
+
+
+def test_little_footage_gives_the_highest_level_as_the_limit() -> None:
+    """Half a minute cannot tell a spike from a crossing that lasts: the spike counts."""
+    level = np.zeros(300)
+    level[50:55] = 20.0
+    levels = [Level(float(mean), 0.0, 0.25, 0.0, 0.0) for mean in level]
+    assert quiet_limit([(np.arange(300) / 10.0, levels)], Rules())[0] == pytest.approx(20.0 + 1.5)
 
 
 def test_the_tail_tells_how_often_a_level_is_seen() -> None:
