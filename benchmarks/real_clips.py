@@ -55,7 +55,7 @@ def main() -> int:
     parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)} (default: all)")
     parser.add_argument("--clips", type=Path, default=CLIPS)
     parser.add_argument("--out", type=Path, default=Path("work-out"))
-    parser.add_argument("--minutes", type=float, default=4.0, help="of training for each clip")
+    parser.add_argument("--minutes", type=float, default=2.0, help="of training for each clip")
     parsed = parser.parse_args()
     if not parsed.clips.is_dir():
         print(f"skipped: {parsed.clips} is absent; name the folder of the clips with --clips.")
