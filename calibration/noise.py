@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from calibration.normality import Surprises
 from edge.level import Noise, condition, first_level, innovation, predict
 
 # The likelihood of this many frames is as good as that of all, and a fit stays within seconds.
@@ -22,7 +22,7 @@ MOST_LAG_SECONDS = 0.5
 # Surprises further out than this many robust standard deviations are drawn in before the fit.
 WILD_SIGMAS = 5.0
 
-Track = tuple[Surprises, Surprises]
+Track = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def fit_noise(tracks: Sequence[Track], rate_hz: float) -> Noise:

@@ -1,63 +1,148 @@
-"""Normality from error maps of normal footage, with every number judged on footage that it was not made from."""
+"""Normality from normal footage, with every number judged on footage that it was not made from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.appearance import Part, background_of, joined, part_of
+from calibration.stillness import change_levels_of, expected_to_move
+from edge.appearance import levelled
 from edge.errors import UsageError
-from edge.normality import WITNESS_LAYERS, Map, Normality, cell_scores, standing_out
+from edge.normality import STALL, SURPRISE, WITNESSES, Map, Normality, cell_scores, speaking, standing_out
+from edge.senses import Senses, witnessed
 
 # Fewer scored frames than this say nothing about what is normal.
 LEAST_FRAMES = 10
 # Stretches that the footage is cut into; each is judged by the normality of the others.
 FOLDS = 4
-# A cell's errors are held against this quantile of its own and its neighbours' errors on normal footage.
+# A cell is held against this quantile of what it and its neighbours say on normal footage.
 HIGH_QUANTILE = 0.999
-# What is added to both sides of a ratio of errors, as a share of the layer's median: zeros must not shout.
-FLOOR_SHARE = 0.1
-TINY = 1e-6
+# With fewer frames than this a place's own high is half that of the whole picture (docs/decisions/0009).
+PLACE_FRAMES = 20000
+# What is added to both sides of a ratio: a share of the median of what moves, grey levels, seconds.
+FLOORS = {"error": 0.002, "speed": 0.2, "novelty": 3.0, "still": 1.0, "held": 2.0}
+# Footage shorter than this has not shown what normal work looks like, nor how long things may stand: the witness
+# is silent (docs/decisions/0009).
+LEAST_SECONDS = {"novelty": 400.0, "still": 60.0, "held": 400.0}
 
-Surprises = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 
-def fit_normality(clips: Sequence[Map]) -> tuple[Normality, list[Surprises]]:
-    """Return the normality of clips of errors [T, L, Gh, Gw], and each clip's surprise [T] as held-out footage.
+@dataclass(frozen=True)
+class Run:
+    """The scored frames of one clip without a break: `seconds` [T] and the senses of each."""
 
-    The surprise of a frame is that against the normality of the other folds, so it is what new normal
+    seconds: Values
+    senses: Sequence[Senses]
+
+
+@dataclass(frozen=True)
+class Track:
+    """One kind of score of one run, as held-out footage shows it: seconds [T], scores [T]."""
+
+    seconds: Values
+    scores: Values
+
+
+def fit_normality(runs: Sequence[Run]) -> tuple[Normality, list[Track], list[Track]]:
+    """Return the normality of normal footage, and each run's surprise and stall as held-out footage.
+
+    The score of a frame is that against the normality of the other folds, so it is what new normal
     footage will show and not what fitted footage shows. Raises UsageError where there is too little.
     """
-    errors = np.concatenate(clips) if clips else np.zeros((0, 1, 1, 1), np.float32)
-    if len(errors) < LEAST_FRAMES:
+    frames = sum(len(run.senses) for run in runs)
+    if frames < LEAST_FRAMES:
         raise UsageError(
-            f"the normal footage has {len(errors)} scored frames; at least {LEAST_FRAMES} are needed "
+            f"the normal footage has {frames} scored frames; at least {LEAST_FRAMES} are needed "
             f"(the first 5 of each clip are warm-up). Give more footage of normal work."
         )
-    fold = np.arange(len(errors)) * FOLDS // len(errors)
-    held_out = np.empty((len(errors), errors.shape[1]), np.float32)
+    background = background_of([sense.thumbnail for run in runs for sense in run.senses])
+    fold = np.arange(frames) * FOLDS // frames
+    thumbnails = np.stack([levelled(sense.thumbnail, background) for run in runs for sense in run.senses])
+    parts = [part_of(thumbnails[fold == one], background) for one in range(FOLDS)]
+    bare = _bare(joined(background, parts), change_levels_of(thumbnails))
+    held_out = np.concatenate(
+        [_maps(run, bare, parts, ends) for run, ends in zip(runs, _folds_of(runs, fold), strict=True)]
+    )
+    return _fitted(runs, held_out, fold, bare)
+
+
+def _folds_of(runs: Sequence[Run], fold: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return np.split(fold, np.cumsum([len(run.senses) for run in runs])[:-1])
+
+
+def _bare(appearance: object, change_levels: float) -> Normality:
+    """A normality without highs: enough to make the witnesses speak."""
+    nothing = np.zeros(0, np.float32)
+    return Normality(nothing, nothing, nothing, nothing, appearance, change_levels)  # type: ignore[arg-type]
+
+
+def _maps(run: Run, bare: Normality, parts: Sequence[Part], folds: NDArray[np.int64]) -> Map:
+    """What every witness says of every frame, [T, W, Gh, Gw], novelty against the patches of the other folds."""
+    background = bare.appearance.background
+    others = [
+        replace(bare, appearance=joined(background, [part for number, part in enumerate(parts) if number != one]))
+        for one in range(len(parts))
+    ]
+    stillness, maps = None, []
+    for seconds, sense, one in zip(run.seconds.tolist(), run.senses, folds.tolist(), strict=True):
+        found, stillness = witnessed(sense, stillness, seconds, others[one])
+        maps.append(found)
+    return np.stack(maps)
+
+
+def _fitted(
+    runs: Sequence[Run], maps: Map, fold: NDArray[np.int64], bare: Normality
+) -> tuple[Normality, list[Track], list[Track]]:
+    held_out = np.empty(maps.shape[:2], np.float32)
+    step_seconds = float(np.median(np.concatenate([np.diff(run.seconds) for run in runs if len(run.seconds) > 1])))
     for part in range(FOLDS):
-        normality = _cells(errors[fold != part])
-        held_out[fold == part] = [standing_out(cell_scores(one, normality)) for one in errors[fold == part]]
-    normality = replace(_cells(errors), layer_mean=held_out.mean(axis=0), layer_scale=held_out.std(axis=0) + TINY)
-    layers = (held_out - normality.layer_mean) / normality.layer_scale
-    surprise = layers[:, :WITNESS_LAYERS].max(axis=1).astype(np.float64)
-    return normality, np.split(surprise, np.cumsum([len(clip) for clip in clips])[:-1])
+        normality = _cells(maps[fold != part], bare, step_seconds)
+        held_out[fold == part] = [standing_out(cell_scores(one, normality)) for one in maps[fold == part]]
+    middle = np.median(held_out, axis=0)
+    spread = np.maximum(np.quantile(held_out, HIGH_QUANTILE, axis=0) - middle, 0.0) / 3.0 + 1e-2
+    normality = replace(_cells(maps, bare, step_seconds), middle=middle, spread=spread.astype(np.float32))
+    values = np.where(speaking(normality), (held_out - middle) / spread, -np.inf)
+    return normality, _tracks(runs, values[:, SURPRISE]), _tracks(runs, values[:, STALL])
 
 
-def _cells(errors: Map) -> Normality:
-    """The highest normal errors of each cell and its neighbours, and the floor of each layer."""
-    layers = errors.shape[1]
-    median = np.median(errors, axis=(0, 2, 3)).reshape(layers, 1, 1)
-    floor = np.broadcast_to(FLOOR_SHARE * median + TINY, errors.shape[1:]).astype(np.float32)
-    high = _highest_around(np.quantile(errors, HIGH_QUANTILE, axis=0).astype(np.float32))
-    return Normality(high, floor, np.zeros(layers, np.float32), np.ones(layers, np.float32))
+def _tracks(runs: Sequence[Run], values: NDArray[np.float32]) -> list[Track]:
+    """The highest of the witnesses that speak in each frame, run by run; 0 where none does."""
+    highest = values.max(axis=1).astype(np.float64)
+    highest = np.where(np.isfinite(highest), highest, 0.0)
+    ends = np.cumsum([len(run.senses) for run in runs])[:-1]
+    return [Track(run.seconds, scores) for run, scores in zip(runs, np.split(highest, ends), strict=True)]
+
+
+def _cells(maps: Map, bare: Normality, step_seconds: float) -> Normality:
+    """The highest that is normal around each cell, for maps [T, W, Gh, Gw]."""
+    floor = np.array([FLOORS[name] for name in WITNESSES], np.float32)
+    high = np.quantile(maps, HIGH_QUANTILE, axis=0).astype(np.float32)
+    high[SURPRISE] = _shrunk(_highest_around(high[SURPRISE]), floor[SURPRISE, None, None], len(maps))
+    still = WITNESSES.index("still")
+    high[still] = expected_to_move(maps[:, still], len(maps) * step_seconds)
+    for witness, least_seconds in LEAST_SECONDS.items():
+        if len(maps) * step_seconds < least_seconds:
+            high[WITNESSES.index(witness)] = np.inf
+    return replace(
+        bare, high=high, floor=floor, middle=np.zeros(len(floor), np.float32), spread=np.ones(len(floor), np.float32)
+    )
+
+
+def _shrunk(high: Map, floor: Map, frames: int) -> Map:
+    """Draw each place's high towards that of the whole picture, the more the less footage there is."""
+    whole = high.max(axis=(1, 2), keepdims=True)
+    share = frames / (frames + PLACE_FRAMES)
+    shrunk: Map = (high + floor) ** share * (whole + floor) ** (1.0 - share) - floor
+    return shrunk
 
 
 def _highest_around(cells: Map) -> Map:
-    """Return for each cell of [L, Gh, Gw] the highest of the 3 × 3 cells around it."""
+    """Return for each cell of [W, Gh, Gw] the highest of the 3 × 3 cells around it."""
     padded = np.pad(cells, ((0, 0), (1, 1), (1, 1)), mode="edge")
     _, rows, columns = cells.shape
     shifted = [padded[:, row : row + rows, column : column + columns] for row in range(3) for column in range(3)]

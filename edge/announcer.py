@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ from edge.calibrated import rate_per_hour
 from edge.capture import CameraStatus, Mailboxes
 from edge.clock import clock_state
 from edge.coverage import CoverageMeter
-from edge.events import Teller, Told, event_from_moment
+from edge.events import Teller, Told, events_from_moment
 from edge.messages import (
     ULID_RANDOM_BYTES,
     CameraHealth,
@@ -26,7 +27,7 @@ from edge.messages import (
 )
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
-from edge.pipeline import Moment
+from edge.pipeline import Kind, Moment
 from edge.setup import Device
 from edge.topics import FAULTS, HEALTH, STATUS, camera_subtopic
 
@@ -48,7 +49,7 @@ class Announcer:
     def __init__(self, device: Device, publisher: Publisher, outbox: Outbox, mailboxes: Mailboxes) -> None:
         self._device, self._publisher, self._outbox, self._mailboxes = device, publisher, outbox, mailboxes
         self._started = time.monotonic()
-        self._told: dict[str, Told | None] = dict.fromkeys(device.models)
+        self._told: dict[str, Mapping[Kind, Told]] = {camera: {} for camera in device.models}
         self._coverage = {camera: CoverageMeter(time.monotonic) for camera in device.models}
         self._score_due = dict.fromkeys(device.models, 0.0)
         self._latency: dict[str, float] = {}
@@ -101,13 +102,13 @@ class Announcer:
 
     def _tell_event(self, moment: Moment, latency: float | None) -> None:
         camera = moment.camera
-        self._told[camera], event = event_from_moment(
+        self._told[camera], events = events_from_moment(
             self._teller(camera), self._told[camera], moment, time.time(), latency
         )
-        if event is None:
-            return
-        self._publisher.publish_event(event)
-        self._publisher.set_state(camera_subtopic(camera, "anomaly"), "OFF" if event.type == "end" else "ON")
+        for event in events:
+            self._publisher.publish_event(event)
+        if events:
+            self._publisher.set_state(camera_subtopic(camera, "anomaly"), "ON" if self._told[camera] else "OFF")
 
     def _teller(self, camera: str) -> Teller:
         model, topics = self._device.models[camera], self._device.topics
@@ -116,7 +117,7 @@ class Announcer:
             device=topics.device,
             camera=camera,
             model=model.event_model(),
-            tail=model.calibration.limits.tail,
+            tails=model.tails,
             calibrated=model.is_site,
             wall_offset_seconds=time.time() - time.monotonic(),
             clock=clock_state(),

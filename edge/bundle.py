@@ -71,7 +71,9 @@ class Bundle:
         """Return the normality and limits fitted on a variant; PrednetError where they are not usable."""
         names = self._variant(variant)
         return Calibration(
-            normality_from_bytes(self.files[names.normality], self.spec.maps, f"{self.path}: {names.normality}"),
+            normality_from_bytes(
+                self.files[names.normality], self.spec.form, self.spec.grid, f"{self.path}: {names.normality}"
+            ),
             limits_from_bytes(self.files[names.limits], f"{self.path}: {names.limits}"),
         )
 

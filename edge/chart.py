@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from edge.frames import Image
 from edge.trace import Peak, Span, Trace
 
-INK, ERROR, REPEAT, LEVEL, LIMIT, EVENT, TRUTH = (
+INK, ERROR, REPEAT, LEVEL, LIMIT, EVENT, TRUTH, STALL = (
     "#20242a",
     "#3b6fb6",
     "#b9c1cc",
@@ -28,6 +28,7 @@ INK, ERROR, REPEAT, LEVEL, LIMIT, EVENT, TRUTH = (
     "#c23b22",
     "#f2b8a8",
     "#f4d35e",
+    "#7a4fa3",
 )
 MOST_PICTURES = 6
 TALL = 6.0
@@ -97,12 +98,15 @@ def _draw_level(axes: Any, trace: Trace) -> None:
     axes.plot(seconds, trace.array("surprise"), color=REPEAT, lw=0.8, label="surprise")
     axes.fill_between(seconds, level - 2 * sd, level + 2 * sd, color=LEVEL, alpha=0.18, lw=0)
     axes.plot(seconds, level, color=LEVEL, lw=1.5, label="level (Kalman, ± 2 sd)")
+    if trace.stall_limit is not None:
+        axes.plot(seconds, trace.array("stall"), color=STALL, lw=1.1, label="stall")
+        axes.axhline(trace.stall_limit.on, color=STALL, lw=0.9, ls="--", label=f"its limit {trace.stall_limit.on:.2f}")
     if trace.limit is not None:
         axes.axhline(trace.limit.on, color=LIMIT, lw=1.2, label=f"limit {trace.limit.on:.2f}")
         axes.axhline(trace.limit.off, color=LIMIT, lw=0.8, ls=":", label=f"ends below {trace.limit.off:.2f}")
         if np.nanmax(level, initial=0.0) > TALL * trace.limit.on:  # keep the limit in sight below a high peak
             axes.set_yscale("symlog", linthresh=2 * trace.limit.on)
-    axes.set_ylabel("surprise\n(sd of normal work)")
+    axes.set_ylabel("surprise and stall\n(spreads of normal work)")
     _draw_legend(axes)
 
 
@@ -112,8 +116,9 @@ def _draw_spans(axes: Any, spans: list[Span], seconds: list[float], labelled: bo
         end = last if span.end_seconds is None else span.end_seconds
         axes.axvspan(span.start_seconds, end, color=EVENT, alpha=0.55, lw=0, zorder=0)
         if labelled:
+            told = f"event {number}" if span.kind == "surprise" else f"event {number} ({span.kind})"
             axes.annotate(
-                f"event {number}", (span.start_seconds, 1.0), (2, -9), xycoords=axes.get_xaxis_transform(),
+                told, (span.start_seconds, 1.0), (2, -9), xycoords=axes.get_xaxis_transform(),
                 textcoords="offset points", fontsize=8, color=LIMIT,
             )  # fmt: skip
 

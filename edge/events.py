@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from edge.calibrated import Tail, rate_per_hour
-from edge.detection import Detection, Episode, Limit
+from edge.detection import Detection
 from edge.messages import Event, EventLatency, EventMedia, EventModel, EventScore, EventTime, utc_from_seconds
-from edge.pipeline import Moment
+from edge.pipeline import Finding, Kind, Moment
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Teller:
     device: str
     camera: str
     model: EventModel
-    tail: Tail | None
+    tails: Mapping[Kind, Tail | None]
     calibrated: bool
     wall_offset_seconds: float
     clock: Literal["synced", "unsynced"]
@@ -40,16 +40,31 @@ class Told:
     rev: int
 
 
-def event_from_moment(
-    teller: Teller, told: Told | None, moment: Moment, published_seconds: float, latency_ms: float | None
-) -> tuple[Told | None, Event | None]:
-    """Return the identity of the event that is open after this moment, and the message to publish, if any.
+def events_from_moment(
+    teller: Teller, told: Mapping[Kind, Told], moment: Moment, published_seconds: float, latency_ms: float | None
+) -> tuple[Mapping[Kind, Told], list[Event]]:
+    """Return the identities of the events that are open after this moment, and the messages to publish.
 
     `published_seconds` is Unix time; `latency_ms` runs from the frame's capture to its score.
     """
-    detection = moment.detection
-    if detection is None or moment.limit is None:
-        return told, None
+    still_open, events = dict(told), []
+    for finding in moment.findings:
+        one, event = _event(teller, still_open.pop(finding.kind, None), moment, finding, published_seconds, latency_ms)
+        events.append(event)
+        if one is not None:
+            still_open[finding.kind] = one
+    return still_open, events
+
+
+def _event(
+    teller: Teller,
+    told: Told | None,
+    moment: Moment,
+    finding: Finding,
+    published_seconds: float,
+    latency_ms: float | None,
+) -> tuple[Told | None, Event]:
+    detection = finding.detection
     if detection.type == "new" or told is None:
         told = Told(teller.new_id(detection.episode.start_seconds + teller.wall_offset_seconds), 0)
     told = replace(told, rev=told.rev + 1)
@@ -60,11 +75,11 @@ def event_from_moment(
         site=teller.site,
         device=teller.device,
         camera=teller.camera,
-        kind="surprise",
+        kind=finding.kind,
         severity="alert",
         end_reason=detection.end_reason,
         time=_time(teller, detection, published_seconds),
-        score=_score(teller, moment, detection.episode, moment.limit),
+        score=_score(teller, moment, finding),
         bbox=_rounded(detection.episode.box),
         calibrated=teller.calibrated,
         model=teller.model,
@@ -85,8 +100,9 @@ def _time(teller: Teller, detection: Detection, published_seconds: float) -> Eve
     )
 
 
-def _score(teller: Teller, moment: Moment, episode: Episode, limit: Limit) -> EventScore:
-    rate = rate_per_hour(episode.peak, teller.tail)
+def _score(teller: Teller, moment: Moment, finding: Finding) -> EventScore:
+    episode, limit = finding.detection.episode, finding.limit
+    rate = rate_per_hour(episode.peak, teller.tails.get(finding.kind))
     skill = moment.sensed.skill if moment.sensed else None
     return EventScore(
         peak=round(episode.peak, 3),

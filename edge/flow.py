@@ -19,6 +19,10 @@ Field = NDArray[np.float32]
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
+# A search needs this many rows and columns; smaller pictures are continued at their border.
+LEAST_SIDE = 16
+
+
 @dataclass(frozen=True)
 class Effort:
     """What a search may cost: the finest scale (0 is the picture itself), steps of descent, and of refinement."""
@@ -52,8 +56,10 @@ class DenseFlow:
 
         start, end: uint8 [H, W, C]; displacements in pixels.
         """
-        field: Field = self._search.calc(_grey(start), _grey(end), None)
-        return field
+        height, width = start.shape[:2]
+        pads = [(0, max(LEAST_SIDE - height, 0)), (0, max(LEAST_SIDE - width, 0))]
+        field: Field = self._search.calc(*(np.pad(_grey(image), pads, mode="edge") for image in (start, end)), None)
+        return field[:height, :width]
 
 
 def speed_from_flow(field: Field) -> NDArray[np.float32]:

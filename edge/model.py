@@ -7,10 +7,10 @@ from pathlib import Path
 
 from edge.builtin import predictor_of
 from edge.bundle import Bundle, read_bundle
-from edge.calibrated import Calibration
+from edge.calibrated import Calibration, Tail
 from edge.detection import Rules
 from edge.messages import EventModel
-from edge.pipeline import Judge
+from edge.pipeline import Judge, Kind
 from edge.runner import Runner
 from edge.runners import open_predictor, open_runner
 from edge.site_calibration import read_site
@@ -27,7 +27,15 @@ class Model:
 
     def judge(self, rules: Rules) -> Judge:
         """Return what a camera is judged by."""
-        return Judge(self.calibration.normality, self.calibration.limits.noise, self.calibration.limit, rules)
+        fitted, stall = self.calibration, self.calibration.limits.stall
+        stall_noise = None if stall is None else stall.noise
+        return Judge(fitted.normality, fitted.limits.noise, fitted.limit, rules, stall_noise, fitted.stall_limit)
+
+    @property
+    def tails(self) -> dict[Kind, Tail | None]:
+        """How often normal footage shows a level, for each kind of event."""
+        limits = self.calibration.limits
+        return {"surprise": limits.tail, "stall": None if limits.stall is None else limits.stall.tail}
 
     def runner(self, slots: int, threads: int = 0) -> Runner:
         """Return a runner of this variant for so many cameras."""

@@ -1,74 +1,104 @@
-"""Normality: what each cell and layer of the error map does on normal footage, and surprise against it."""
+"""Normality: what each witness says of each place on normal footage, and surprise and stall against it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.appearance import Appearance
+
 Map = NDArray[np.float32]
 
-# The frame's surprise is drawn from this many cells that stand out most: more than one, so that a hot
+# What is looked at, place by place. The first three carry the surprise, the last two the stall:
+# PredNet's error in blocks, the speed of the flow, the distance from everything that normal work looks like;
+# how long a place has not changed, and how long something that is not the background has stood there.
+WITNESSES = ("error", "speed", "novelty", "still", "held")
+SURPRISE = slice(0, 3)
+STALL = slice(3, 5)
+# A witness's score is drawn from so many cells that stand out most: more than one, so that a hot
 # pixel or a flash on one spot cannot carry it, and few, so that a small thing in a large picture can.
-STANDING_OUT_CELLS = 4
-# Decided by measurement (docs/decisions/0009-surprise.md): the layers above the pixels add more noise than sight.
-WITNESS_LAYERS = 1
+STANDING_OUT_CELLS = np.array([4, 4, 4, 2, 2])
+# The score of a cell that a witness has nothing to say of.
+NEVER = -10.0
 
 
 @dataclass(frozen=True)
 class Normality:
-    """Errors on normal footage. `high`, `floor`: float32 [L, Gh, Gw]; layer statistics [L].
+    """What normal footage shows, for the W witnesses of WITNESSES in their order.
 
-    `high` is the error that a cell or one of its neighbours exceeds in one normal frame of a thousand;
-    `floor` is added to both sides of a ratio, so that cells where nothing ever happens do not shout;
-    `layer_mean` and `layer_scale` are those of each layer's standing-out score on normal footage.
+    `high`: float32 [W, Gh, Gw], what a cell or one of its neighbours exceeds in one normal frame of a thousand;
+    infinite where a witness has nothing to say. `floor` [W] is added to both sides of a ratio, so that places where
+    nothing ever happens do not shout. `middle` and `spread` [W] are those of a witness's score on normal footage.
+    `change_levels` is the difference (grey levels of 255) from which a place has changed.
     """
 
     high: Map
     floor: Map
-    layer_mean: Map
-    layer_scale: Map
-
-    @property
-    def grid(self) -> tuple[int, int, int]:
-        """Layers, rows and columns [L, Gh, Gw] that an error map must have."""
-        layers, rows, columns = self.high.shape
-        return layers, rows, columns
+    middle: Map
+    spread: Map
+    appearance: Appearance
+    change_levels: float
 
 
 @dataclass(frozen=True)
-class Surprise:
-    """One frame against normality: `value` in standard deviations of normal work, `cells` float32 [Gh, Gw]."""
+class Score:
+    """One frame against normality: `value` in units of normal work's own spread, `cells` float32 [Gh, Gw].
+
+    `witness` is the index of the one that says it.
+    """
 
     value: float
     cells: Map
+    witness: int
 
 
-def cell_scores(errors: Map, normality: Normality) -> Map:
-    """Return the log ratio of each cell's error to the highest that is normal around it: [L, Gh, Gw]."""
-    scores: Map = np.log((errors + normality.floor) / (normality.high + normality.floor))
+def cell_scores(maps: Map, normality: Normality) -> Map:
+    """Return the log ratio of each cell to the highest that is normal around it: [W, Gh, Gw] of maps [W, Gh, Gw]."""
+    floor = normality.floor[:, None, None]
+    heard = np.isfinite(normality.high)
+    scores: Map = np.log((maps + floor) / (np.where(heard, normality.high, 1.0) + floor), dtype=np.float32)
+    scores[~heard] = NEVER
     return scores
 
 
 def standing_out(scores: Map) -> Map:
-    """Return each layer's mean of the cells that stand out most: float32 [L]; scores [L, Gh, Gw]."""
+    """Return each witness's mean of the cells that stand out most: float32 [W]; scores [W, Gh, Gw]."""
     flat = scores.reshape(scores.shape[0], -1)
-    count = min(STANDING_OUT_CELLS, flat.shape[1])
-    top: Map = np.partition(flat, flat.shape[1] - count, axis=1)[:, -count:].mean(axis=1)
-    return top
+    most = min(int(STANDING_OUT_CELLS.max()), flat.shape[1])
+    top = np.partition(flat, flat.shape[1] - most, axis=1)[:, -most:]
+    counts = np.minimum(STANDING_OUT_CELLS, most)
+    sums = np.cumsum(np.sort(top, axis=1)[:, ::-1], axis=1)
+    means: Map = (sums[np.arange(len(flat)), counts - 1] / counts).astype(np.float32)
+    return means
 
 
-def surprise_from_errors(errors: Map, normality: Normality) -> Surprise:
-    """Return the surprise of one frame's errors [L, Gh, Gw]: the cells that stand out, standardised."""
-    scores = cell_scores(errors[:WITNESS_LAYERS], witnesses(normality))
-    layers = (standing_out(scores) - normality.layer_mean[:WITNESS_LAYERS]) / normality.layer_scale[:WITNESS_LAYERS]
-    return Surprise(float(layers.max()), scores.max(axis=0))
+def scores_from_maps(maps: Map, normality: Normality) -> tuple[Score, Score]:
+    """Return a frame's surprise and stall; maps float32 [W, Gh, Gw] of all witnesses."""
+    scores = cell_scores(maps, normality)
+    values = (standing_out(scores) - normality.middle) / normality.spread
+    return _highest(values, scores, normality, SURPRISE), _highest(values, scores, normality, STALL)
 
 
-def witnesses(normality: Normality) -> Normality:
-    """Return the normality of the layers that the surprise is drawn from, as views."""
-    return Normality(*(getattr(normality, part.name)[:WITNESS_LAYERS] for part in fields(Normality)))
+def error_score(error: Map, normality: Normality) -> float:
+    """Return what the error alone says of a frame, in units of normal work's own spread; error float32 [Gh, Gw]."""
+    maps = np.zeros((len(WITNESSES), *error.shape), np.float32)
+    maps[0] = error
+    value = standing_out(cell_scores(maps, normality))[0]
+    return float((value - normality.middle[0]) / normality.spread[0])
+
+
+def speaking(normality: Normality) -> NDArray[np.bool_]:
+    """Return which witnesses have something to say anywhere: bool [W]."""
+    return np.asarray(np.isfinite(normality.high).any(axis=(1, 2)))
+
+
+def _highest(values: Map, scores: Map, normality: Normality, among: slice) -> Score:
+    """The highest of the witnesses that speak; 0 where none does."""
+    heard = speaking(normality)[among]
+    witness = among.start + int(np.where(heard, values[among], -np.inf).argmax())
+    return Score(float(values[witness]) if heard.any() else 0.0, scores[witness], witness)
 
 
 def box_from_cells(cells: Map) -> tuple[float, float, float, float]:

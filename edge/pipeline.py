@@ -1,4 +1,4 @@
-"""The river: frames of all cameras → one batched step → errors → surprise → level → decision.
+"""The river: frames of all cameras → one batched step → witnesses → surprise and stall → level → decision.
 
 `watch` is what the daemon, `replay`, the fit of limits and the benchmarks all run, so that a limit is
 measured on the code that will use it.
@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 from edge.detection import Detection, Detector, EndReason, Episode, Limit, Reading, Rules, decide, end
 from edge.frames import Frame
 from edge.level import Level, Noise, first_level, predict, update
-from edge.normality import Map, Normality, box_from_cells, surprise_from_errors
+from edge.normality import Map, Normality, Score, box_from_cells, scores_from_maps
 from edge.pacing import is_gap
 from edge.runner import Runner
+from edge.runners import open_speed
+from edge.senses import Senses, sensed_from_frame, witnessed
 from edge.skill import Skill, told_skill, with_frame
+from edge.stillness import Stillness
 
 State = Literal["watching", "warming_up", "degraded", "blind"]
+Kind = Literal["surprise", "stall"]
 
 # Frames after a reset that are not scored: the step's error settles within 2–3 of them (prednet.md).
 WARMUP_FRAMES = 5
@@ -43,14 +47,16 @@ class Judge:
     noise: Noise
     limit: Limit | None
     rules: Rules = field(default_factory=Rules)
+    stall_noise: Noise | None = None
+    stall_limit: Limit | None = None
 
 
 @dataclass(frozen=True)
 class Sensed:
     """One frame after the step. `errors`, `peaks`: float32 [L, Gh, Gw]; `prediction` uint8 [H, W, C].
 
-    The arrays are the moment's own copies. `state` says whether the errors mean something; `skill` is
-    1 − error / error of repeating the last frame, over the last seconds.
+    The arrays are the moment's own copies. `state` says whether the errors mean something; `senses` is what the
+    host sees beside the step; `skill` is 1 − error / error of repeating the last frame, over the last seconds.
     """
 
     camera: str
@@ -60,15 +66,43 @@ class Sensed:
     errors: Map
     peaks: Map
     prediction: NDArray[np.uint8]
+    senses: Senses
     skill: float | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one frame means for one kind of event: the score, its level, and what is decided.
+
+    `z` is the innovation in standard deviations; `cells` float32 [Gh, Gw] are the witness's that says it. `episode`
+    is the crossing of the limit that is under way, announced or not; `detection` what is to be told.
+    """
+
+    score: float
+    level: Level
+    z: float
+    cells: Map
+    limit: Limit | None
+    episode: Episode | None
+    detection: Detection | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to be told: an event of one kind begins, goes on or ends."""
+
+    kind: Kind
+    detection: Detection
+    limit: Limit
 
 
 @dataclass(frozen=True)
 class Moment:
     """One frame of one camera, judged. `surprise`, `level` and `z` are None where nothing could be scored.
 
-    `episode` is the crossing of the limit that is under way, announced or not; `detection` what is to be told.
-    A camera that is lost gives one last moment without `sensed`, which ends its event.
+    What is said of the surprise stands here itself, see `Verdict`; what is said of a movement that fails to come, in
+    `stall`, which is None where nothing could be scored or no limit of it is known. `findings` are both kinds'.
+    A camera that is lost gives one last moment without `sensed`, which ends its events.
     """
 
     camera: str
@@ -82,6 +116,8 @@ class Moment:
     limit: Limit | None = None
     episode: Episode | None = None
     detection: Detection | None = None
+    stall: Verdict | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) -> Iterator[Moment]:
@@ -105,11 +141,14 @@ class Lost:
 
 @dataclass(frozen=True)
 class _Memory:
-    """What the judgement of one camera remembers from frame to frame."""
+    """What the judgement of one camera remembers from frame to frame; `stillness` is None after a reset."""
 
     level: Level | None = None
     detector: Detector = field(default_factory=Detector)
     seconds: float = 0.0
+    stillness: Stillness | None = None
+    stall_level: Level | None = None
+    stall_detector: Detector = field(default_factory=Detector)
 
 
 def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterator[Sensed | Lost]:
@@ -118,6 +157,7 @@ def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterat
     form = runner.spec.form
     images = np.zeros((runner.slots, form.height, form.width, form.channels), np.uint8)
     tracks: dict[str, _Track] = {}
+    speed = open_speed()
     for now in rounds:
         for camera, reason in now.lost.items():
             tracks.pop(camera, None)
@@ -133,6 +173,9 @@ def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterat
         for camera, frame in now.frames.items():
             slot = slots[camera]
             error = float(step.errors[slot, 0].mean())
+            last = tracks[camera].frame.image if camera in tracks else frame.image
+            prediction = step.prediction[slot].copy()
+            senses = sensed_from_frame(frame.image, prediction, speed(last, frame.image), runner.spec.grid)
             tracks[camera] = track = _followed(tracks.get(camera), frame, error, form.rate_hz)
             yield Sensed(
                 camera,
@@ -141,7 +184,8 @@ def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterat
                 track.step_seconds,
                 step.errors[slot].copy(),
                 step.peaks[slot].copy(),
-                step.prediction[slot].copy(),
+                prediction,
+                senses,
                 told_skill(track.skill),
             )
 
@@ -173,40 +217,73 @@ def _followed(track: _Track | None, frame: Frame, error: float, rate_hz: float) 
 def judged(memory: _Memory, sensed: Sensed, judge: Judge) -> tuple[_Memory, Moment]:
     """Return a camera's memory after one frame, and the moment that it makes."""
     seconds = sensed.frame.seconds
+    maps, stillness = witnessed(sensed.senses, memory.stillness, seconds, judge.normality)
     if sensed.state != "watching":
-        return replace(memory, seconds=seconds), Moment(
+        return replace(memory, seconds=seconds, stillness=stillness), Moment(
             sensed.camera, seconds, sensed.state, sensed, level=memory.level, limit=judge.limit
         )
-    surprise = surprise_from_errors(sensed.errors, judge.normality)
-    if memory.level is None:
-        level, z = first_level(surprise.value, judge.noise), 0.0
-    else:
-        prior = predict(memory.level, judge.noise, seconds - memory.seconds)
-        level, z = update(prior, surprise.value, judge.noise)
-    detector, detection = memory.detector, None
-    if judge.limit is not None:
-        reading = Reading(seconds, level.mean, z, box_from_cells(surprise.cells))
-        detector, detection = decide(detector, reading, judge.limit, judge.rules)
-    moment = Moment(
-        sensed.camera,
-        seconds,
-        sensed.state,
-        sensed,
-        surprise.value,
-        level,
-        z,
-        surprise.cells,
-        judge.limit,
-        detector.episode,
-        detection,
+    step = seconds - memory.seconds
+    surprise, stall = scores_from_maps(maps, judge.normality)
+    detector, said = _verdict(
+        memory.level, memory.detector, surprise, seconds, step, judge.noise, judge.limit, judge.rules
     )
-    return _Memory(level, detector, seconds), moment
+    stall_detector, stalled = memory.stall_detector, None
+    if judge.stall_noise is not None:
+        stall_detector, stalled = _verdict(
+            memory.stall_level, stall_detector, stall, seconds, step, judge.stall_noise, judge.stall_limit, judge.rules
+        )
+    moment = Moment(
+        sensed.camera, seconds, sensed.state, sensed,
+        surprise=said.score, level=said.level, z=said.z, cells=said.cells,
+        limit=said.limit, episode=said.episode, detection=said.detection,
+        stall=stalled,
+        findings=_findings(judge, said.detection, None if stalled is None else stalled.detection),
+    )  # fmt: skip
+    return _Memory(
+        said.level, detector, seconds, stillness, None if stalled is None else stalled.level, stall_detector
+    ), moment
+
+
+def _verdict(
+    level: Level | None,
+    detector: Detector,
+    score: Score,
+    seconds: float,
+    step_seconds: float,
+    noise: Noise,
+    limit: Limit | None,
+    rules: Rules,
+) -> tuple[Detector, Verdict]:
+    """The level after one score, and what is decided by it."""
+    if level is None:
+        level, z = first_level(score.value, noise), 0.0
+    else:
+        level, z = update(predict(level, noise, step_seconds), score.value, noise)
+    detection = None
+    if limit is not None:
+        reading = Reading(seconds, level.mean, z, box_from_cells(score.cells))
+        detector, detection = decide(detector, reading, limit, rules)
+    return detector, Verdict(score.value, level, z, score.cells, limit, detector.episode, detection)
+
+
+def _findings(judge: Judge, surprise: Detection | None, stall: Detection | None) -> tuple[Finding, ...]:
+    found: list[tuple[Kind, Detection | None, Limit | None]] = [
+        ("surprise", surprise, judge.limit),
+        ("stall", stall, judge.stall_limit),
+    ]
+    return tuple(
+        Finding(kind, detection, limit)
+        for kind, detection, limit in found
+        if detection is not None and limit is not None
+    )
 
 
 def _lost(memory: _Memory, lost: Lost, judge: Judge) -> tuple[_Memory, Moment]:
     detector, detection = end(memory.detector, lost.reason, memory.seconds)
-    moment = Moment(lost.camera, memory.seconds, "blind", limit=judge.limit, detection=detection)
-    return _Memory(None, detector, memory.seconds), moment
+    stall_detector, stall_detection = end(memory.stall_detector, lost.reason, memory.seconds)
+    findings = _findings(judge, detection, stall_detection)
+    moment = Moment(lost.camera, memory.seconds, "blind", limit=judge.limit, detection=detection, findings=findings)
+    return _Memory(None, detector, memory.seconds, stall_detector=stall_detector), moment
 
 
 def rounds_from_frames(camera: str, frames: Iterable[Frame], last: EndReason = "stopped") -> Iterator[Round]:

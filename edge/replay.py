@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from edge.detection import Rules
-from edge.events import Teller, event_from_moment
+from edge.events import Teller, Told, events_from_moment
 from edge.frames import Frame, Source
 from edge.messages import ULID_RANDOM_BYTES, Event, new_event_id
 from edge.model import Model
-from edge.pipeline import Moment, rounds_from_frames, watch
+from edge.pipeline import Kind, Moment, rounds_from_frames, watch
 from edge.runner import Runner
 from edge.trace import Trace, traced
 
@@ -29,11 +29,10 @@ def replay(
     Times in UTC are those of a file that began now; `media` has the seconds of the file itself.
     """
     teller = replay_teller(model, source.name)
-    told = None
+    told: Mapping[Kind, Told] = {}
     for moment in replay_moments(source, runner, model, rules, trace, progress):
-        told, event = event_from_moment(teller, told, moment, time.time(), None)
-        if event is not None:
-            yield event
+        told, events = events_from_moment(teller, told, moment, time.time(), None)
+        yield from events
 
 
 def replay_moments(
@@ -56,7 +55,7 @@ def replay_teller(model: Model, name: str) -> Teller:
         device="replay",
         camera=name,
         model=model.event_model(),
-        tail=model.calibration.limits.tail,
+        tails=model.tails,
         calibrated=model.is_site,
         wall_offset_seconds=time.time(),
         clock="unsynced",

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
 from edge.errors import UsageError
 from edge.frames import FrameFormat
 from edge.runner import Runner, StepSpec
@@ -35,3 +40,11 @@ def open_predictor(name: str, form: FrameFormat, slots: int) -> Runner:
 
     efforts = {"flow-coarse": COARSE, "flow-light": LIGHT, "flow": FINE}
     return FlowRunner(form, slots, efforts[name], name)
+
+
+def open_speed() -> Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]]:
+    """Return what gives the speed of the flow from one image to the next, float32 [H, W] in pixels; uint8 [H, W, C]."""
+    from edge.flow import LIGHT, DenseFlow, speed_from_flow  # noqa: PLC0415 - only a chooser opens a door
+
+    flow = DenseFlow(LIGHT)
+    return lambda last, image: speed_from_flow(flow.between(image, last))

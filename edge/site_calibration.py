@@ -61,6 +61,6 @@ def read_site(path: Path, bundle: Bundle, variant: str) -> Calibration:
     if not {_NORMALITY, _LIMITS} <= files.keys():
         raise PrednetError(f"{path}: holds no normality and limits. {NORMAL.remedy}")
     return Calibration(
-        normality_from_bytes(files[_NORMALITY], bundle.spec.maps, f"{path}: {_NORMALITY}"),
+        normality_from_bytes(files[_NORMALITY], bundle.spec.form, bundle.spec.grid, f"{path}: {_NORMALITY}"),
         limits_from_bytes(files[_LIMITS], f"{path}: {_LIMITS}"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from edge.command import Parser
 from edge.errors import DeviceUnavailable, UsageError
 from edge.frames import FrameFormat
 from export.architecture import ERROR_GAINS, Architecture, Head
-from export.learning.settings import TrainingProgress, TrainingReport, TrainingSettings
+from export.learning.settings import SkillReport, TrainingProgress, TrainingReport, TrainingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,14 +204,31 @@ def told_report(report: TrainingReport) -> str:
     return (
         f"{report.path}: {report.steps} steps on {report.training_frames} frames in {report.seconds / 60:.1f} minutes\n"
         f"on {skill.frames} frames that were held back, the error is {skill.ratio:.2f} of that of repeating the last "
-        f"frame; on moving places {skill.moving_ratio:.2f}"
+        f"frame; on moving places {skill.moving_ratio:.2f}, and {skill.flow_ratio:.2f} of that of the optical flow\n"
+        f"by layer: {', '.join(f'{layer.ratio:.2f}' for layer in skill.layers)} of repeating it there\n"
+        f"by region, moving places (of repeating / of the flow):\n{_told_regions(skill)}"
     )
+
+
+def _told_regions(skill: SkillReport) -> str:
+    """Return the ninths of the picture as three lines; a dash where nothing moved."""
+    return "\n".join(
+        "  " + "   ".join(f"{_told(one)} / {_told(flow)}" for one, flow in zip(row, flows, strict=True))
+        for row, flows in zip(skill.regions, skill.regions_flow, strict=True)
+    )
+
+
+def _told(ratio: float) -> str:
+    return "–".center(4) if math.isnan(ratio) else f"{ratio:.2f}"
 
 
 def json_from_report(report: TrainingReport) -> str:
     """Return the report as one JSON object."""
     told = asdict(report) | {"path": str(report.path)}
-    told["skill"] |= {"ratio": report.skill.ratio, "moving_ratio": report.skill.moving_ratio}
+    skill = report.skill
+    told["skill"] |= {"ratio": skill.ratio, "moving_ratio": skill.moving_ratio, "flow_ratio": skill.flow_ratio}
+    for layer, ratio in zip(told["skill"]["layers"], (layer.ratio for layer in skill.layers), strict=True):
+        layer["ratio"] = ratio
     return msgspec.json.encode(told).decode()
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from calibration.fit import error_ratio, fit_calibration, observe
-from calibration.normality import fit_normality
+from edge.appearance import appearance_from_patches
 from edge.errors import UsageError
 from edge.frames import Frame
-from edge.normality import box_from_cells, surprise_from_errors
+from edge.normality import Normality, box_from_cells, scores_from_maps
 from edge.pipeline import WARMUP_FRAMES, Judge, Round, rounds_from_frames, watch
 from tests.tiny import RATE_HZ, clip_from, normal_images, tiny_runner, with_accident
 
@@ -96,13 +96,21 @@ def test_skill_of_a_network_that_repeats_the_last_frame_is_none(judge: Judge) ->
 def test_one_hot_cell_does_not_carry_the_surprise() -> None:
     """A single cell, however high, weighs one of several: a region of the same height is worse."""
     rng = np.random.default_rng(0)
-    errors = np.exp(rng.normal(-4, 0.2, (200, 2, 8, 10))).astype(np.float32)
-    normality, _ = fit_normality([errors])
+    errors = np.exp(rng.normal(-4, 0.2, (200, 8, 10))).astype(np.float32)
+    still = np.zeros((4, 8, 10), np.float32)
+    shape = np.ones(5, np.float32)
+    appearance = appearance_from_patches(
+        np.zeros((16, 20, 1), np.float32), np.zeros((0, 16), np.uint8), np.zeros(81, np.int32)
+    )
+    high = np.concatenate([errors.max(axis=0)[None], np.full((4, 8, 10), np.inf, np.float32)])
+    normality = Normality(high, 0.002 * shape, 0 * shape, shape, appearance, 4.0)
     spot, region = errors[0].copy(), errors[0].copy()
-    spot[0, 3, 3] *= 20
-    region[0, 3:5, 3:5] *= 20
-    values = [surprise_from_errors(one, normality).value for one in (errors[0], spot, region)]
-    assert values[0] < values[1] < 0.5 * values[2]
+    spot[3, 3] *= 20
+    region[3:5, 3:5] *= 20
+    maps = [np.concatenate([one[None], still]) for one in (errors[0], spot, region)]
+    values = [scores_from_maps(one, normality)[0].value for one in maps]
+    assert values[0] < values[1]
+    assert values[2] - values[0] > 3 * (values[1] - values[0])
 
 
 def test_box_surrounds_the_cells_that_stand_out() -> None:

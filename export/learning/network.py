@@ -97,6 +97,14 @@ class PredNet(nn.Module):
         with torch.autocast(r0.device.type, enabled=False):
             return cast("Tensor", self.ahat[0](r0.to(next(self.parameters()).dtype)))
 
+    def seen(self, state: State) -> tuple[Tensor, ...]:
+        """Return A_l of every layer, what the errors of this state were held against; A_0 is the frame."""
+        seen = [state.last_frame]
+        for layer, error in enumerate(state.e[:-1]):
+            rising = error * self.architecture.error_gain if layer == 0 else error
+            seen.append(functional.max_pool2d(functional.relu(self.a[layer](rising)), 2))
+        return tuple(seen)
+
     def _representations(self, state: State) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         r: list[Tensor] = []
         c: list[Tensor] = []

@@ -59,20 +59,39 @@ class TrainingProgress:
 
 
 @dataclass(frozen=True)
+class LayerSkill:
+    """One layer: the mean of E_l, and what it would be if A_l were predicted to stay as it was."""
+
+    error: float
+    repeated: float
+
+    @property
+    def ratio(self) -> float:
+        """The error as a share of that of repeating."""
+        return self.error / self.repeated if self.repeated > 0 else math.nan
+
+
+@dataclass(frozen=True)
 class SkillReport:
     """Mean absolute errors of pixels in 0–1 on footage never trained on, streamed from an empty state.
 
-    `repeated` is the error of repeating the last frame. A place moves where a pixel differs from
-    the last frame by more than `threshold`. NaN where nothing moved.
+    `repeated` is the error of repeating the last frame, `flowed` that of moving it on along the optical flow. A
+    place moves where a pixel differs from the last frame by more than `threshold`. `regions` are the moving ratios of
+    3 × 3 parts of the picture, rows from the top; `regions_flow` those against the flow. NaN where nothing moved.
     """
 
     frames: int
     error: float
     repeated: float
+    flowed: float
     moving_error: float
     moving_repeated: float
+    moving_flowed: float
     moving_share: float
     threshold: float
+    layers: tuple[LayerSkill, ...]
+    regions: tuple[tuple[float, ...], ...]
+    regions_flow: tuple[tuple[float, ...], ...]
 
     @property
     def ratio(self) -> float:
@@ -83,6 +102,11 @@ class SkillReport:
     def moving_ratio(self) -> float:
         """The same on moving places; below 1 the network knows where things go."""
         return self.moving_error / self.moving_repeated if self.moving_repeated > 0 else math.nan
+
+    @property
+    def flow_ratio(self) -> float:
+        """On moving places, the error as a share of that of the flow; below 1 the network beats it."""
+        return self.moving_error / self.moving_flowed if self.moving_flowed > 0 else math.nan
 
 
 @dataclass(frozen=True)

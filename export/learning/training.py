@@ -223,6 +223,7 @@ def _facts(report: TrainingReport) -> dict[str, object]:
             "frames": skill.frames,
             "ratio": skill.ratio,
             "moving_ratio": skill.moving_ratio,
+            "flow_ratio": skill.flow_ratio,
             "moving_share": skill.moving_share,
         },
     }

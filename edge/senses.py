@@ -1,0 +1,53 @@
+"""What the host senses in a frame beside the step's maps, and what all witnesses say of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.appearance import levelled, novelty
+from edge.halves import block_highs, half_means
+from edge.normality import Map, Normality
+from edge.stillness import Stillness, first_stillness, held_seconds, still_seconds, watched_on
+
+
+@dataclass(frozen=True)
+class Senses:
+    """One frame as the witnesses see it, before anything is held against normality.
+
+    `error` and `speed`: float32 [Gh, Gw], the highest mean of a block in each cell: half the absolute error of the
+    prediction in 0–1, and pixels of movement a frame. `thumbnail`: float32 [2 Gh, 2 Gw, C], means of 0–255.
+    """
+
+    error: Map
+    speed: Map
+    thumbnail: Map
+
+
+def sensed_from_frame(
+    image: NDArray[np.uint8], prediction: NDArray[np.uint8], speed: Map, grid: tuple[int, int]
+) -> Senses:
+    """Return the senses of a frame [H, W, C], its prediction, and the speed of the flow into it, [H, W]."""
+    errors = np.abs(image.astype(np.int16) - prediction)
+    halves = half_means(errors, grid).mean(axis=2) / np.float32(510.0)
+    return Senses(block_highs(halves), block_highs(half_means(speed[..., None], grid)[..., 0]), half_means(image, grid))
+
+
+def witnessed(
+    senses: Senses, stillness: Stillness | None, seconds: float, normality: Normality
+) -> tuple[Map, Stillness]:
+    """Return what every witness says of each cell, float32 [W, Gh, Gw], and the memory of what stands still.
+
+    `stillness` is None for the first frame; `seconds` is the frame's time on the source's clock.
+    """
+    appearance = normality.appearance
+    thumbnail = levelled(senses.thumbnail, appearance.background)
+    if stillness is None:
+        stillness = first_stillness(thumbnail, seconds)
+    else:
+        stillness = watched_on(stillness, thumbnail, seconds, normality.change_levels)
+    still = still_seconds(stillness, seconds)
+    held = held_seconds(stillness, thumbnail, appearance.background, seconds)
+    return np.stack([senses.error, senses.speed, novelty(thumbnail, appearance), still, held]), stillness

@@ -1,0 +1,199 @@
+"""What the host sees in a frame: blocks, novelty, stillness; each held against counting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from calibration.appearance import KEPT_PATCHES, background_of, joined, part_of
+from calibration.fit import fit_calibration, observe
+from calibration.stillness import change_levels_of, expected_to_move
+from edge.appearance import (
+    BACKGROUND_LEVELS,
+    Appearance,
+    appearance_from_patches,
+    background_distance,
+    levelled,
+    novelty,
+    patches_from_thumbnail,
+)
+from edge.halves import block_highs, half_means
+from edge.normality import NEVER, Normality, scores_from_maps, speaking
+from edge.pipeline import Judge, rounds_from_frames, watch
+from edge.stillness import first_stillness, held_seconds, still_seconds, watched_on
+from tests.tiny import RATE_HZ, clip_from, normal_images, tiny_runner
+
+RNG = np.random.default_rng(5)
+
+
+def thumbnail(channels: int = 1) -> np.ndarray:
+    """A picture of 6 × 8 cells, [12, 16, C]."""
+    return RNG.uniform(20, 200, (12, 16, channels)).astype(np.float32)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_half_cells_are_means_of_their_pixels(channels: int) -> None:
+    """Counted pixel by pixel; a cell of one pixel has four equal halves."""
+    pixels = RNG.integers(0, 256, (16, 24, channels)).astype(np.uint8)
+    halves = half_means(pixels, (2, 3))
+    expected = [[pixels[4 * y : 4 * y + 4, 4 * x : 4 * x + 4].mean(axis=(0, 1)) for x in range(6)] for y in range(4)]
+    np.testing.assert_allclose(halves, expected, rtol=1e-5)  # float32 sums of 16 bytes
+    np.testing.assert_array_equal(half_means(pixels, (16, 24)), pixels.repeat(2, 0).repeat(2, 1))
+
+
+def test_blocks_are_the_highest_means_around_each_cell() -> None:
+    """Every 4 × 4 block whose middle lies in the cell, by brute force over the mirrored map."""
+    halves = RNG.uniform(0, 1, (8, 10)).astype(np.float32)
+    padded = np.pad(halves, ((2, 1), (2, 1)), mode="symmetric")
+    for row in range(4):
+        for column in range(5):
+            blocks = [
+                padded[2 * row + dy : 2 * row + dy + 4, 2 * column + dx : 2 * column + dx + 4].mean()
+                for dy in (0, 1)
+                for dx in (0, 1)
+            ]
+            # float32 sums of 16 numbers
+            assert block_highs(halves)[row, column] == pytest.approx(max(blocks), rel=1e-5)
+
+
+def brute_novelty(picture: np.ndarray, known: Appearance) -> np.ndarray:
+    """The distance of each cell's patch to the nearest known one of its own and the two cells beside it."""
+    patches, ground = patches_from_thumbnail(picture), patches_from_thumbnail(known.background)
+    found = np.zeros(patches.shape[:2])
+    for row in range(found.shape[0]):
+        for column in range(found.shape[1]):
+            apart = [np.sqrt(((patches[row, column] - ground[row, column]) ** 2).mean())]
+            if apart[0] > BACKGROUND_LEVELS:
+                for beside in range(max(column - 1, 0), min(column + 2, found.shape[1])):
+                    cell = row * found.shape[1] + beside
+                    seen = known.patches[known.starts[cell] : known.starts[cell + 1]]
+                    apart += [np.sqrt(((patches[row, column] - patch) ** 2).mean()) for patch in seen]
+            found[row, column] = min(apart)
+    return found
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_novelty_is_the_distance_to_the_nearest_normal_patch(channels: int) -> None:
+    """Equal to a search by brute force, for cells with many, few and no patches."""
+    background = thumbnail(channels)
+    counts = RNG.integers(0, 4, 48)
+    patches = RNG.integers(0, 256, (counts.sum(), 16 * channels)).astype(np.uint8)
+    known = appearance_from_patches(background, patches, np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
+    picture = background.copy()
+    picture[2:9, 3:12] = RNG.uniform(0, 255, (7, 9, channels))
+    # float32 squares up to 255² · 48 are right to one part in 1e6, of which the root is taken
+    np.testing.assert_allclose(novelty(picture, known), brute_novelty(picture, known), atol=0.1)
+
+
+def test_what_was_seen_is_not_novel_and_what_was_not_is() -> None:
+    """A shape that normal work shows is known there and in the cells beside it, not elsewhere."""
+    background = np.full((12, 16, 1), 100.0, np.float32)
+
+    def shown(row: int, column: int) -> np.ndarray:
+        picture = background.copy()
+        picture[row : row + 3, column : column + 2] = 220.0
+        return picture
+
+    normal = np.stack([shown(4, column) for column in range(2, 12)])
+    known = joined(background, [part_of(normal, background)])
+    assert novelty(shown(4, 7), known).max() < 1.0  # patches are kept as whole grey levels
+    assert novelty(shown(9, 7), known).max() > 20.0
+    assert novelty(background, known).max() == 0.0
+
+
+def test_light_does_not_make_a_picture_novel() -> None:
+    """A picture at another brightness is levelled before it is looked at, and no object carries the gain."""
+    background = thumbnail()
+    bright = background * 1.2
+    bright[:4, :4] = 250.0
+    np.testing.assert_allclose(levelled(bright, background)[5:], background[5:], rtol=0.02)  # the + 1 of the ratio
+
+
+def test_a_selection_keeps_what_is_far_from_all_else() -> None:
+    """One strange patch among thousands of equal ones is kept; no cell keeps more than its share."""
+    background = np.full((4, 4, 1), 100.0, np.float32)
+    pictures = np.stack([np.clip(background + 60.0 + RNG.normal(0, 2, (4, 4, 1)), 0, 255) for _ in range(300)])
+    pictures[117] = 10.0
+    cells = part_of(pictures.astype(np.float32), background).cells
+    assert all(len(patches) == KEPT_PATCHES for patches in cells)
+    assert all((np.abs(patches.astype(int) - 10).max(axis=1) == 0).any() for patches in cells)
+
+
+def test_the_background_is_what_is_mostly_there() -> None:
+    """The median: what passes leaves no trace."""
+    pictures = [np.full((4, 4, 1), 200.0 if number % 3 == 0 else 50.0, np.float32) for number in range(30)]
+    assert (background_of(pictures) == 50.0).all()
+    assert (background_distance(pictures[0], background_of(pictures)) == 150.0).all()
+
+
+def test_stillness_counts_seconds_since_a_place_changed() -> None:
+    """Noise is no change, a slow drift adds up to one, and what stands before the background is held."""
+    background = np.full((4, 6, 1), 100.0, np.float32)
+    memory = first_stillness(background, 0.0)
+    for number in range(1, 41):
+        picture = background + RNG.uniform(-1, 1, background.shape).astype(np.float32)
+        picture[:2, :2] += 0.5 * number  # half a level a frame: below the noise from one frame to the next
+        picture[2:, 4:] = 180.0
+        memory = watched_on(memory, picture, 0.1 * number, change_levels=5.0)
+    still, held = still_seconds(memory, 4.0), held_seconds(memory, picture, background, 4.0)
+    assert still[0, 1] == pytest.approx(4.0)
+    assert still[0, 0] < 1.2  # 0.5 levels a frame reach 5 ± 1 in a second
+    assert held[1, 2] == pytest.approx(3.9)  # it came with the first of the frames
+    assert held[0, 1] == 0.0
+
+
+def test_movement_is_expected_where_pauses_are_short_for_the_footage() -> None:
+    """A place that moves every 2 s is expected to; one that moved twice, or paused for long, is not."""
+    seconds = 0.1 * np.arange(6000)
+    still = np.zeros((6000, 1, 3), np.float32)
+    still[:, 0, 0] = seconds % 2.0
+    still[:, 0, 1] = seconds % 300.0
+    still[:, 0, 2] = np.where(seconds < 100, seconds, seconds % 2.0)
+    longest = expected_to_move(still, 600.0)
+    assert longest[0, 0] == pytest.approx(1.9, abs=1e-3)  # float32 of 0.1 s steps
+    assert np.isinf(longest[0, 1:]).all()
+
+
+def test_the_change_that_counts_is_well_above_the_noise() -> None:
+    """Six times the median difference of still places, and no less than four levels."""
+    quiet = np.full((50, 4, 4, 1), 90.0, np.float32)
+    assert change_levels_of(quiet) == 4.0
+    noisy = quiet + RNG.normal(0, 3, quiet.shape).astype(np.float32)
+    assert change_levels_of(noisy) == pytest.approx(6 * 0.6745 * 3 * np.sqrt(2), rel=0.1)  # median of |N(0, 2 σ²)|
+
+
+def test_a_silent_witness_says_nothing() -> None:
+    """Where a witness has no normal to compare with it neither raises nor lowers the score."""
+    appearance = appearance_from_patches(thumbnail(), np.zeros((0, 16), np.uint8), np.zeros(49, np.int32))
+    one = np.ones(5, np.float32)
+    high = np.full((5, 6, 8), np.inf, np.float32)
+    high[1] = 1.0
+    normality = Normality(high, one, 0 * one, one, appearance, 4.0)
+    maps = np.full((5, 6, 8), 50.0, np.float32)
+    maps[1] = 3.0
+    surprise, stall = scores_from_maps(maps, normality)
+    assert speaking(normality).tolist() == [False, True, False, False, False]
+    assert surprise.value == pytest.approx(np.log(2.0), rel=1e-5)  # (3 + 1) / (1 + 1)
+    assert surprise.witness == 1
+    assert stall.value == 0.0
+    assert (stall.cells == NEVER).all()
+
+
+def test_a_movement_that_fails_to_come_is_a_stall() -> None:
+    """The spot that always goes round halts: one event of the kind `stall`, soon, and no surprise about it."""
+    clips = [clip_from(normal_images(2500))]
+    calibration = fit_calibration(clips, observe(clips, tiny_runner()), RATE_HZ)
+    stall = calibration.limits.stall
+    assert stall is not None
+    judge = Judge(
+        calibration.normality, calibration.limits.noise, calibration.limit,
+        stall_noise=stall.noise, stall_limit=calibration.stall_limit,
+    )  # fmt: skip
+    images = normal_images(300, seed=4)
+    halted = normal_images(1, seed=5).repeat(100, axis=0) + RNG.integers(-2, 3, (100, 32, 40, 1))
+    images[150:250] = np.clip(halted, 0, 255).astype(np.uint8)
+    moments = list(watch(rounds_from_frames("a", clip_from(images).frames()), tiny_runner(), {"a": judge}))
+    told = [(moment.seconds, finding) for moment in moments for finding in moment.findings if finding.kind == "stall"]
+    assert [finding.detection.type for _, finding in told] == ["new", "update", "end"]
+    assert 15.0 < told[0][0] < 22.0
+    assert told[-1][1].detection.end_reason == "cleared"
