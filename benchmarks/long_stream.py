@@ -22,10 +22,10 @@ from tqdm import tqdm
 
 from edge.frames import Frame
 from edge.model import read_model
-from edge.halves import block_highs, half_means
 from edge.normality import error_score
 from edge.pipeline import WARMUP_FRAMES
 from edge.runner_onnx import OnnxRunner
+from edge.senses import error_blocks
 from edge.sources import open_source
 
 BUNDLE = Path(__file__).parents[1] / "edge" / "data" / "demo.prednet"
@@ -53,19 +53,13 @@ def main() -> int:
         step = runner.step(np.stack([frame.image] * 2), np.ones(2, bool), reset)
         if number % TWIN_FRAMES >= WARMUP_FRAMES:
             surprises[number] = [
-                error_score(error_blocks(frame, prediction, runner.spec.grid), model.calibration.normality)
+                error_score(error_blocks(frame.image, prediction, runner.spec.grid), model.calibration.normality)
                 for prediction in step.prediction
             ]
         if number % 100 == 0:
             states = runner.states()
             largest[number] = max(float(np.abs(states[name][0]).max()) for name in states if name.startswith("c"))
     return told(surprises[: number + 1], largest[: number + 1])
-
-
-def error_blocks(frame: Frame, prediction: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """Return the error of each cell as the river takes it, float32 [Gh, Gw]."""
-    errors = np.abs(frame.image.astype(np.int16) - prediction)
-    return block_highs(half_means(errors, grid).mean(axis=2) / np.float32(510.0))
 
 
 def limited(frames: Iterator[Frame], count: int) -> Iterator[Frame]:

@@ -30,9 +30,14 @@ def sensed_from_frame(
     image: NDArray[np.uint8], prediction: NDArray[np.uint8], speed: Map, grid: tuple[int, int]
 ) -> Senses:
     """Return the senses of a frame [H, W, C], its prediction, and the speed of the flow into it, [H, W]."""
+    speeds = block_highs(half_means(speed[..., None], grid)[..., 0])
+    return Senses(error_blocks(image, prediction, grid), speeds, half_means(image, grid))
+
+
+def error_blocks(image: NDArray[np.uint8], prediction: NDArray[np.uint8], grid: tuple[int, int]) -> Map:
+    """Return each cell's highest block of half the absolute error in 0–1: float32 [Gh, Gw]; both [H, W, C]."""
     errors = np.abs(image.astype(np.int16) - prediction)
-    halves = half_means(errors, grid).mean(axis=2) / np.float32(510.0)
-    return Senses(block_highs(halves), block_highs(half_means(speed[..., None], grid)[..., 0]), half_means(image, grid))
+    return block_highs(half_means(errors, grid).mean(axis=2) / np.float32(510.0))
 
 
 def witnessed(
