@@ -17,10 +17,11 @@ from calibration.metrics import Values, cell_shares
 from edge.detection import Reading
 from edge.errors import UsageError
 from edge.frames import FrameFormat
-from edge.normality import box_from_cells
+from edge.normality import SURPRISE, WITNESSES, Normality, box_from_cells, speaking, witness_values
 from edge.pacing import Pacer
 from edge.pipeline import Judge, Moment, rounds_from_frames, watch
 from edge.runner import Runner
+from edge.senses import witnessed
 
 # Faster than any file: at this rate every frame of it is read, so that frames and labels can be counted.
 EVERY_FRAME_HZ = 1000.0
@@ -53,7 +54,8 @@ def score_clip(labelled: LabelledClip, runner: Runner, judge: Judge, progress: C
     """Return a clip's scores by one runner and judge; `progress` is called at each frame that is looked at.
 
     Scores: `surprise` and `level` are the daemon's; `largest N` is the highest cell of layer N's error map as it
-    is, and `smoothed N` its causal mean (SMOOTHING_SECONDS). Frames that were not scored (warm-up, gaps)
+    is, and `smoothed N` its causal mean (SMOOTHING_SECONDS). `only X` and `without X` are the surprise of one witness
+    and of the others, smoothed likewise, where more than one speaks. Frames that were not scored (warm-up, gaps)
     count as the scored frame after them, frames between two that were looked at as the earlier one.
     Raises UsageError where labels or masks do not belong to the clip.
     """
@@ -70,7 +72,7 @@ def score_clip(labelled: LabelledClip, runner: Runner, judge: Judge, progress: C
         if moment.sensed is not None:
             moments.append(_without_pictures(moment))
             progress()
-    return _scored(labelled, clip, masks, moments, looked_at, time.perf_counter() - began)
+    return _scored(labelled, clip, masks, moments, looked_at, judge.normality, time.perf_counter() - began)
 
 
 def smoothed(values: Values, seconds: Values) -> Values:
@@ -102,6 +104,7 @@ def _scored(
     masks: Masks | None,
     moments: list[Moment],
     looked_at: NDArray[np.int64],
+    normality: Normality,
     watch_seconds: float,
 ) -> ScoredClip:
     scored = [
@@ -124,12 +127,30 @@ def _scored(
         scores[f"largest {layer}"] = largest = errors[:, layer].max(axis=(1, 2)).astype(np.float64)
         scores[f"smoothed {layer}"] = smoothed(largest, seconds)
         maps[f"largest {layer}"] = errors[taken, layer]
+    scores |= {name: smoothed(values, seconds) for name, values in _ablated(seen, normality).items()}
     spread = {name: values[taken] for name, values in scores.items()}
     watched = _watched(seen, labelled.labels, clip)
     inside, cell_pixels = (None, None) if masks is None else cell_shares(masks, (errors.shape[2], errors.shape[3]))
     return ScoredClip(
         clip.name, labelled.is_anomalous, labelled.labels, spread, maps, inside, cell_pixels, watched, watch_seconds
     )
+
+
+def _ablated(seen: list[Moment], normality: Normality) -> dict[str, Values]:
+    """The surprise of each witness alone, and of all but each."""
+    names = [name for name, heard in zip(WITNESSES[SURPRISE], speaking(normality)[SURPRISE], strict=True) if heard]
+    if len(names) < 2:
+        return {}
+    values = np.stack([
+        witness_values(witnessed(moment.sensed.senses, None, moment.seconds, normality)[0], normality)
+        for moment in seen
+        if moment.sensed
+    ]).astype(np.float64)  # fmt: skip
+    alone = {name: values[:, WITNESSES.index(name)] for name in names}
+    ablated = {f"only {name}": one for name, one in alone.items()}
+    for name in names:
+        ablated[f"without {name}"] = np.maximum.reduce([one for other, one in alone.items() if other != name])
+    return ablated
 
 
 def _taken(frames: int, looked_at: NDArray[np.int64], scored: NDArray[np.int64]) -> NDArray[np.int64]:

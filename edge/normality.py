@@ -77,16 +77,25 @@ def standing_out(scores: Map) -> Map:
 def scores_from_maps(maps: Map, normality: Normality) -> tuple[Score, Score]:
     """Return a frame's surprise and stall; maps float32 [W, Gh, Gw] of all witnesses."""
     scores = cell_scores(maps, normality)
-    values = (standing_out(scores) - normality.middle) / normality.spread
+    values = _standardised(scores, normality)
     return _highest(values, scores, normality, SURPRISE), _highest(values, scores, normality, STALL)
+
+
+def witness_values(maps: Map, normality: Normality) -> Map:
+    """Return each witness's score of a frame in units of normal work's own spread: float32 [W]."""
+    return _standardised(cell_scores(maps, normality), normality)
+
+
+def _standardised(scores: Map, normality: Normality) -> Map:
+    values: Map = (standing_out(scores) - normality.middle) / normality.spread
+    return values
 
 
 def error_score(error: Map, normality: Normality) -> float:
     """Return what the error alone says of a frame, in units of normal work's own spread; error float32 [Gh, Gw]."""
     maps = np.zeros((len(WITNESSES), *error.shape), np.float32)
     maps[0] = error
-    value = standing_out(cell_scores(maps, normality))[0]
-    return float((value - normality.middle[0]) / normality.spread[0])
+    return float(witness_values(maps, normality)[0])
 
 
 def speaking(normality: Normality) -> NDArray[np.bool_]:

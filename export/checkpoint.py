@@ -29,12 +29,15 @@ def save_checkpoint(
     architecture: Architecture,
     weights: Mapping[str, NDArray[np.float32]],
     metadata: Mapping[str, object],
+    *,
+    is_half: bool = False,
 ) -> None:
     """Write a checkpoint, whole or not at all.
 
     `weights` float32 under the names of `parameter_shapes`; `metadata` holds plain values that JSON
-    can carry: footage digest, seconds, seed, skill. Raises PrednetError for weights that do not
-    belong to the architecture, UsageError where the folder cannot be written.
+    can carry: footage digest, seconds, seed, skill. `is_half` keeps the weights as float16, in half
+    the room. Raises PrednetError for weights that do not belong to the architecture, UsageError where
+    the folder cannot be written.
     """
     _check_weights(path, architecture, weights)
     header = {
@@ -43,7 +46,8 @@ def save_checkpoint(
         "architecture": msgspec.json.encode(architecture).decode(),
         "training": msgspec.json.encode(dict(metadata)).decode(),
     }
-    blob = save({name: np.ascontiguousarray(weights[name]) for name in sorted(weights)}, header)
+    kept = np.float16 if is_half else np.float32
+    blob = save({name: np.ascontiguousarray(weights[name], kept) for name in sorted(weights)}, header)
     try:
         write_whole(path, blob)
     except OSError as fault:
@@ -71,11 +75,16 @@ def _read(path: Path) -> tuple[dict[str, str], Weights]:
         with safe_open(path, framework="numpy") as tensors:
             header = dict(tensors.metadata() or {})
             _check_format(path, header)
-            return header, {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 (not a mapping)
+            return header, {name: _widened(tensors.get_tensor(name)) for name in tensors.keys()}  # noqa: SIM118 (not a mapping)
     except SafetensorError as fault:
         raise PrednetError(
             f"{path}: this is not a safetensors file, or it is damaged ({fault}); copy it again."
         ) from fault
+
+
+def _widened(tensor: NDArray[np.generic]) -> NDArray[np.float32]:
+    """A float16 tensor as float32, exactly; any other as it is, to be checked."""
+    return tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor  # type: ignore[return-value]
 
 
 def _check_format(path: Path, header: Mapping[str, str]) -> None:

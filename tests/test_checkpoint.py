@@ -43,6 +43,17 @@ def test_round_trip(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["net.safetensors"]
 
 
+def test_weights_kept_in_half_the_room_come_back_as_float32(tmp_path: Path) -> None:
+    """Float16 on disk is widened exactly: each weight is its nearest float16."""
+    path = tmp_path / "half.safetensors"
+    weights = drawn_weights()
+    save_checkpoint(path, SMALL, weights, {"seed": 1}, is_half=True)
+    _, found, _ = load_checkpoint(path)
+    for name, values in weights.items():
+        assert found[name].dtype == np.float32
+        np.testing.assert_array_equal(found[name], values.astype(np.float16).astype(np.float32))
+
+
 def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     """Weights that are refused leave the checkpoint that was there before."""
     path = tmp_path / "net.safetensors"

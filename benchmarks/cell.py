@@ -1,0 +1,111 @@
+"""The synthetic cell: every accident on days that no limit was fitted on, and an hour of normal work.
+
+    python benchmarks/cell.py [BUNDLE] [--days 6] [--normal-seconds 3600] [--hold 1.5]
+
+Prints, as a Markdown table, how many accidents of each kind the river announced within two seconds and at all, and
+the false events: on the accidents' days outside of them, and in the hour of other days' normal work. 20 minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ped2 import commit
+from tqdm import tqdm
+
+from edge.detection import Rules
+from edge.model import Model, read_model
+from edge.pipeline import Kind, rounds_from_frames, watch
+from edge.runner import Runner
+from edge.scene import ACCIDENTS, Incident, scene_from_url
+from edge.sources import open_source
+from edge.truth import Seen, account_for
+
+BUNDLE = Path(__file__).parents[1] / "edge" / "data" / "demo.prednet"
+SOON_SECONDS = 2.0
+DAY_SECONDS = 300.0
+FIRST_DAY, FIRST_NORMAL_DAY = 31, 901
+
+
+@dataclass(frozen=True)
+class Day:
+    """What one day showed: events as they were announced, with their kinds, and what happened in truth."""
+
+    events: tuple[Seen, ...]
+    kinds: tuple[Kind, ...]
+    incidents: tuple[Incident, ...]
+
+
+def main() -> int:
+    """Watch all days and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path, nargs="?", default=BUNDLE)
+    parser.add_argument("--variant", default="float")
+    parser.add_argument("--days", type=int, default=6)
+    parser.add_argument("--normal-seconds", type=float, default=3600.0)
+    parser.add_argument("--hold", type=float, default=Rules.hold_seconds)
+    parsed = parser.parse_args()
+    model, rules = read_model(parsed.bundle, parsed.variant, None), Rules(hold_seconds=parsed.hold)
+    print(f"commit {commit()}; {parsed.bundle.name} {parsed.variant}; hold {rules.hold_seconds:g} s")
+    runner = model.runner(1, threads=1)
+    accidents = [watched_day(url, model, runner, rules) for url in accident_days(parsed.days)]
+    normal = [watched_day(url, model, runner, rules) for url in normal_days(parsed.normal_seconds)]
+    print("\n".join(told(accidents, normal)))
+    return 0
+
+
+def accident_days(count: int) -> Iterator[str]:
+    """Yield the addresses of days on which every accident happens."""
+    for seed in range(FIRST_DAY, FIRST_DAY + count):
+        yield f"test://factory?seed={seed}&accidents=all&first=12&spacing=10"
+
+
+def normal_days(seconds: float) -> Iterator[str]:
+    """Yield the addresses of normal days, DAY_SECONDS of each, as many as make up so many seconds."""
+    for number in range(round(seconds / DAY_SECONDS)):
+        yield f"test://factory?seed={FIRST_NORMAL_DAY + number}&seconds={DAY_SECONDS:g}"
+
+
+def watched_day(url: str, model: Model, runner: Runner, rules: Rules) -> Day:
+    """Return what the river announces of one day."""
+    scene, _, seconds = scene_from_url(url)
+    if seconds is None:
+        url = f"{url}&seconds={max(incident.end_seconds for incident in scene.incidents) + 6.0:g}"
+    source = open_source(url, model.bundle.spec.form)
+    events: list[Seen] = []
+    kinds: list[Kind] = []
+    frames = tqdm(source.frames(), desc=url, unit="frame", disable=None, leave=False)
+    for moment in watch(rounds_from_frames("day", frames), runner, {"day": model.judge(rules)}):
+        for finding in moment.findings:
+            if finding.detection.type == "new":
+                start = finding.detection.episode.start_seconds
+                events.append(Seen("day", start, start, moment.seconds))
+                kinds.append(finding.kind)
+    source.close()
+    return Day(tuple(events), tuple(kinds), tuple(scene.incidents))
+
+
+def told(accidents: Sequence[Day], normal: Sequence[Day]) -> Iterator[str]:
+    """Yield the lines of the table and of what was false."""
+    accounts = [account_for(day.events, {"day": day.incidents}) for day in accidents]
+    yield "| accident | found within 2 s | found | median delay |"
+    yield "|---|---|---|---|"
+    for kind in ACCIDENTS:
+        delays = [one.delay_seconds for account in accounts for one in account.findings if one.incident.kind == kind]
+        found = [delay for delay in delays if delay is not None]
+        soon = sum(delay <= SOON_SECONDS for delay in found)
+        middle = f"{np.median(found):.1f} s" if found else "–"
+        yield f"| {kind} | {soon} of {len(delays)} | {len(found)} of {len(delays)} | {middle} |"
+    stray = sum(len(account.false_events) for account in accounts)
+    seconds = DAY_SECONDS * len(normal)
+    yield f"\nfalse events: {stray} on the accidents' days, {sum(len(day.events) for day in normal)} "
+    yield f"in {seconds:g} s of normal work ({', '.join(kind for day in normal for kind in day.kinds) or 'none'})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
