@@ -77,3 +77,27 @@ def test_uncounted_steps_weigh_nothing() -> None:
     assert torch.equal(
         prediction_loss(wild, frames, before, counted, 0.1), prediction_loss(calm, frames, before, counted, 0.1)
     )
+
+
+def test_skill_is_told_beside_the_flow_by_layer_and_by_region() -> None:
+    """A spot that glides on: the flow predicts it better than repeating; each ninth and layer has its own ratio."""
+    rows, columns = np.mgrid[:24, :48]
+    spots = [255 * np.exp(-((rows - 12) ** 2 + (columns - 6 - 0.8 * number) ** 2) / 18) for number in range(40)]
+    clip: NDArray[np.uint8] = np.stack(spots).round().astype(np.uint8)[..., None]
+    architecture = Architecture(
+        height=24, width=48, channels=1, rate_hz=10.0, stack=(1, 2), r_stack=(2, 2), head="residual"
+    )
+    skill = skill_report(PredNet(architecture), [clip], [Stretch(0, 0, 40)], 5 / 255)
+    assert skill.moving_ratio == 1.0  # an untrained residual network repeats
+    assert skill.flow_ratio > 2.0  # and the flow errs less than half as much
+    differences = np.abs(np.diff(clip[WARM_UP_FRAMES - 1 :].astype(float), axis=0)) / 255
+    assert skill.repeated == pytest.approx(differences.mean(), rel=1e-6)  # float32 sums of a frame
+    assert skill.layers[0].ratio == pytest.approx(1.0, rel=1e-6)
+    assert skill.layers[0].error == pytest.approx(0.5 * differences.mean(), rel=1e-6)
+    assert len(skill.layers) == 2
+    moved = [
+        [(part > 5 / 255).any() for part in np.array_split(row, 3, axis=2)]
+        for row in np.array_split(differences, 3, axis=1)
+    ]
+    assert np.isfinite(skill.regions).tolist() == [[bool(cell) for cell in row] for row in moved]
+    assert np.nanmin(skill.regions) == np.nanmax(skill.regions) == pytest.approx(1.0, rel=1e-6)
