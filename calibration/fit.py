@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.footage import Clip, footage_digest
-from calibration.limits import fit_tail, levels_from_track, quiet_limit
+from calibration.limits import fit_limit, levels_from_track, runs_from_levels
 from calibration.noise import fit_noise
 from calibration.normality import fit_normality
 from edge.calibrated import Calibration, Limits
@@ -61,7 +61,9 @@ def error_ratio(observations: Sequence[Observation]) -> float:
     return predicted / repeated if repeated else float("inf")
 
 
-def fit_calibration(clips: Sequence[Clip], observations: Sequence[Observation], rate_hz: float) -> Calibration:
+def fit_calibration(
+    clips: Sequence[Clip], observations: Sequence[Observation], rate_hz: float, false_events_per_day: float = 1.0
+) -> Calibration:
     """Return normality and limits from what `observe` saw of `clips` by the runner that will use them.
 
     Raises UsageError where the footage is too short.
@@ -69,20 +71,19 @@ def fit_calibration(clips: Sequence[Clip], observations: Sequence[Observation], 
     normality, surprises = fit_normality([seen.errors for seen in observations])
     tracks = [(seen.seconds, surprise) for seen, surprise in zip(observations, surprises, strict=True)]
     noise = fit_noise(tracks, rate_hz)
-    levels = [levels_from_track(track, noise) for track in tracks]
-    means = [np.array([level.mean for level in run]) for run in levels]
-    frames = sum(len(run) for run in means)
-    tail = fit_tail([(seconds, mean) for (seconds, _), mean in zip(tracks, means, strict=True)])
-    on, off = quiet_limit([(seconds, run) for (seconds, _), run in zip(tracks, levels, strict=True)], Rules())
+    runs, deviation = runs_from_levels(tracks, [levels_from_track(track, noise) for track in tracks])
+    found = fit_limit(runs, Rules(), false_events_per_day, deviation=deviation)
+    frames = sum(len(levels) for _, levels in runs)
     limits = Limits(
         noise=noise,
-        on=on,
-        off=off,
-        is_promise=False,
-        highest_level=float(max(run.max() for run in means)),
+        on=found.on,
+        off=found.off,
+        is_promise=found.is_promise,
+        highest_level=float(max(levels.max() for _, levels in runs)),
         footage_seconds=frames / rate_hz,
         frames=frames,
         footage_digest=footage_digest(clips),
-        tail=tail,
+        rates=found.rates,
+        promise=found.promise,
     )
     return Calibration(normality, limits)

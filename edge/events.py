@@ -10,6 +10,7 @@ from edge.calibrated import Tail, rate_per_hour
 from edge.detection import Detection, Episode, Limit
 from edge.messages import Event, EventLatency, EventMedia, EventModel, EventScore, EventTime, utc_from_seconds
 from edge.pipeline import Moment
+from edge.rates import Rates
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Teller:
     device: str
     camera: str
     model: EventModel
-    tail: Tail | None
+    rarity: Rates | Tail | None
     calibrated: bool
     wall_offset_seconds: float
     clock: Literal["synced", "unsynced"]
@@ -86,7 +87,7 @@ def _time(teller: Teller, detection: Detection, published_seconds: float) -> Eve
 
 
 def _score(teller: Teller, moment: Moment, episode: Episode, limit: Limit) -> EventScore:
-    rate = rate_per_hour(episode.peak, teller.tail)
+    rate = rate_per_hour(episode.peak, teller.rarity)
     skill = moment.sensed.skill if moment.sensed else None
     return EventScore(
         peak=round(episode.peak, 3),

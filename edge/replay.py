@@ -56,7 +56,7 @@ def replay_teller(model: Model, name: str) -> Teller:
         device="replay",
         camera=name,
         model=model.event_model(),
-        tail=model.calibration.limits.tail,
+        rarity=model.calibration.limits.rarity,
         calibrated=model.is_site,
         wall_offset_seconds=time.time(),
         clock="unsynced",
