@@ -13,7 +13,8 @@ from calibration.noise import Track
 from calibration.tail import TailFit, fit_tail, misfit, rate_at
 from edge.detection import Rules
 from edge.level import Level, Noise, first_level, predict, update
-from edge.rates import LACKING_SHARE, Promise, Rates, hours_for, hours_lacking, lowest_per_day, promised
+from edge.promise import Promise, promised
+from edge.rates import LACKING_SHARE, Rates, hours_for, hours_lacking, lowest_per_day
 
 # A tail is fitted on so many of the highest events, or on fewer where these are not of one kind; and is believed
 # where its misfit is below the most: the 10 % point of a generalised Pareto tail that was fitted itself.

@@ -107,7 +107,7 @@ def survival(above: float, shapes: Values, scales: Values) -> Values:
 
 
 def dispersion_of(heights: Heights) -> float:
-    """Return the variance of the counts in equal stretches of time over their mean; 1, as of independent events, at least."""
+    """Return the variance of the counts in equal stretches over their mean; that of independent events, 1, at least."""
     stretches = int(np.clip(len(heights.hours) // EVENTS_A_STRETCH, 2, MOST_STRETCHES))
     counts, _ = np.histogram(heights.hours, stretches, (0.0, heights.watched_hours))
     return max(float(counts.var(ddof=1) / counts.mean()), 1.0)
@@ -125,6 +125,6 @@ def _log_likelihood(above: Values, shape: float, scale: float) -> float:
 
 
 def _poisson_bounds(slack: Values) -> tuple[Values, Values]:
-    """Return y ≤ 1 and y ≥ 1 at which log y − y + 1 = −slack: where a Poisson likelihood has fallen by count × slack."""
+    """Return y ≤ 1 and y ≥ 1 with log y − y + 1 = −slack: there a Poisson likelihood has fallen by count × slack."""
     inner = -np.exp(-1.0 - slack)
     return -lambertw(inner, 0).real, -lambertw(inner, -1).real

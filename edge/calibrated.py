@@ -13,7 +13,8 @@ from edge.detection import Limit, Rules
 from edge.errors import PrednetError
 from edge.level import Noise
 from edge.normality import Normality
-from edge.rates import Promise, Rates, promised, rate_at
+from edge.promise import Promise, promised
+from edge.rates import Rates, rate_at
 
 
 class Tail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,14 +81,16 @@ def limits_for(limits: Limits, rules: Rules, false_events_per_day: float | None)
 
     A promise was counted under rules: where a device holds shorter, rests shorter or releases differently, it is void.
     """
-    if limits.promise is None:
+    fitted = limits.promise
+    if fitted is None:
         return limits
     if false_events_per_day is not None and limits.rates is not None:
-        middle = 2.0 * limits.off - limits.on
-        on, promise = promised(limits.rates, false_events_per_day, limits.promise.limits, limits.promise.rules)
-        off, kept = middle + (limits.off - middle) / (limits.on - middle) * (on - middle), promise.hours_needed == 0.0
-        limits = msgspec.structs.replace(limits, on=on, off=off, is_promise=kept, promise=promise)
-    return msgspec.structs.replace(limits, is_promise=limits.is_promise and _covers(limits.promise.rules, rules))
+        middle, share = 2.0 * limits.off - limits.on, 0.5  # as every fit of limits lays `off` between them
+        on, promise = promised(limits.rates, false_events_per_day, fitted.limits, fitted.rules)
+        limits = msgspec.structs.replace(
+            limits, on=on, off=middle + share * (on - middle), is_promise=promise.hours_needed == 0.0, promise=promise
+        )
+    return msgspec.structs.replace(limits, is_promise=limits.is_promise and _covers(fitted.rules, rules))
 
 
 def _covers(fitted: Rules, rules: Rules) -> bool:

@@ -1,4 +1,4 @@
-"""How often normal work makes an event that reaches a level, how sure that is, and the limit that a rate asks for.
+"""How often normal work makes an event that reaches a level, how sure that is, and the level that a rate asks for.
 
 A fit on normal footage (`calibration.limits`) leaves `Rates` in the calibration; a device needs no more to
 say how rare a level is, and to find the limit for another number of false events a day.
@@ -10,8 +10,6 @@ import bisect
 import math
 
 import msgspec
-
-from edge.detection import Rules
 
 # Rarer than once in a century nothing is told apart.
 LEAST_PER_HOUR = 1e-6
@@ -41,31 +39,6 @@ class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     levels: tuple[float, ...]
     low_per_hour: tuple[float, ...]
     high_per_hour: tuple[float, ...]
-
-
-class Promise(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a limit promises, or what a promise still lacks.
-
-    `asked_per_day` is what was asked of the camera, over all its limits, of which there are `limits`; this one has
-    an equal part of it. `given_per_day` is the rate that this limit keeps with 95 % confidence: the part, or the
-    lowest rate that the footage supports. None where the footage supports no rate. `rate_per_day`, `low_per_day`
-    and `high_per_day` are the rate at this limit and the ends of its interval. `hours_needed` is how much more normal
-    footage the promise needs, 0 where it stands. `rules` are those under which events were counted.
-    """
-
-    asked_per_day: float
-    limits: int
-    hours_needed: float
-    rules: Rules
-    given_per_day: float | None = None
-    rate_per_day: float | None = None
-    low_per_day: float | None = None
-    high_per_day: float | None = None
-
-    @property
-    def share_per_day(self) -> float:
-        """This limit's part of what was asked of the camera."""
-        return self.asked_per_day / self.limits
 
 
 def rate_at(rates: Rates, level: float) -> float:
@@ -107,26 +80,3 @@ def hours_for(per_day: float) -> float:
 def hours_lacking(needed: float, watched: float) -> float:
     """Return the hours of footage that are lacking; 0 where it is long enough."""
     return needed - watched if watched < (1.0 - LACKING_SHARE) * needed else 0.0
-
-
-def promised(rates: Rates, asked_per_day: float, limits: int, rules: Rules) -> tuple[float, Promise]:
-    """Return the limit that keeps a camera's rate of false events where the footage supports it, and what it promises.
-
-    Where the footage is too short, the limit is that of the lowest rate that it supports.
-    """
-    share = asked_per_day / limits
-    lacking = hours_lacking(hours_for(share), rates.watched_hours)
-    given = max(share, lowest_per_day(rates)) if lacking else share
-    on = level_for(rates, given)
-    low, high = interval_at(rates, on)
-    promise = Promise(
-        asked_per_day=asked_per_day,
-        limits=limits,
-        hours_needed=lacking,
-        rules=rules,
-        given_per_day=given,
-        rate_per_day=24.0 * rate_at(rates, on),
-        low_per_day=24.0 * low,
-        high_per_day=24.0 * high,
-    )
-    return on, promise
