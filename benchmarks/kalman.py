@@ -1,12 +1,12 @@
 """Does the Kalman filter earn its place? Detection and delay with it and without, at equal rates of false events.
 
-    python benchmarks/kalman.py [--bundle BUNDLE] [--ped2 FOLDER] [--keep FOLDER] [--minutes 40] [--days 6]
+    python benchmarks/kalman.py [--ped2 FOLDER] [--keep FOLDER] [--minutes 10] [--accident-days 6]
 
-The synthetic factory: a bundle's surprise on normal work that neither its training nor its normality saw, and on
-days with all eight accidents. Ped2, where it is there: optical flow, normality from the training clips. Every
-filter gets the same surprises and the device's own `decide`; its limit is the lowest that makes no more than so many
-events on the normal work. On Ped2's twelve clips of almost nothing but anomalies frames are ranked, too (AUC).
-`--keep` keeps the surprises in a folder, from which they are read the next time.
+The synthetic factory, watched by flow-light at 80×64: the days of normal work of `limits.py`, and days with all eight
+accidents. Ped2, where it is there: optical flow at 160×128, normality from the training clips. Every filter gets the
+same surprises and the device's own `decide`; its limit is the lowest that makes no more than so many events on the
+normal work. On Ped2's twelve clips of almost nothing but anomalies frames are ranked, too (AUC).
+`--keep` keeps the factory's normal days in a folder, from which they are read the next time.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from limits import FORM, LEARNED_DAYS, days
 from ped2 import PED2, commit
 from tqdm import tqdm
 
 from calibration.datasets import read_dataset
 from calibration.event_metrics import WatchedClip, score_events, stretches_from_labels
-from calibration.fit import observe
+from calibration.fit import Observation, observe
 from calibration.footage import read_clip
 from calibration.heights import NOWHERE, Run, count_events, limit_from_on, middle_of
 from calibration.limits import levels_from_track
@@ -34,14 +35,13 @@ from calibration.normality import fit_normality
 from edge.detection import Reading, Rules
 from edge.frames import FrameFormat
 from edge.level import Noise, condition, first_level, predict
-from edge.model import read_model
 from edge.normality import Normality, surprise_from_errors
 from edge.places import Place, place_from_spec
 from edge.runner import Runner
 from edge.runners import open_predictor
 
-BUNDLE = Path(__file__).parents[1] / "edge" / "data" / "demo.prednet"
 RULES = Rules()
+ACCIDENTS = "accidents=all&first=10&spacing=9&seconds=130"
 BISECTIONS = 24
 MEAN_SECONDS = 0.5
 
@@ -62,33 +62,30 @@ Filter = Callable[[Track], Run]
 def main() -> int:
     """Print one table for each stream."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=Path, default=BUNDLE)
     parser.add_argument("--ped2", type=Path, default=PED2)
-    parser.add_argument("--keep", type=Path, help="keep the surprises in this folder")
-    parser.add_argument("--minutes", type=int, default=40, help="of normal work of the factory (default: 40)")
-    parser.add_argument("--days", type=int, default=6, help="with all eight accidents (default: 6)")
+    parser.add_argument("--keep", type=Path, help="keep the normal days in this folder")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of drawing normal days (default: 10)")
+    parser.add_argument("--accident-days", type=int, default=6, help="with all eight accidents (default: 6)")
     parsed = parser.parse_args()
     print(f"machine: {platform.machine()}, Python {platform.python_version()}; commit: {commit()}", flush=True)
-    makers = [("factory", lambda: factory(parsed.bundle, parsed.minutes, parsed.days))]
     if parsed.ped2.is_dir():
-        makers.append(("ped2", lambda: ped2(parsed.ped2)))
+        print(f"\n{told(ped2(parsed.ped2))}", flush=True)
     else:
         print(f"Ped2 skipped: {parsed.ped2} is absent; name its folder with --ped2.")
-    for name, make in makers:
-        stream = kept(parsed.keep, name, make)
-        print(f"\n{told(stream)}", flush=True)
+    print(f"\n{told(factory(days(parsed.minutes, parsed.keep), parsed.accident_days))}", flush=True)
     return 0
 
 
-def factory(bundle: Path, minutes: int, days: int) -> Stream:
-    """The surprises of a bundle on the synthetic factory: normal work in days of five minutes, and accident days."""
-    model = read_model(bundle, "float", None)
-    runner, form = model.runner(1, 1), model.bundle.spec.form
-    normal = [place_from_spec(f"test://factory?seed={401 + day}&seconds=300") for day in range(minutes // 5)]
-    busy = [f"test://factory?seed={501 + day}&accidents=all&first=10&spacing=9&seconds=130" for day in range(days)]
-    tracks = surprises([*normal, *map(place_from_spec, busy)], runner, form, model.calibration.normality)
-    labelled = [(track, factory_labels(url, track)) for url, track in zip(busy, tracks[len(normal) :], strict=True)]
-    return Stream("factory, the demo's network", tracks[: len(normal)], labelled, form.rate_hz)
+def factory(seen: list[Observation], accident_days: int) -> Stream:
+    """The surprises of flow-light on the factory: normality from the first days, normal work from the others."""
+    normality, _ = fit_normality([one.errors for one in seen[:LEARNED_DAYS]])
+    normal = [(one.seconds, surprise_of(one, normality)) for one in seen[LEARNED_DAYS:]]
+    busy = [
+        f"test://factory?seed={501 + day}&accidents=all&first=10&spacing=9&seconds=130" for day in range(accident_days)
+    ]
+    tracks = surprises([place_from_spec(url) for url in busy], open_predictor("flow-light", FORM, 1), FORM, normality)
+    labelled = [(track, factory_labels(url, track)) for url, track in zip(busy, tracks, strict=True)]
+    return Stream("factory, flow-light at 80×64", normal, labelled, FORM.rate_hz)
 
 
 def factory_labels(url: str, track: Track) -> np.ndarray:
@@ -121,34 +118,13 @@ def surprises(places: Sequence[Place], runner: Runner, form: FrameFormat, normal
     tracks = []
     for place in tqdm(places, desc="watching", unit="clip", disable=None):
         (seen,) = observe([read_clip(place, form)], runner)
-        values = np.array([surprise_from_errors(errors, normality).value for errors in seen.errors])
-        tracks.append((seen.seconds, values))
+        tracks.append((seen.seconds, surprise_of(seen, normality)))
     return tracks
 
 
-def kept(folder: Path | None, name: str, make: Callable[[], Stream]) -> Stream:
-    """The stream of a folder, or a new one that is left there."""
-    if folder is None:
-        return make()
-    path = folder / f"{name}.npz"
-    if not path.exists():
-        stream = make()
-        parts = {f"n{i}": np.stack(track) for i, track in enumerate(stream.normal)}
-        parts |= {f"l{i}": np.vstack([*track, labels]) for i, (track, labels) in enumerate(stream.labelled)}
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, name=stream.name, rate=stream.rate_hz, **parts)
-    with np.load(path) as found:
-        normal = [
-            tuple(found[key])
-            for key in sorted(found.files, key=lambda k: (len(k), k))
-            if key[1:].isdigit() and key[0] == "n"
-        ]
-        labelled = [
-            found[key] for key in sorted(found.files, key=lambda k: (len(k), k)) if key[1:].isdigit() and key[0] == "l"
-        ]
-        return Stream(
-            str(found["name"]), normal, [((a, b), c.astype(np.uint8)) for a, b, c in labelled], float(found["rate"])
-        )
+def surprise_of(seen: Observation, normality: Normality) -> np.ndarray:
+    """The surprise of every scored frame."""
+    return np.array([surprise_from_errors(errors, normality).value for errors in seen.errors])
 
 
 def filters(stream: Stream) -> dict[str, Filter]:

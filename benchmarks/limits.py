@@ -118,8 +118,8 @@ def against(found: FoundLimit, part: list[Run], others: list[Run]) -> tuple[bool
         print(f"| {found.on:.2f} | no rate | | | {count / days_watched:.1f} | says nothing |")
         return True, True
     right = (
-        poisson.cdf(count, promise.high_per_day * days_watched) >= TAIL_PROBABILITY
-        and poisson.sf(count - 1, promise.low_per_day * days_watched) >= TAIL_PROBABILITY
+        poisson.sf(count - 1, promise.high_per_day * days_watched) >= TAIL_PROBABILITY
+        and poisson.cdf(count, promise.low_per_day * days_watched) >= TAIL_PROBABILITY
     )
     print(
         f"| {found.on:.2f} | {promise.given_per_day:.1f} | {promise.rate_per_day:.2g} | {promise.low_per_day:.2g} to "

@@ -20,21 +20,23 @@ NOWHERE = (0.0, 0.0, 1.0, 1.0)
 # From one limit that is tried to the next lower one, so many times more frames lie above it.
 FRAMES_RATIO = 1.25
 # How finely the heights of events are told apart, between the threshold and the highest of them.
-HEIGHT_STEPS = 60
+HEIGHT_STEPS = 40
 
 
 @dataclass(frozen=True)
 class Heights:
     """Events that `decide` makes above `threshold`: how far each reaches above it, and when each was announced.
 
-    `above` [n] is ascending: an event reaches as far as a limit can be raised and still announce it. `hours` [n]
-    counts watched time from the beginning of the footage, of which there are `watched_hours`.
+    `above` [n] is ascending: an event reaches as far as a limit can be raised and still announce it, told apart in
+    steps of `step`, of which it is the middle. `hours` [n] counts watched time from the beginning of the
+    footage, of which there are `watched_hours`.
     """
 
     threshold: float
     above: Values
     hours: Values
     watched_hours: float
+    step: float = 0.0
 
 
 def limit_from_on(on: float, middle: float) -> Limit:
@@ -97,7 +99,7 @@ def event_heights(runs: Sequence[Run], rules: Rules, wanted: int) -> Heights | N
         told = announcements(run, limit_from_on(threshold, middle), rules)
         hours += [(begun + at - float(run[0][0]) - rules.hold_seconds) / 3600.0 for at in told]
         begun += watched_seconds([run], rules)
-    return Heights(threshold, above, np.array(hours), begun / 3600.0)
+    return Heights(threshold, above, np.array(hours), begun / 3600.0, (top - threshold) / HEIGHT_STEPS)
 
 
 def _threshold(runs: Sequence[Run], middle: float, rules: Rules, wanted: int) -> tuple[float, float] | None:

@@ -16,9 +16,9 @@ from scipy.special import lambertw
 
 from calibration.heights import Heights, Values
 
-CONFIDENCE = 0.90
-# Half the 90 % quantile of χ² with one degree of freedom: so far the log likelihood falls to the interval's ends.
-LIKELIHOOD_DROP = 1.353
+# Half the 92.5 % quantile of χ² with one degree of freedom: so far the log likelihood falls to the ends of a 90 %
+# interval. The quantile of 90 % itself holds for many peaks; on fifty with a heavy tail it was right in 88 %.
+LIKELIHOOD_DROP = 1.585
 # The shape is bounded, and doubted the more the further it is from 0.
 MOST_SHAPE = 0.5
 SHAPE_DEVIATION = 0.2
@@ -32,7 +32,7 @@ EVENTS_A_STRETCH = 3
 
 @dataclass(frozen=True)
 class Interval:
-    """A rate an hour, and the interval in which it lies with the CONFIDENCE."""
+    """A rate an hour, and the interval in which it lies with 90 % confidence."""
 
     rate: float
     low: float
@@ -57,7 +57,7 @@ class TailFit:
 
 
 def fit_tail(heights: Heights) -> TailFit:
-    """Return the tails within the CONFIDENCE of the most likely one."""
+    """Return the tails within the interval around the most likely one."""
     count = len(heights.above)
     dispersion = dispersion_of(heights)
     shapes, scales = (part.ravel() for part in np.meshgrid(SHAPES, SCALES * float(heights.above.mean())))
@@ -80,10 +80,10 @@ def fit_tail(heights: Heights) -> TailFit:
 
 def misfit(fit: TailFit, heights: Heights) -> float:
     """Return √n times the largest distance between the most likely tail and the heights (Kolmogorov–Smirnov)."""
-    count, shape, scale = len(heights.above), fit.shapes[fit.best], fit.scales[fit.best]
-    expected = np.array([1.0 - float(survival(above, shape, scale)) for above in heights.above])
-    steps = np.arange(count + 1) / count
-    return float(np.sqrt(count) * max((steps[1:] - expected).max(), (expected - steps[:-1]).max()))
+    shape, scale = fit.shapes[fit.best], fit.scales[fit.best]
+    ends, counts = np.unique(heights.above, return_counts=True)
+    expected = np.array([1.0 - float(survival(end, shape, scale)) for end in ends + 0.5 * heights.step])
+    return float(np.sqrt(len(heights.above)) * np.abs(np.cumsum(counts) / len(heights.above) - expected).max())
 
 
 def rate_at(fit: TailFit, level: float) -> Interval:
