@@ -37,6 +37,9 @@ With --predictor the camera is watched by optical flow, before any network is tr
 Let the camera itself show a stretch of normal work, now:
 
   prednet-calibrate site rtsp://10.0.0.9/stream --seconds 120 --predictor flow --camera press3 -o press3.normal
+
+--false-per-day asks for at most so many false events a day on the camera. A promise of one needs a shift of
+normal work, 8 hours; from less footage comes the limit of the lowest rate that it supports, and how much is lacking.
 """
 
 

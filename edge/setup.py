@@ -43,7 +43,7 @@ def read_device(config_path: Path) -> Device:
         bundle = _bundle(config)
         variant = config.predictor or config.variant
         models = {
-            name: _limited(
+            name: limited(
                 with_normal(bundle, variant, Path(camera.normal) if camera.normal else None), config.detection
             )
             for name, camera in config.cameras.items()
@@ -58,8 +58,8 @@ def read_device(config_path: Path) -> Device:
         raise ConfigInvalid(f"{config_path}: {error}") from error
 
 
-def _limited(model: Model, detection: Detection) -> Model:
-    """The model with the limits that the configuration asks for."""
+def limited(model: Model, detection: Detection) -> Model:
+    """Return the model with the limits that the configuration asks for."""
     limits = limits_for(model.calibration.limits, detection.rules, detection.false_events_per_day)
     return replace(model, calibration=replace(model.calibration, limits=limits))
 

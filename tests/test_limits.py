@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import genpareto
 
+import calibration.cli
 from calibration.heights import (
     NOWHERE,
     Heights,
@@ -22,11 +26,18 @@ from calibration.heights import (
 )
 from calibration.limits import fit_limit, quiet_limit
 from calibration.tail import LIKELIHOOD_DROP, SHAPE_DEVIATION, dispersion_of, fit_tail, rate_at, survival
-from edge.calibrated import Limits, limits_for, rate_per_hour
+from calibration.told import told_limits
+from edge.bundle import read_bundle
+from edge.calibrated import Limits, Tail, limits_for, rate_per_hour
+from edge.config import Detection
 from edge.detection import Detector, Reading, Rules, decide
 from edge.level import Noise
+from edge.model import read_model
 from edge.promise import told_promise
+from edge.setup import limited
 from tests.processes import PROCESSES, PULSES_PER_HOUR, correlated, pulses, track_of
+from tests.test_daemon import write_clip
+from tests.tiny import normal_images, write_tiny_bundle
 
 RULES = Rules()
 
@@ -275,3 +286,56 @@ def test_the_promise_is_told_in_plain_sentences(limits: Limits) -> None:
         "no promise of a rate: for at most 0.5 false events a day on this camera, 8.0 hours more of normal footage"
         in (told_promise(lacking.promise, lacking.is_promise))
     )
+
+
+def test_limits_of_an_earlier_form_are_read_and_promise_nothing() -> None:
+    """An exponential tail alone still tells a rate; no number of false events changes such a limit."""
+    data = b'{"noise":{"q_level":1,"q_trend":0,"r":1},"on":5.4,"off":2.7,"is_promise":false,"highest_level":8.8,'
+    data += (
+        b'"footage_seconds":1797,"frames":17970,"footage_digest":"","tail":{"level":2,"rate_per_hour":36,"scale":2}}'
+    )
+    old = msgspec.json.decode(data, type=Limits)
+    assert old.rarity == Tail(2.0, 36.0, 2.0)
+    assert rate_per_hour(4.0, old.rarity) == pytest.approx(36.0 / math.e)
+    assert limits_for(old, Rules(), 3.0) == old
+    assert told_limits(old).endswith(
+        "no promise of a rate: the limit is what this footage stayed below, plus its uncertainty"
+    )
+
+
+def test_the_demo_bundle_is_read_whatever_form_its_limits_have() -> None:
+    """The shipped file keeps working."""
+    limits = read_bundle(Path("edge/data/demo.prednet")).calibration("float").limits
+    assert limits.on > limits.off
+    assert rate_per_hour(limits.on, limits.rarity) is not None
+
+
+def test_site_prints_what_is_promised_as_text_and_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Twelve seconds support no rate; the hours that one and that four a day need are said."""
+    video = write_clip(tmp_path / "normal.mkv", normal_images(120))
+    call = ["site", str(video), "--predictor", "flow-light", "--size", "40x32", "-o", str(tmp_path / "a.normal")]
+    assert calibration.cli.main(call) == 0
+    assert "at most 1 false event a day on this camera, 8.0 hours more of normal footage" in capsys.readouterr().out
+    assert calibration.cli.main([*call, "--false-per-day", "4", "--json"]) == 0
+    promise = json.loads(capsys.readouterr().out)["promise"]
+    assert promise["asked_per_day"] == 4.0
+    assert promise["hours_needed"] == pytest.approx(2.0, abs=0.01)
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "many", "nan"])
+def test_a_number_of_events_that_is_none_is_refused(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One sentence, and the exit code of a wrong call."""
+    with pytest.raises(SystemExit) as left:
+        calibration.cli.main(["site", "a.mp4", "--predictor", "flow", "-o", "a.normal", "--false-per-day", given])
+    assert left.value.code == 2
+    assert f"{given} is no number of events a day; give one above 0, such as 1 or 0.5" in capsys.readouterr().err
+
+
+def test_the_device_watches_by_the_limit_that_its_configuration_asks_for(tmp_path: Path, limits: Limits) -> None:
+    """The number in the configuration reaches the judge of every camera."""
+    model = read_model(write_tiny_bundle(tmp_path / "tiny.prednet"), "float", None)
+    model = replace(model, calibration=replace(model.calibration, limits=limits))
+    asked = limited(model, Detection(false_events_per_day=5.0)).judge(Rules()).limit
+    assert asked is not None
+    assert asked.on == limits_for(limits, Rules(), 5.0).on < limits.on
+    assert asked.is_promise
