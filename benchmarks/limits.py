@@ -103,20 +103,26 @@ def factory(seen: list[Observation], run_days: int) -> float:
     results = []
     for first in range(0, len(runs) - run_days + 1, run_days):
         part, others = runs[first : first + run_days], runs[:first] + runs[first + run_days :]
-        results.append(against(fit_limit(part, RULES), part, others))
+        results += against(fit_limit(part, RULES), part, others)
     right, kept = (sum(column) for column in zip(*results, strict=True))
-    print(f"the interval is right in {right} of {len(results)} runs; the rate given was kept in {kept}", flush=True)
+    print(
+        f"the interval is right in {right} of {len(results)} runs that state a rate; the rate given was kept in {kept}",
+        flush=True,
+    )
     return right / len(results)
 
 
-def against(found: FoundLimit, part: list[Run], others: list[Run]) -> tuple[bool, bool]:
-    """Whether the interval agrees with the count on the other days, and whether that is no more than was given."""
+def against(found: FoundLimit, part: list[Run], others: list[Run]) -> list[tuple[bool, bool]]:
+    """Whether the interval agrees with the count on the other days, and whether that is no more than was given.
+
+    Nothing where the fit states no rate.
+    """
     count = count_events(others, limit_from_on(found.on, middle_of(part)), RULES)
     days_watched = watched_seconds(others, RULES) / 86400.0
     promise = found.promise
     if promise.given_per_day is None or promise.low_per_day is None or promise.high_per_day is None:
         print(f"| {found.on:.2f} | no rate | | | {count / days_watched:.1f} | says nothing |")
-        return True, True
+        return []
     right = (
         poisson.sf(count - 1, promise.high_per_day * days_watched) >= TAIL_PROBABILITY
         and poisson.cdf(count, promise.low_per_day * days_watched) >= TAIL_PROBABILITY
@@ -125,7 +131,7 @@ def against(found: FoundLimit, part: list[Run], others: list[Run]) -> tuple[bool
         f"| {found.on:.2f} | {promise.given_per_day:.1f} | {promise.rate_per_day:.2g} | {promise.low_per_day:.2g} to "
         f"{promise.high_per_day:.2g} | {count / days_watched:.1f} | {'yes' if right else 'no'} |"
     )
-    return bool(right), count / days_watched <= promise.given_per_day
+    return [(bool(right), count / days_watched <= promise.given_per_day)]
 
 
 def simulated(name: str, trials: int, truth_hours: float) -> float:
