@@ -15,6 +15,7 @@ from calibration.evaluate_cli import SIZE, add_evaluate_command, form_from_optio
 from calibration.fit import fit_calibration, observe
 from calibration.footage import first_part_of
 from calibration.live import read_site_footage
+from calibration.told import add_false_per_day, told_limits
 from edge.builtin import bundle_from_predictor
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import Limits
@@ -36,6 +37,9 @@ With --predictor the camera is watched by optical flow, before any network is tr
 Let the camera itself show a stretch of normal work, now:
 
   prednet-calibrate site rtsp://10.0.0.9/stream --seconds 120 --predictor flow --camera press3 -o press3.normal
+
+--false-per-day asks for at most so many false events a day on the camera. A promise of one needs a shift of
+normal work, 8 hours; from less footage comes the limit of the lowest rate that it supports, and how much is lacking.
 """
 
 
@@ -57,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                       help="of a live camera: learn from so much of what it shows now (default: 60)")  # fmt: skip
     site.add_argument("--first-part", type=float, default=1.0, metavar="SHARE",
                       help="learn from this share (0–1) of each clip's beginning only (default: all)")  # fmt: skip
+    add_false_per_day(site)
     site.add_argument("--json", action="store_true", help="print the limits as JSON")
     site.set_defaults(run=_site)
     add_evaluate_command(commands)
@@ -70,18 +75,32 @@ def _site(parsed: argparse.Namespace) -> int:
     else:
         bundle, variant = read_bundle(parsed.bundle), parsed.variant
     limits = calibrate_site(
-        parsed.footage, bundle, variant, parsed.camera, parsed.out, parsed.first_part, parsed.seconds
+        parsed.footage,
+        bundle,
+        variant,
+        parsed.camera,
+        parsed.out,
+        parsed.first_part,
+        parsed.seconds,
+        parsed.false_per_day,
     )
     print(msgspec.json.encode(limits).decode() if parsed.json else told_limits(limits))
     return 0
 
 
 def calibrate_site(
-    footage: Sequence[str], bundle: Bundle, variant: str, camera: str, out: Path, first_part: float, live_seconds: float
+    footage: Sequence[str],
+    bundle: Bundle,
+    variant: str,
+    camera: str,
+    out: Path,
+    first_part: float,
+    live_seconds: float,
+    false_per_day: float = 1.0,
 ) -> Limits:
     """Fit a site calibration on the first part (a share) of each clip, write it to `out`, and return its limits.
 
-    `live_seconds` is how long a live camera is looked at.
+    `live_seconds` is how long a live camera is looked at; `false_per_day` is how many false events are asked for.
     """
     if not 0.0 < first_part <= 1.0:
         raise UsageError(f"--first-part is {first_part:g}; give a share above 0, 1 at most.")
@@ -92,19 +111,7 @@ def calibrate_site(
     with tqdm(total=sum(len(clip.images) for clip in clips), unit="frame", desc="watching", disable=None) as bar:
         observations = observe(clips, runner, lambda done: bar.update(done - bar.n))
     runner.close()
-    calibration = fit_calibration(clips, observations, form.rate_hz)
+    calibration = fit_calibration(clips, observations, form.rate_hz, false_per_day)
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     write_site(out, calibration, camera=camera, bundle=bundle, variant=variant, created=created)
     return calibration.limits
-
-
-def told_limits(limits: Limits) -> str:
-    """Return what the limits are worth, in sentences for a person."""
-    told = (
-        f"normal footage: {limits.footage_seconds:.0f} s scored ({limits.frames} frames), "
-        f"highest level {limits.highest_level:.2f}\n"
-        f"limit: {limits.on:.2f} (an event ends below {limits.off:.2f})"
-    )
-    if limits.is_promise:
-        return told
-    return f"{told}\nno promise of a rate: the limit is what this footage stayed below, plus its uncertainty"

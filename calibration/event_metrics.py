@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.limits import OFF_SHARE
+from calibration.heights import limit_from_on
 from edge.detection import Detector, Limit, Reading, Rules, decide
 from edge.truth import EARLY_SECONDS, LATE_SECONDS
 
@@ -90,11 +90,6 @@ def sweep_limits(clips: Sequence[WatchedClip], middle: float, rules: Rules) -> l
         return []
     limits = np.unique(np.append(np.quantile(levels, np.linspace(0.0, 1.0, SWEEP_LIMITS)), middle))
     return [score_events(clips, limit_from_on(on, middle), rules) for on in limits.tolist()]
-
-
-def limit_from_on(on: float, middle: float) -> Limit:
-    """Return the limit whose `off` lies where the fit of limits puts it."""
-    return Limit(on, middle + OFF_SHARE * (on - middle))
 
 
 def recall_at(scores: Iterable[EventScore], most_false_per_hour: float) -> EventScore | None:

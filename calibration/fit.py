@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.footage import Clip, footage_digest
-from calibration.limits import fit_tail, levels_from_track, quiet_limit
+from calibration.limits import fit_limit, levels_from_track, runs_from_levels
 from calibration.noise import fit_noise
 from calibration.normality import Run, Track, fit_normality
 from edge.calibrated import Calibration, Limits
 from edge.detection import Rules
+from edge.normality import STALL, SURPRISE, speaking
 from edge.pipeline import Sensed, rounds_from_frames, sense
 from edge.runner import Runner
 from edge.senses import Senses
@@ -65,34 +66,36 @@ def error_ratio(observations: Sequence[Observation]) -> float:
     return predicted / repeated if repeated else float("inf")
 
 
-def fit_calibration(clips: Sequence[Clip], observations: Sequence[Observation], rate_hz: float) -> Calibration:
+def fit_calibration(
+    clips: Sequence[Clip], observations: Sequence[Observation], rate_hz: float, false_events_per_day: float = 1.0
+) -> Calibration:
     """Return normality and limits from what `observe` saw of `clips` by the runner that will use them.
 
-    Raises UsageError where the footage is too short.
+    `false_events_per_day` is asked of surprise and stall together. Raises UsageError where the footage is too short.
     """
-    normality, surprises, stalls = fit_normality([Run(seen.seconds, seen.senses) for seen in observations])
+    normality, *kinds = fit_normality([Run(seen.seconds, seen.senses) for seen in observations])
+    spoken = [scores for scores, part in zip(kinds, (SURPRISE, STALL), strict=True) if speaking(normality)[part].any()]
     digest = footage_digest(clips)
-    surprise, stall = (fit_limits(tracks, rate_hz, digest) for tracks in (surprises, stalls))
-    return Calibration(normality, msgspec.structs.replace(surprise, stall=stall))
+    limits = [_limits(scores, rate_hz, digest, false_events_per_day, len(spoken)) for scores in spoken]
+    return Calibration(normality, msgspec.structs.replace(limits[0], stall=limits[1] if len(limits) > 1 else None))
 
 
-def fit_limits(runs: Sequence[Track], rate_hz: float, digest: str) -> Limits:
-    """Return noise and limit of one kind of score on normal footage; `digest` is that of the footage."""
-    tracks = [(run.seconds, run.scores) for run in runs]
+def _limits(scores: Sequence[Track], rate_hz: float, digest: str, false_events_per_day: float, limits: int) -> Limits:
+    """Noise and limit of one kind of score on normal footage, one of so many `limits` of a camera."""
+    tracks = [(one.seconds, one.scores) for one in scores]
     noise = fit_noise(tracks, rate_hz)
-    levels = [levels_from_track(track, noise) for track in tracks]
-    means = [np.array([level.mean for level in run]) for run in levels]
-    frames = sum(len(run) for run in means)
-    tail = fit_tail([(seconds, mean) for (seconds, _), mean in zip(tracks, means, strict=True)])
-    on, off = quiet_limit([(seconds, run) for (seconds, _), run in zip(tracks, levels, strict=True)], Rules())
+    runs, deviation = runs_from_levels(tracks, [levels_from_track(track, noise) for track in tracks])
+    found = fit_limit(runs, Rules(), false_events_per_day, limits, deviation=deviation)
+    frames = sum(len(levels) for _, levels in runs)
     return Limits(
         noise=noise,
-        on=on,
-        off=off,
-        is_promise=False,
-        highest_level=float(max(run.max() for run in means)),
+        on=found.on,
+        off=found.off,
+        is_promise=found.is_promise,
+        highest_level=float(max(levels.max() for _, levels in runs)),
         footage_seconds=frames / rate_hz,
         frames=frames,
         footage_digest=digest,
-        tail=tail,
+        rates=found.rates,
+        promise=found.promise,
     )

@@ -1,30 +1,45 @@
-"""Limits from the level on normal footage: what was seen, how sure it is, and what it can promise."""
+"""Limits from the level on normal footage: the lowest that keeps a rate of false events, or what a promise lacks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from calibration.heights import Run, count_events, event_heights, limit_from_on, middle_of, watched_seconds
 from calibration.noise import Track
-from edge.calibrated import Tail
-from edge.detection import Detector, Limit, Reading, Rules, decide
+from calibration.tail import TailFit, fit_tail, misfit, rate_at
+from edge.detection import Rules
 from edge.level import Level, Noise, first_level, predict, update
+from edge.promise import Promise, promised
+from edge.rates import LACKING_SHARE, Rates, hours_for, hours_lacking, lowest_per_day
 
-# Without a promise the limit is the lowest that stays quiet plus this many standard deviations of the level.
+# A tail is fitted on so many of the highest events, or on fewer where these are not of one kind; and is believed
+# where its misfit is below the most: the 10 % point of a generalised Pareto tail that was fitted itself.
+WANTED_EVENTS = (50, 35, 25, 20)
+MOST_MISFIT = 0.85
+# Where no rate can be told the limit is the lowest that stays quiet plus this many standard deviations of the level.
 UNCERTAINTY_SIGMAS = 3.0
 BISECTIONS = 16
 # Footage shorter than this shows too few moments to tell a spike from a crossing that lasts.
 LITTLE_SECONDS = 60.0
-NOWHERE = (0.0, 0.0, 1.0, 1.0)
-# An event ends this far down from its limit towards the middle of normal work.
-OFF_SHARE = 0.5
-# Levels closer than this belong to one peak: the tail is fitted on the maxima of blocks of this length, of
-# which it takes the highest share, and at least so many.
-CLUSTER_SECONDS = 5.0
-TAIL_SHARE = 0.05
-LEAST_CLUSTERS = 5
+# How many levels' rates are kept, from the threshold to the rarest event that the footage can promise.
+KEPT_LEVELS = 64
+# So many events may come, on average, where none was seen, with 95 % confidence: −ln 0.05.
+UNSEEN_EVENTS = 3.0
+
+
+@dataclass(frozen=True)
+class FoundLimit:
+    """A limit and what it is worth. `rates` is None where the footage has too few events to tell a rate."""
+
+    on: float
+    off: float
+    is_promise: bool
+    promise: Promise
+    rates: Rates | None
 
 
 def levels_from_track(track: Track, noise: Noise) -> list[Level]:
@@ -36,56 +51,109 @@ def levels_from_track(track: Track, noise: Noise) -> list[Level]:
     return levels
 
 
-def quiet_limit(runs: Sequence[tuple[NDArray[np.float64], Sequence[Level]]], rules: Rules) -> tuple[float, float]:
-    """Return (on, off): the lowest limit that announces no event on the footage, plus its uncertainty. No promise.
+def runs_from_levels(tracks: Sequence[Track], levels: Sequence[Sequence[Level]]) -> tuple[list[Run], float]:
+    """Return (seconds, level) of each track, and the largest standard deviation of the settled level."""
+    runs = [(seconds, np.array([one.mean for one in run])) for (seconds, _), run in zip(tracks, levels, strict=True)]
+    return runs, max(level.sd for run in levels for level in run[len(run) // 2 :])
 
-    `runs` are (seconds [T], levels) of stretches without a break. A crossing shorter than the hold is no event,
-    so the limit is found with the device's own `decide`. Uncertain is the level: three standard deviations.
-    Footage too short to show what lasts gives the highest level seen instead, plus the same.
+
+def fit_limit(
+    runs: Sequence[Run],
+    rules: Rules,
+    false_events_per_day: float = 1.0,
+    limits: int = 1,
+    deviation: float = 0.0,
+) -> FoundLimit:
+    """Return the lowest limit at which normal work makes no more false events than asked.
+
+    `runs` are (seconds [T], level [T]) of stretches of normal work without a break, as held-out footage; any detector's
+    level will do. `false_events_per_day` is asked of a camera with so many `limits`, each of which gets an equal
+    part. Events are those of the device's own `decide`. Where the footage is too short, `promise` says how many hours
+    are lacking, and the limit is that of the lowest rate that the footage supports; where not even a rate can be told,
+    the lowest that stays quiet on it, plus its uncertainty: `deviation` is that of the level.
     """
-    means = np.concatenate([[level.mean for level in levels] for _, levels in runs])
-    middle, high = float(np.median(means)), float(means.max())
+    middle = middle_of(runs)
+    rates = rates_from_runs(runs, rules)
+    if rates is None:
+        return _found_unseen(runs, middle, rules, false_events_per_day, limits, deviation)
+    on, promise = promised(rates, false_events_per_day, limits, rules)
+    return FoundLimit(on, limit_from_on(on, middle).off, promise.hours_needed == 0.0, promise, rates)
+
+
+def rates_from_runs(runs: Sequence[Run], rules: Rules) -> Rates | None:
+    """Return how often normal work makes events at any limit; None where the footage has too few of one kind to say."""
+    for wanted in WANTED_EVENTS:
+        heights = event_heights(runs, rules, wanted)
+        if heights is not None:
+            fit = fit_tail(heights)
+            if misfit(fit, heights) <= MOST_MISFIT:
+                return _kept(fit, heights.watched_hours)
+    return None
+
+
+def quiet_limit(runs: Sequence[Run], rules: Rules, deviation: float) -> float:
+    """Return the lowest limit that announces no event on the footage, plus its uncertainty. No promise.
+
+    A crossing shorter than the hold is no event, so the limit is found with the device's own `decide`. Uncertain is
+    the level: three times its `deviation`. Footage too short to show what lasts gives the highest level instead.
+    """
+    middle, high = middle_of(runs), max(float(levels.max()) for _, levels in runs)
     low = middle if sum(float(seconds[-1] - seconds[0]) for seconds, _ in runs) >= LITTLE_SECONDS else high
     for _ in range(BISECTIONS):
         between = 0.5 * (low + high)
-        if any(_announces(seconds, levels, _limit(between, middle), rules) for seconds, levels in runs):
+        if count_events(runs, limit_from_on(between, middle), rules):
             low = between
         else:
             high = between
-    deviation = max(level.sd for _, levels in runs for level in levels[len(levels) // 2 :])
-    limit = _limit(high + UNCERTAINTY_SIGMAS * deviation, middle)
-    return limit.on, limit.off
+    return high + UNCERTAINTY_SIGMAS * deviation
 
 
-def _limit(on: float, middle: float) -> Limit:
-    return Limit(on, middle + OFF_SHARE * (on - middle))
+def _found_unseen(
+    runs: Sequence[Run], middle: float, rules: Rules, asked_per_day: float, limits: int, deviation: float
+) -> FoundLimit:
+    """The limit where there are too few events for a tail: what was never seen is as rare as the footage is long."""
+    hours, share = watched_seconds(runs, rules) / 3600.0, asked_per_day / limits
+    at_least = hours_for(share) if hours < hours_for(share) else 24.0 * UNSEEN_EVENTS / share
+    on = quiet_limit(runs, rules, deviation)
+    needed = hours_lacking(at_least, hours)
+    promise = Promise(asked_per_day=asked_per_day, limits=limits, hours_needed=needed, rules=rules)
+    return FoundLimit(on, limit_from_on(on, middle).off, needed == 0.0, promise, None)
 
 
-def _announces(seconds: NDArray[np.float64], levels: Sequence[Level], limit: Limit, rules: Rules) -> bool:
-    detector = Detector()
-    for at, level in zip(seconds.tolist(), levels, strict=True):
-        detector, detection = decide(detector, Reading(at, level.mean, 0.0, NOWHERE), limit, rules)
-        if detection is not None:
-            return True
-    return False
+def _kept(fit: TailFit, watched_hours: float) -> Rates:
+    """The rates at KEPT_LEVELS levels: each rarer by the same factor than the one before."""
+    rates = Rates(
+        level=fit.threshold,
+        rate_per_hour=fit.rate,
+        scale=float(fit.scales[fit.best]),
+        shape=float(fit.shapes[fit.best]),
+        dispersion=fit.dispersion,
+        watched_hours=watched_hours,
+        levels=(),
+        low_per_hour=(),
+        high_per_hour=(),
+    )
+    rarest = (1.0 - LACKING_SHARE) * lowest_per_day(rates) / 24.0
+    highest = rate_at(fit, fit.threshold).high
+    levels = [_level_at(fit, high) for high in np.geomspace(highest, min(rarest, highest), KEPT_LEVELS).tolist()]
+    intervals = [rate_at(fit, level) for level in levels]
+    return msgspec.structs.replace(
+        rates,
+        levels=tuple(levels),
+        low_per_hour=tuple(one.low for one in intervals),
+        high_per_hour=tuple(one.high for one in intervals),
+    )
 
 
-def fit_tail(tracks: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Tail | None:
-    """Return the exponential tail of the level's peaks in tracks of (seconds [T], level [T]).
-
-    Peaks over a threshold, declustered by blocks; Coles, «An Introduction to Statistical Modeling of
-    Extreme Values» (2001), chapter 4, with shape 0. None where the footage has too few blocks to say.
-    """
-    maxima = np.sort(np.concatenate([_block_maxima(seconds, level) for seconds, level in tracks]))
-    count = max(LEAST_CLUSTERS, round(TAIL_SHARE * len(maxima)))
-    if len(maxima) < 4 * count:
-        return None
-    threshold, hours = float(maxima[-count - 1]), len(maxima) * CLUSTER_SECONDS / 3600.0
-    return Tail(threshold, count / hours, max(float(maxima[-count:].mean()) - threshold, 1e-6))
-
-
-def _block_maxima(seconds: NDArray[np.float64], level: NDArray[np.float64]) -> NDArray[np.float64]:
-    block = ((seconds - seconds[0]) // CLUSTER_SECONDS).astype(int)
-    starts = np.flatnonzero(np.diff(block, prepend=-1))
-    maxima: NDArray[np.float64] = np.maximum.reduceat(level, starts)
-    return maxima
+def _level_at(fit: TailFit, per_hour: float) -> float:
+    """The lowest level at which the upper end of the interval is no higher than a rate."""
+    low, high = fit.threshold, fit.threshold + float(fit.scales.max())
+    while rate_at(fit, high).high > per_hour:
+        high = fit.threshold + 2.0 * (high - fit.threshold)
+    for _ in range(2 * BISECTIONS):
+        between = 0.5 * (low + high)
+        if rate_at(fit, between).high > per_hour:
+            low = between
+        else:
+            high = between
+    return high

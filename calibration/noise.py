@@ -27,6 +27,11 @@ Track = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 def fit_noise(tracks: Sequence[Track], rate_hz: float) -> Noise:
     """Return the most likely noise of tracks of (seconds [T], surprise [T]), as quick as MOST_LAG_SECONDS asks."""
+    return quick_enough(most_likely_noise(tracks, rate_hz), rate_hz)
+
+
+def most_likely_noise(tracks: Sequence[Track], rate_hz: float) -> Noise:
+    """Return the noise that makes tracks of (seconds [T], surprise [T]) most likely."""
     tame = _tamed(tracks)
     variance = max(float(np.var(np.concatenate([surprise for _, surprise in tame]))), 1e-6)
     start = np.log([0.1 * variance * rate_hz, 1e-5 * variance, 0.5 * variance])
@@ -37,7 +42,7 @@ def fit_noise(tracks: Sequence[Track], rate_hz: float) -> Noise:
 
     found = minimize(cost, start, method="Nelder-Mead", options={"maxiter": 250, "xatol": 0.02, "fatol": 0.05})
     q_level, q_trend, r = (math.exp(float(value)) for value in np.clip(found.x, -30.0, 30.0))
-    return quick_enough(Noise(q_level, q_trend, max(r, 1e-6)), rate_hz)
+    return Noise(q_level, q_trend, max(r, 1e-6))
 
 
 def quick_enough(noise: Noise, rate_hz: float) -> Noise:

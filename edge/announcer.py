@@ -117,7 +117,7 @@ class Announcer:
             device=topics.device,
             camera=camera,
             model=model.event_model(),
-            tails=model.tails,
+            rarities=model.rarities,
             calibrated=model.is_site,
             wall_offset_seconds=time.time() - time.monotonic(),
             clock=clock_state(),
@@ -135,7 +135,7 @@ class Announcer:
         told = utc_from_seconds(moment.seconds + time.time() - time.monotonic())
         if moment.level is None or moment.z is None or moment.limit is None:
             return Score(time=told, valid=False)
-        rate = rate_per_hour(moment.level.mean, self._device.models[moment.camera].calibration.limits.tail)
+        rate = rate_per_hour(moment.level.mean, self._device.models[moment.camera].calibration.limits.rarity)
         return Score(
             time=told,
             valid=True,

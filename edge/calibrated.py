@@ -13,15 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.appearance import SIDE, appearance_from_patches
-from edge.detection import Limit
+from edge.detection import Limit, Rules
 from edge.errors import PrednetError
 from edge.frames import FrameFormat
 from edge.level import Noise
 from edge.normality import WITNESSES, Normality
+from edge.promise import Promise, promised
+from edge.rates import Rates, rate_at
 
 
 class Tail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How often normal footage shows a level: `rate_per_hour` events reach `level`, e-fold rarer every `scale`."""
+    """How often normal footage shows a level, in files of an earlier form.
+
+    `rate_per_hour` blocks of five seconds reach `level`, e-fold rarer every `scale`.
+    """
 
     level: float
     rate_per_hour: float
@@ -32,8 +37,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What normal footage allows to be said of the level, and what it was fitted on.
 
     `on` and `off` are levels; `highest_level` is the highest of the footage, seen as held-out footage;
-    `is_promise` is false where the footage is too short to promise a rate of false events. `stall` are the limits of
-    a movement that fails to come, beside those of the surprise.
+    `is_promise` is false where the footage is too short to promise a rate of false events; `promise` says what it
+    promises or lacks, and `rates` how often normal work reaches a level. `stall` are the limits of a movement that
+    fails to come, beside those of the surprise. Files of an earlier form have a `tail` alone.
     """
 
     noise: Noise
@@ -45,7 +51,14 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     frames: int
     footage_digest: str
     tail: Tail | None = None
+    rates: Rates | None = None
+    promise: Promise | None = None
     stall: Limits | None = None
+
+    @property
+    def rarity(self) -> Rates | Tail | None:
+        """What says how often normal work reaches a level; None where the footage could not tell."""
+        return self.tail if self.rates is None else self.rates
 
 
 @dataclass(frozen=True)
@@ -71,11 +84,40 @@ def limit_of(limits: Limits) -> Limit:
     return Limit(limits.on, limits.off, limits.is_promise)
 
 
-def rate_per_hour(level: float, tail: Tail | None) -> float | None:
-    """Return how often normal footage shows a level this high; None where the footage cannot say."""
-    if tail is None:
+def rate_per_hour(level: float, rarity: Rates | Tail | None) -> float | None:
+    """Return how often an hour normal work makes an event at a limit this high; None where nothing can say."""
+    if rarity is None:
         return None
-    return tail.rate_per_hour * math.exp(-max(level - tail.level, 0.0) / tail.scale)
+    if isinstance(rarity, Rates):
+        return rate_at(rarity, level)
+    return rarity.rate_per_hour * math.exp(-max(level - rarity.level, 0.0) / rarity.scale)
+
+
+def limits_for(limits: Limits, rules: Rules, false_events_per_day: float | None) -> Limits:
+    """Return the limits under a device's own rules, and for its own number of false events a day where one is given.
+
+    A promise was counted under rules: where a device holds shorter, rests shorter or releases differently, it is void.
+    """
+    if limits.stall is not None:
+        limits = msgspec.structs.replace(limits, stall=limits_for(limits.stall, rules, false_events_per_day))
+    fitted = limits.promise
+    if fitted is None:
+        return limits
+    if false_events_per_day is not None and limits.rates is not None:
+        middle, share = 2.0 * limits.off - limits.on, 0.5  # as every fit of limits lays `off` between them
+        on, promise = promised(limits.rates, false_events_per_day, fitted.limits, fitted.rules)
+        limits = msgspec.structs.replace(
+            limits, on=on, off=middle + share * (on - middle), is_promise=promise.hours_needed == 0.0, promise=promise
+        )
+    return msgspec.structs.replace(limits, is_promise=limits.is_promise and _covers(fitted.rules, rules))
+
+
+def _covers(fitted: Rules, rules: Rules) -> bool:
+    return (
+        rules.hold_seconds >= fitted.hold_seconds
+        and rules.refractory_seconds >= fitted.refractory_seconds
+        and rules.release_seconds == fitted.release_seconds
+    )
 
 
 def normality_to_bytes(normality: Normality) -> bytes:

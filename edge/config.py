@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Iterator
@@ -48,17 +49,22 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """When a crossing of the limit is an event; seconds of the camera's time."""
+    """When a crossing of the limit is an event; seconds of the camera's time.
+
+    `false_events_per_day` is asked of each camera, over all its limits; left out, it is what its calibration was
+    made with.
+    """
 
     hold_seconds: float = 1.5
     release_seconds: float = 1.0
     refractory_seconds: float = 3.0
     update_seconds: float = 5.0
+    false_events_per_day: float | None = None
 
     @property
     def rules(self) -> Rules:
-        """The same, as the river takes it."""
-        return Rules(**msgspec.structs.asdict(self))
+        """The seconds, as the river takes them."""
+        return Rules(self.hold_seconds, self.release_seconds, self.refractory_seconds, self.update_seconds)
 
 
 class Frames(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -166,7 +172,10 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
         yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
     if config.threads < 0:
         yield ["threads"], f"{config.threads} is below 0; 0 means one per core."
-    for key, seconds in msgspec.structs.asdict(config.detection).items():
+    asked = config.detection.false_events_per_day
+    if asked is not None and not 0.0 < asked <= 10_000.0:
+        yield ["detection", "false_events_per_day"], f"{asked:g} is not above 0, 10000 at most."
+    for key, seconds in dataclasses.asdict(config.detection.rules).items():
         if not 0.0 <= seconds <= 3600.0:
             yield ["detection", key], f"{seconds:g} is not within 0 to 3600 seconds."
 

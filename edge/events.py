@@ -10,6 +10,7 @@ from edge.calibrated import Tail, rate_per_hour
 from edge.detection import Detection
 from edge.messages import Event, EventLatency, EventMedia, EventModel, EventScore, EventTime, utc_from_seconds
 from edge.pipeline import Finding, Kind, Moment
+from edge.rates import Rates
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Teller:
     device: str
     camera: str
     model: EventModel
-    tails: Mapping[Kind, Tail | None]
+    rarities: Mapping[Kind, Rates | Tail | None]
     calibrated: bool
     wall_offset_seconds: float
     clock: Literal["synced", "unsynced"]
@@ -102,7 +103,7 @@ def _time(teller: Teller, detection: Detection, published_seconds: float) -> Eve
 
 def _score(teller: Teller, moment: Moment, finding: Finding) -> EventScore:
     episode, limit = finding.detection.episode, finding.limit
-    rate = rate_per_hour(episode.peak, teller.tails.get(finding.kind))
+    rate = rate_per_hour(episode.peak, teller.rarities.get(finding.kind))
     skill = moment.sensed.skill if moment.sensed else None
     return EventScore(
         peak=round(episode.peak, 3),

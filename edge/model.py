@@ -11,6 +11,7 @@ from edge.calibrated import Calibration, Tail
 from edge.detection import Rules
 from edge.messages import EventModel
 from edge.pipeline import Judge, Kind
+from edge.rates import Rates
 from edge.runner import Runner
 from edge.runners import open_predictor, open_runner
 from edge.site_calibration import read_site
@@ -32,10 +33,10 @@ class Model:
         return Judge(fitted.normality, fitted.limits.noise, fitted.limit, rules, stall_noise, fitted.stall_limit)
 
     @property
-    def tails(self) -> dict[Kind, Tail | None]:
-        """How often normal footage shows a level, for each kind of event."""
+    def rarities(self) -> dict[Kind, Rates | Tail | None]:
+        """What says how often normal work reaches a level, for each kind of event."""
         limits = self.calibration.limits
-        return {"surprise": limits.tail, "stall": None if limits.stall is None else limits.stall.tail}
+        return {"surprise": limits.rarity, "stall": None if limits.stall is None else limits.stall.rarity}
 
     def runner(self, slots: int, threads: int = 0) -> Runner:
         """Return a runner of this variant for so many cameras."""

@@ -55,7 +55,7 @@ def replay_teller(model: Model, name: str) -> Teller:
         device="replay",
         camera=name,
         model=model.event_model(),
-        tails=model.tails,
+        rarities=model.rarities,
         calibrated=model.is_site,
         wall_offset_seconds=time.time(),
         clock="unsynced",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from edge.builtin import bundle_from_predictor
 from edge.bundle import Bundle, read_bundle
-from edge.config import Config, read_config
+from edge.calibrated import limits_for
+from edge.config import Config, Detection, read_config
 from edge.errors import ConfigInvalid, PrednetError
 from edge.model import Model, with_normal
 from edge.mqtt import BrokerSettings, TlsFiles
@@ -42,7 +43,9 @@ def read_device(config_path: Path) -> Device:
         bundle = _bundle(config)
         variant = config.predictor or config.variant
         models = {
-            name: with_normal(bundle, variant, Path(camera.normal) if camera.normal else None)
+            name: limited(
+                with_normal(bundle, variant, Path(camera.normal) if camera.normal else None), config.detection
+            )
             for name, camera in config.cameras.items()
         }
         for camera in config.cameras.values():
@@ -53,6 +56,12 @@ def read_device(config_path: Path) -> Device:
         raise
     except PrednetError as error:
         raise ConfigInvalid(f"{config_path}: {error}") from error
+
+
+def limited(model: Model, detection: Detection) -> Model:
+    """Return the model with the limits that the configuration asks for."""
+    limits = limits_for(model.calibration.limits, detection.rules, detection.false_events_per_day)
+    return replace(model, calibration=replace(model.calibration, limits=limits))
 
 
 def _bundle(config: Config) -> Bundle:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 from tqdm import tqdm
 
-from calibration.cli import told_limits
+from calibration.told import add_false_per_day, told_limits
 from edge.bundle import Bundle, read_bundle
 from edge.command import Parser, parser_for, run_command
 from export.import_cli import add_import_command, add_network_options, given_from_arguments, opened
@@ -50,6 +51,7 @@ def _add_bundle_command(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     bundle.add_argument("-o", "--out", type=Path, required=True, help="the .prednet file to write")
     add_network_options(bundle.add_argument_group("a network of another program"))
+    add_false_per_day(bundle)
     bundle.add_argument("--json", action="store_true", help="print the result as JSON")
     bundle.set_defaults(run=_bundle)
 
@@ -57,7 +59,9 @@ def _add_bundle_command(commands: argparse._SubParsersAction[Parser]) -> None:
 def _bundle(parsed: argparse.Namespace) -> int:
     making, given = opened("export.making"), given_from_arguments(parsed)
     with tqdm(unit="frame", disable=None, leave=False) as bar:
-        made = making.make_bundle(parsed.weights, given, parsed.footage, parsed.out, lambda *told: _show(bar, *told))
+        made = making.make_bundle(
+            parsed.weights, given, parsed.footage, parsed.out, partial(_show, bar), parsed.false_per_day
+        )
     for note in made.notes:
         print(f"note: {note}", file=sys.stderr)
     if parsed.json:

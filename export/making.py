@@ -34,7 +34,14 @@ class Made:
     notes: tuple[str, ...] = ()
 
 
-def make_bundle(files: Sequence[Path], given: Given, footage: Sequence[str], out: Path, stage: Stage) -> Made:
+def make_bundle(
+    files: Sequence[Path],
+    given: Given,
+    footage: Sequence[str],
+    out: Path,
+    stage: Stage,
+    false_events_per_day: float = 1.0,
+) -> Made:
     """Write the bundle of a checkpoint or of another program's network, normality and limits fitted on `footage`.
 
     `stage` is told a stage's name, the frames done and the frames in all (0 where they are not counted).
@@ -52,7 +59,7 @@ def make_bundle(files: Sequence[Path], given: Given, footage: Sequence[str], out
     observations = observe(clips, runner, lambda done: stage("watching normal footage", done, frames))
     runner.close()
     stage("fitting normality and limits", 0, 0)
-    calibration = fit_calibration(clips, observations, spec.form.rate_hz)
+    calibration = fit_calibration(clips, observations, spec.form.rate_hz, false_events_per_day)
     write_bundle(out, architecture, spec, [MadeVariant("float", model, calibration)], facts)
     return Made(
         calibration.limits,

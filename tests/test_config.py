@@ -43,6 +43,11 @@ MISTAKES = [
     ("    source: rtsp", "    sauce: rtsp", "5: unknown key 'cameras.press3.sauce'; did you mean 'source'?"),
     ("  hold_seconds: 2", "  hold_seconds: soon", "11: detection.hold_seconds: expected `float`, got `str`."),
     ("  hold_seconds: 2", "  hold_seconds: -1", "11: detection.hold_seconds: -1 is not within 0 to 3600 seconds."),
+    (
+        "  hold_seconds: 2",
+        "  false_events_per_day: 0",
+        "11: detection.false_events_per_day: 0 is not above 0, 10000 at most.",
+    ),
     ("  username: edge", "  port: 99999", "9: mqtt.port: 99999 is no port; MQTT has 1883, with TLS 8883."),
     ("bundle: press.prednet\n", "", "1: the file: object missing required field `bundle`."),
     ("  press3:", "  Press 3:", "4: cameras.Press 3: The camera 'Press 3' cannot stand in a topic"),

@@ -1,17 +1,13 @@
-"""Events held against known accidents, coverage, limits and event messages."""
+"""Events held against known accidents, coverage, and the rates of files of an earlier form."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 
-from calibration.limits import fit_tail, quiet_limit
 from edge.calibrated import Tail, rate_per_hour
 from edge.coverage import CoverageMeter
-from edge.detection import Rules
-from edge.level import Level
 from edge.scene import Incident
 from edge.truth import Seen, account_for
 
@@ -47,41 +43,6 @@ def test_coverage_sums_the_seconds_of_each_state() -> None:
     assert coverage.hour.watched_seconds == pytest.approx(3600.0, abs=60.0)  # summed in steps of a minute
     now[0] = 200000.0
     assert meter.coverage().day.watched_seconds == pytest.approx(86400.0, abs=200000.0)
-
-
-def test_a_limit_without_promise_is_the_lowest_that_stays_quiet() -> None:
-    """A spike shorter than the hold does not raise it, a crossing that lasts does; three deviations are added."""
-    level = np.zeros(900)
-    level[50:55] = 20.0
-    level[150:180] = 4.0
-    levels = [Level(float(mean), 0.0, 0.25, 0.0, 0.0) for mean in level]
-    on, off = quiet_limit([(np.arange(900) / 10.0, levels)], Rules())
-    assert on == pytest.approx(4.0 + 1.5, abs=0.01)
-    assert off == pytest.approx(on / 2, abs=0.01)
-
-
-def test_little_footage_gives_the_highest_level_as_the_limit() -> None:
-    """Half a minute cannot tell a spike from a crossing that lasts: the spike counts."""
-    level = np.zeros(300)
-    level[50:55] = 20.0
-    levels = [Level(float(mean), 0.0, 0.25, 0.0, 0.0) for mean in level]
-    assert quiet_limit([(np.arange(300) / 10.0, levels)], Rules())[0] == pytest.approx(20.0 + 1.5)
-
-
-def test_the_tail_tells_how_often_a_level_is_seen() -> None:
-    """On ten hours with an exponential tail, rates come out within a factor of two."""
-    rng = np.random.default_rng(0)
-    level = np.zeros(360_000)
-    peaks = rng.integers(0, len(level), 400)
-    level[peaks] = 1.0 + rng.exponential(0.5, 400)
-    level += rng.uniform(0, 0.5, len(level))
-    tail = fit_tail([(np.arange(len(level)) * 0.1, level)])
-    assert tail is not None
-    counted = float((level > 2.5).sum()) / 10.0
-    rate = rate_per_hour(2.5, tail)
-    assert rate is not None
-    assert counted / 2 < rate < counted * 2
-    assert fit_tail([(np.arange(50) * 0.1, rng.normal(0, 1, 50))]) is None
 
 
 def test_rates_fall_by_e_with_every_scale() -> None:
