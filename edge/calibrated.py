@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.appearance import SIDE, appearance_from_patches
-from edge.detection import Limit, Rules
+from edge.detection import Limit, Rules, stall_rules
 from edge.errors import PrednetError
 from edge.frames import FrameFormat
 from edge.level import Noise
@@ -99,7 +99,9 @@ def limits_for(limits: Limits, rules: Rules, false_events_per_day: float | None)
     A promise was counted under rules: where a device holds shorter, rests shorter or releases differently, it is void.
     """
     if limits.stall is not None:
-        limits = msgspec.structs.replace(limits, stall=limits_for(limits.stall, rules, false_events_per_day))
+        limits = msgspec.structs.replace(
+            limits, stall=limits_for(limits.stall, stall_rules(rules), false_events_per_day)
+        )
     fitted = limits.promise
     if fitted is None:
         return limits

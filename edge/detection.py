@@ -28,6 +28,15 @@ class Rules:
     update_seconds: float = 5.0
 
 
+# What stands still has done so for a while before it is scored: it is held for this share of the hold.
+STALL_HOLD_SHARE = 1.0 / 3.0
+
+
+def stall_rules(rules: Rules) -> Rules:
+    """Return the rules of a movement that fails to come."""
+    return replace(rules, hold_seconds=STALL_HOLD_SHARE * rules.hold_seconds)
+
+
 @dataclass(frozen=True)
 class Reading:
     """What the river knows of one valid frame when it asks for a decision."""

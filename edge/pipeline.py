@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.detection import Detection, Detector, EndReason, Episode, Limit, Reading, Rules, decide, end
+from edge.detection import Detection, Detector, EndReason, Episode, Limit, Reading, Rules, decide, end, stall_rules
 from edge.frames import Frame
 from edge.level import Level, Noise, first_level, predict, update
 from edge.normality import Map, Normality, Score, box_from_cells, scores_from_maps
@@ -230,7 +230,14 @@ def judged(memory: _Memory, sensed: Sensed, judge: Judge) -> tuple[_Memory, Mome
     stall_detector, stalled = memory.stall_detector, None
     if judge.stall_noise is not None:
         stall_detector, stalled = _verdict(
-            memory.stall_level, stall_detector, stall, seconds, step, judge.stall_noise, judge.stall_limit, judge.rules
+            memory.stall_level,
+            stall_detector,
+            stall,
+            seconds,
+            step,
+            judge.stall_noise,
+            judge.stall_limit,
+            stall_rules(judge.rules),
         )
     moment = Moment(
         sensed.camera, seconds, sensed.state, sensed,
