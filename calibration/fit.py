@@ -14,7 +14,7 @@ from calibration.limits import fit_limit, levels_from_track, runs_from_levels
 from calibration.noise import fit_noise
 from calibration.normality import Run, Track, fit_normality
 from edge.calibrated import Calibration, Limits
-from edge.detection import Rules
+from edge.detection import Rules, stall_rules
 from edge.normality import STALL, SURPRISE, speaking
 from edge.pipeline import Sensed, rounds_from_frames, sense
 from edge.runner import Runner
@@ -74,18 +74,24 @@ def fit_calibration(
     `false_events_per_day` is asked of surprise and stall together. Raises UsageError where the footage is too short.
     """
     normality, *kinds = fit_normality([Run(seen.seconds, seen.senses) for seen in observations])
-    spoken = [scores for scores, part in zip(kinds, (SURPRISE, STALL), strict=True) if speaking(normality)[part].any()]
-    digest = footage_digest(clips)
-    limits = [_limits(scores, rate_hz, digest, false_events_per_day, len(spoken)) for scores in spoken]
+    rules, digest = (Rules(), stall_rules(Rules())), footage_digest(clips)
+    spoken = [
+        (scores, held)
+        for scores, part, held in zip(kinds, (SURPRISE, STALL), rules, strict=True)
+        if speaking(normality)[part].any()
+    ]
+    limits = [_limits(scores, held, rate_hz, digest, false_events_per_day, len(spoken)) for scores, held in spoken]
     return Calibration(normality, msgspec.structs.replace(limits[0], stall=limits[1] if len(limits) > 1 else None))
 
 
-def _limits(scores: Sequence[Track], rate_hz: float, digest: str, false_events_per_day: float, limits: int) -> Limits:
+def _limits(
+    scores: Sequence[Track], rules: Rules, rate_hz: float, digest: str, false_events_per_day: float, limits: int
+) -> Limits:
     """Noise and limit of one kind of score on normal footage, one of so many `limits` of a camera."""
     tracks = [(one.seconds, one.scores) for one in scores]
     noise = fit_noise(tracks, rate_hz)
     runs, deviation = runs_from_levels(tracks, [levels_from_track(track, noise) for track in tracks])
-    found = fit_limit(runs, Rules(), false_events_per_day, limits, deviation=deviation)
+    found = fit_limit(runs, rules, false_events_per_day, limits, deviation=deviation)
     frames = sum(len(levels) for _, levels in runs)
     return Limits(
         noise=noise,
