@@ -194,6 +194,7 @@ def test_a_movement_that_fails_to_come_is_a_stall() -> None:
     images[150:250] = np.clip(halted, 0, 255).astype(np.uint8)
     moments = list(watch(rounds_from_frames("a", clip_from(images).frames()), tiny_runner(), {"a": judge}))
     told = [(moment.seconds, finding) for moment in moments for finding in moment.findings if finding.kind == "stall"]
-    assert [finding.detection.type for _, finding in told] == ["new", "update", "end"]
-    assert 15.0 < told[0][0] < 22.0
+    assert [finding.detection.type for _, finding in (told[0], told[-1])] == ["new", "end"]
+    assert {finding.detection.type for _, finding in told[1:-1]} == {"update"}
+    assert 15.0 < told[0][0] < 20.0
     assert told[-1][1].detection.end_reason == "cleared"
