@@ -22,7 +22,10 @@ DEFAULT_STATE_DIRECTORY = "/var/lib/prednet-edge"
 
 
 class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The broker. Passwords stand in a file of their own, never here."""
+    """The broker. Passwords stand in a file of their own, never here.
+
+    `allow_admin` lets commands rebuild the engine and roll back; `home_assistant` announces the device there.
+    """
 
     host: str = "127.0.0.1"
     port: int = 1883
@@ -33,18 +36,22 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     certificate_file: str = ""
     key_file: str = ""
     keepalive_seconds: int = 30
+    allow_admin: bool = False
+    home_assistant: bool = False
 
 
 class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One camera: where its frames come from, and what is normal there.
 
     `loop` and `playback` are for files: begin again at the end, and play as fast as they are watched.
+    `privacy` are boxes (x0, y0, x1, y1 in 0–1 of the picture) that no snapshot shows.
     """
 
     source: str
     normal: str = ""
     loop: bool = False
     playback: Playback = "realtime"
+    privacy: tuple[tuple[float, float, float, float], ...] = ()
 
 
 class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -166,6 +173,10 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
         yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
     if config.threads < 0:
         yield ["threads"], f"{config.threads} is below 0; 0 means one per core."
+    for name, camera in config.cameras.items():
+        for box in camera.privacy:
+            if not (0.0 <= box[0] < box[2] <= 1.0 and 0.0 <= box[1] < box[3] <= 1.0):
+                yield ["cameras", name, "privacy"], f"{list(box)} is no box x0, y0, x1, y1 in 0–1 of the picture."
     for key, seconds in msgspec.structs.asdict(config.detection).items():
         if not 0.0 <= seconds <= 3600.0:
             yield ["detection", key], f"{seconds:g} is not within 0 to 3600 seconds."

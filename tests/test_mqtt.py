@@ -15,6 +15,8 @@ from edge.mqtt.connection import Outcome, RetryPolicy
 from edge.outbox import Outbox
 from tests.brokers import Mosquitto, free_port, mosquitto
 from tests.publishing import (
+    HEALTH,
+    SCORE,
     TOPICS,
     Address,
     embedded,
@@ -74,16 +76,16 @@ def test_states_are_retained_and_events_are_not(broker: Mosquitto | Address, tmp
     """A late subscriber finds the last value of every state, and no event and no score."""
     with publishing(tmp_path, settings_of(broker)) as (publisher, outbox):
         publisher.set_state("cam/press3/anomaly", "ON")
-        publisher.set_state("health", b"{}", qos=0)
+        publisher.set_state("health", HEALTH, qos=0)
         wait_until(lambda: publisher.is_connected)
         publisher.publish_event(event(1))
-        publisher.send("cam/press3/score", b"{}")
+        publisher.send("cam/press3/score", SCORE)
         publisher.set_state("cam/press3/anomaly", "OFF")
         wait_until(lambda: outbox.depth().messages == 0)
         time.sleep(0.1)
         found = retained(broker)
     info = json.loads(found.pop("info"))
-    assert found == {"cam/press3/anomaly": b"OFF", "health": b"{}", "status": b"online"}
+    assert found == {"cam/press3/anomaly": b"OFF", "health": HEALTH, "status": b"online"}
     assert (info["boot_id"], info["conn_seq"]) == ("boot1", 1)
 
 

@@ -15,6 +15,7 @@ from paho.mqtt.client import Client, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 Protocol = Literal["5", "3.1.1"]
 
@@ -77,6 +78,7 @@ class Heard(NamedTuple):
     """A message arrived on a topic that the wire listens to."""
 
     conn_seq: int
+    topic: str
     payload: bytes
     retained: bool
 
@@ -204,7 +206,7 @@ class Wire:
         self._client.on_disconnect = lambda _c, _u, _f, reason, _p: report(Disconnected(conn_seq, reason.value))
 
         self._client.on_message = lambda _c, _u, message: report(
-            Heard(conn_seq, bytes(message.payload), message.retain)
+            Heard(conn_seq, message.topic, bytes(message.payload), message.retain)
         )
 
     def open(self) -> None:
@@ -215,6 +217,14 @@ class Wire:
     def listen(self, topic: str) -> None:
         """Subscribe to a topic; what arrives is reported."""
         self._client.subscribe(topic, 1)
+
+    def listen_to_commands(self, topic_filter: str) -> None:
+        """The same; with MQTT 5 a live message also says whether its sender had it retained."""
+        if self._protocol == "3.1.1":
+            return self.listen(topic_filter)
+        as_published = SubscribeOptions(qos=1, retainAsPublished=True)
+        self._client.subscribe(topic_filter, options=as_published)
+        return None
 
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_seconds: int | None = None) -> int:
         """Hand a message to paho and return its number, by which it is acknowledged."""

@@ -100,9 +100,9 @@ class Session:
         return self._send_backlog()
 
     def drain(self) -> bool:
-        """Send states and live events; return whether all of them are acknowledged."""
+        """Send states, replies and live events; return whether all of them are acknowledged."""
         self._send_states_and_live()
-        return not self._in_flight and not self._handover.has_states()
+        return not self._in_flight and not self._handover.has_waiting()
 
     def is_empty(self) -> bool:
         """Return whether every message that was sent is acknowledged."""
@@ -118,6 +118,8 @@ class Session:
     def _send_states_and_live(self) -> None:
         while self._room() > 0 and (state := self._handover.next_state()) is not None:
             self._publish_message(state)
+        while self._room() > 0 and (reply := self._handover.next_reply()) is not None:
+            self._publish_message(reply)
         while (fleeting := self._handover.next_fleeting()) is not None:
             self._publish_message(fleeting)
         if self._room() > 0:
