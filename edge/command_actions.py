@@ -171,7 +171,7 @@ def diagnostics(reach: Reach, args: DiagnosticsArgs) -> Result:
         "threads": threading.active_count(),
         "outbox": {"depth": depth.messages, "bytes": depth.bytes},
         "faults": [fault.code for fault in reach.announcer.faults],
-        "counts": dict(reach.announcer.counts),
+        "counts": reach.publisher.drops | reach.announcer.counts,
         "cameras": {
             camera: {
                 "state": reach.announcer.state_of(camera),

@@ -17,7 +17,7 @@ from edge.mqtt import HeardCommand, Publisher
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 4  # commands a tick, so that a flood of them does not hold up the cameras
+AT_ONCE = 8  # commands a tick, so that a flood of them does not hold up the cameras
 REFUSED = "commands_refused"
 
 

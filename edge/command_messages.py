@@ -90,7 +90,7 @@ VERBS: dict[str, type[Args]] = {
 ADMIN_VERBS = frozenset({"rebuild_engine", "rollback"})
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The payload of `R/cmd/<verb>`: never retained, at most 4096 bytes, refused once `expires` has passed."""
 
     request_id: RequestId

@@ -5,25 +5,28 @@ from __future__ import annotations
 import copy
 import functools
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 
-from edge.contract import CHANNELS, Channel, channel_of
+from edge.contract import Channel, channel_of
 from edge.messages import EVENT_BYTES_LIMIT
 from edge.schema import documents
 from edge.topics import PREFIX
+
+RECORDED = Path(__file__).with_name("recorded") / "v1"
 
 
 def violations(topic: str, payload: bytes, *, qos: int | None = None, retain: bool | None = None) -> list[str]:
     """Return what a message of a device breaks of the contract; None for what the caller cannot know."""
     if not topic.startswith(PREFIX + "/"):
         return []
+    if topic.split("/")[4:5] == ["cmd"]:  # what is asked of a device is not its own message
+        return []
     channel = channel_of(topic)
     if channel is None:
         return [f"{topic} is no topic of the contract"]
-    if channel.direction == "in":
-        return []
     found = _of_delivery(channel, qos, retain) + _of_payload(channel, payload)
     return [f"{topic}: {one}: {payload[:300]!r}" for one in found]
 
@@ -49,10 +52,8 @@ def _of_payload(channel: Channel, payload: bytes) -> list[str]:
         )
     except ValueError as error:
         return [str(error)]
-    return [
-        f"{list(fault.absolute_path)} {fault.message[:200]}"
-        for fault in strict_validator(channel.name).iter_errors(value)
-    ]
+    faults = [*strict_validator(channel.name).iter_errors(value), *first_validator(channel.name).iter_errors(value)]
+    return [f"{list(fault.absolute_path)} {fault.message[:200]}" for fault in faults]
 
 
 def _refuse(name: str) -> None:
@@ -65,6 +66,12 @@ def strict_validator(name: str) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(closed(documents()[name]))
 
 
+@functools.cache
+def first_validator(name: str) -> jsonschema.Draft202012Validator:
+    """Return a validator by the schema that version 1.0 had: what a consumer of that day relies on."""
+    return jsonschema.Draft202012Validator(json.loads((RECORDED / "schema" / f"{name}.json").read_text()))
+
+
 def closed(document: dict[str, Any]) -> dict[str, Any]:
     """Return a schema whose objects allow no further fields."""
     document = copy.deepcopy(document)
@@ -72,8 +79,3 @@ def closed(document: dict[str, Any]) -> dict[str, Any]:
         if part.get("type") == "object":
             part["additionalProperties"] = False
     return document
-
-
-NAMES = [
-    channel.name for channel in CHANNELS if channel.content_type == "application/json" and channel.direction == "out"
-]

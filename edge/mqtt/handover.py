@@ -11,7 +11,7 @@ from edge.mqtt.connection import Signal, Woken
 from edge.topics import DISCOVERY, INFO, STATUS
 
 FLEETING_LIMIT = 64  # scores and the like; the oldest is dropped and counted
-COMMAND_LIMIT = 32  # commands that the river has not taken yet; more are refused and counted
+COMMAND_LIMIT = 64  # commands that the river has not taken yet; more are refused and counted
 REPLY_LIMIT = 64
 
 
