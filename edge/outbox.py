@@ -21,6 +21,7 @@ import msgspec
 
 from edge import outbox_file
 from edge.messages import (
+    EVENT_BYTES_LIMIT,
     ULID_RANDOM_BYTES,
     ClockState,
     Event,
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 BYTES_LIMIT = 64 * 2**20
 AGE_LIMIT_SECONDS = 7 * 86400.0
 SWEEP_ROWS = 500  # at most so many leave in one step: the river waits for it
+LOG_SECONDS = 60.0
 SPARE_SHARE = 0.01  # freed beyond the limit, so that a full outbox does not sweep at every event
 
 
@@ -70,13 +72,14 @@ class Outbox:
         random_bytes: Callable[[int], bytes] = os.urandom,
         clock_state: Callable[[], ClockState] = lambda: "unsynced",
     ) -> None:
-        self.boot_id = boot_id
+        self.boot_id, self._path = boot_id, path
         self._site, self._device = site, device
         self._bytes_limit, self._age_limit = bytes_limit, age_limit_seconds
         self._monotonic, self._wall_clock = monotonic, wall_clock
         self._random_bytes, self._clock_state = random_bytes, clock_state
         self._lock = threading.Lock()
         self._seq = 0
+        self._refusals, self._next_log_at = 0, monotonic()
         self._unsaved: list[Loss] = []
         self._database, self.set_aside = outbox_file.open_or_rebuild(path)
         self._lived_before = outbox_file.number(self._database, "lived") - monotonic()
@@ -168,7 +171,7 @@ class Outbox:
         with self._lock:
             seq_before = self._seq
             announced: list[Event] = []
-            if not self._transact("announce", lambda: self._announce(limit, announced)):
+            if not self._transact("announce", lambda: self._announce(limit, seq_before, announced)):
                 self._seq = seq_before
                 return 0
             return len(announced)
@@ -179,17 +182,32 @@ class Outbox:
             self._transact("sweep", self._enforce_limits)
 
     def _transact(self, name: str, work: Callable[[], None]) -> bool:
-        """Return whether `work` was committed; a refusal is logged and rolled back."""
+        """Return whether `work` was committed; a refusal is rolled back, and tried again once the file has grown."""
+        refused = self._committed(work)
+        if isinstance(refused, sqlite3.OperationalError) and outbox_file.grow(self._database, self._path):
+            refused = self._committed(work)
+        if refused is not None:
+            self._log_refusal(name, refused)
+        return refused is None
+
+    def _committed(self, work: Callable[[], None]) -> sqlite3.Error | None:
+        """Return what the database said against `work`, None where it is on disk."""
         try:
             with self._database:
                 self._save_losses()
                 work()
         except sqlite3.Error as error:
-            log.error("outbox_refused step=%s error=%s", name, error)  # noqa: TRY400
             self._database.rollback()
-            return False
+            return error
         self._unsaved.clear()
-        return True
+        return None
+
+    def _log_refusal(self, name: str, error: sqlite3.Error) -> None:
+        """Log the first refusal, and then one a minute with the count."""
+        self._refusals += 1
+        if self._monotonic() >= self._next_log_at:
+            log.error("outbox_refused step=%s error=%s count=%d", name, error, self._refusals)
+            self._refusals, self._next_log_at = 0, self._monotonic() + LOG_SECONDS
 
     def _store(self, event: Event, payload: bytes) -> None:
         outbox_file.insert(self._database, event, payload, self._lived())
@@ -216,9 +234,11 @@ class Outbox:
                 wanted_bytes -= len(message.payload)
 
     def _drop_oldest(self) -> None:
-        self._free(self._bytes_limit * SPARE_SHARE)
+        self._free(min(self._bytes_limit * SPARE_SHARE, 8 * EVENT_BYTES_LIMIT))
 
-    def _announce(self, limit: int, announced: list[Event]) -> None:
+    def _announce(self, limit: int, seq_before: int, announced: list[Event]) -> None:
+        self._seq = seq_before
+        announced.clear()
         for loss in outbox_file.take_losses(self._database, limit):
             self._seq += 1
             gap = self._gap(loss)
