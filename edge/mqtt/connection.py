@@ -184,6 +184,7 @@ def _set_will(client: Client, will: Will, settings: BrokerSettings, protocol: Pr
 class Wire:
     """One connection through one fresh paho client, so that nothing of an earlier one is in it.
 
+    `is_alerted` says that the other side ended the TLS connection with an alert.
     `report` is called by paho's thread while paho holds locks: it may only queue.
     Raises OSError where a TLS file cannot be read.
     """
@@ -198,7 +199,9 @@ class Wire:
     ) -> None:
         self.conn_seq = conn_seq
         self._settings, self._protocol, self._will = settings, protocol, will
+        self.is_alerted = False
         self._client = new_client(settings, protocol, will)
+        self._client.on_log = self._note_alert
         self._client.on_connect = lambda _c, _u, _f, reason, properties: report(
             Connected(conn_seq, reason.value, getattr(properties, "ReceiveMaximum", 65535))
         )
@@ -208,6 +211,10 @@ class Wire:
         self._client.on_message = lambda _c, _u, message: report(
             Heard(conn_seq, message.topic, bytes(message.payload), message.retain)
         )
+
+    def _note_alert(self, _: object, __: object, ___: int, text: str) -> None:
+        """Note that the broker refused our certificate: with TLS 1.3 only paho's log tells of it."""
+        self.is_alerted = self.is_alerted or ("[SSL:" in text and "ALERT" in text)
 
     def open(self) -> None:
         """Resolve the name, connect, and send CONNECT; raises OSError or UnicodeError."""

@@ -141,7 +141,8 @@ class Link:
         answer = self._answer(wire)
         if answer is None:
             self._unanswered += 1
-            return Outcome.STOPPED if self._stop_at is not None else Outcome.LOST
+            lost = Outcome.UNTRUSTED if wire.is_alerted else Outcome.LOST
+            return Outcome.STOPPED if self._stop_at is not None else lost
         if answer.reason != 0:
             outcome = outcome_from_reason(answer.reason)
             self._broker_is_old = self._broker_is_old or outcome is Outcome.WRONG_PROTOCOL
