@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +15,12 @@ from types import TracebackType
 import msgspec
 
 from edge.coverage import DAY_SECONDS, FIELDS, Step
+from edge.errors import UsageError
 
 log = logging.getLogger(__name__)
 
 ROWS_KEPT = 400 * 24 * 16  # by number, not by date: a clock that steps must not throw proof away
+HOURS_LIMIT = 400 * 24
 HOUR_FORMAT = "%Y-%m-%dT%H"
 COLUMNS = tuple(dict.fromkeys(FIELDS.values()))
 
@@ -105,6 +107,46 @@ class Ledger:
             (first, last),
         ).fetchall()
         return [_covered(row) for row in rows]
+
+
+def proven_hours(
+    path: Path, cameras: Sequence[str], first: str | None, last: str | None, wall_seconds: float
+) -> list[CoveredHour]:
+    """Return every hour of cameras from `first` to `last` (None: a day ago, now); one unknown was off.
+
+    Raises UsageError where an hour cannot be read, where there are more than a year of them, or no ledger.
+    """
+    begin = _checked(first) if first else wall_seconds - DAY_SECONDS
+    end = _checked(last) if last else wall_seconds
+    count = int(end // 3600 - begin // 3600) + 1
+    if not 0 < count <= HOURS_LIMIT:
+        raise UsageError(f"from {hour_of(begin)} to {hour_of(end)} are {count} hours; ask for 1 to {HOURS_LIMIT}.")
+    if not path.exists():
+        raise UsageError(f"{path}: there is no ledger; it is written by 'prednet-edge run'.")
+    with Ledger(path) as ledger:
+        known = {(hour.hour, hour.camera): hour for hour in ledger.hours(hour_of(begin), hour_of(end))}
+    hours = [hour_of(begin + 3600.0 * number) for number in range(count)]
+    return [known.get((hour, camera)) or _off(hour, camera) for hour in hours for camera in cameras]
+
+
+def line_of_hour(hour: CoveredHour) -> str:
+    """Return one line for people: the hour, the camera, and its seconds."""
+    parts = {"watched": hour.watched_seconds, "warming up": hour.warming_seconds, "degraded": hour.degraded_seconds}
+    parts |= {"blind": hour.blind_seconds, "disabled": hour.disabled_seconds, "off": hour.off_seconds}
+    told = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in parts.items() if seconds >= 0.5)
+    return f"{hour.hour} {hour.camera}: {told}{'' if hour.is_clock_synced else ', clock unsynced'}"
+
+
+def _off(hour: str, camera: str) -> CoveredHour:
+    nothing = dict.fromkeys(COLUMNS, 0.0)
+    return CoveredHour(hour=hour, camera=camera, off_seconds=3600.0, is_clock_synced=True, **nothing)
+
+
+def _checked(hour: str) -> float:
+    try:
+        return seconds_of_hour(hour)
+    except ValueError as error:
+        raise UsageError(f"{hour!r} is no hour; write it as 2026-11-22T06 (UTC).") from error
 
 
 def steps_of_last_day(ledger: Ledger, camera: str, wall_seconds: float, monotonic_seconds: float) -> list[Step]:
