@@ -66,10 +66,12 @@ def watch_device(
         outbox = stack.enter_context(_outbox(device, boot_id))
         runner = device.models[cameras[0]].runner(len(cameras), config.threads)
         stack.callback(runner.close)
-        publisher = stack.enter_context(Publisher(device.broker, device.topics, outbox, _info(device, boot_id)))
+        publisher = Publisher(device.broker, device.topics, outbox, _info(device, boot_id))
+        stack.callback(publisher.close)
         desk = stack.enter_context(open_desk(device, publisher, outbox, mailboxes, judges, reload))
         announcer = desk.announcer
         stack.callback(announcer.close)
+        publisher.open()  # only now: every state is known, so that `online` is the last of them
         for camera, settings in config.cameras.items():
             thread = CaptureThread(
                 camera,

@@ -15,6 +15,7 @@ from edge.command_actions import Reach, Reload
 from edge.command_desk import CommandDesk
 from edge.command_store import CommandStore
 from edge.coverage_ledger import Ledger
+from edge.home_assistant import announce
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
 from edge.pipeline import Judge
@@ -64,6 +65,8 @@ def open_desk(
         switches = Switches(limits, folder / "switches.json", wall_clock=wall_clock)
         judges = switches.judged_by(own_judges)
         announcer = Announcer(device, publisher, outbox, mailboxes, switches, ledger)
+        is_on, known = device.config.mqtt.home_assistant, folder / "home_assistant.json"
+        announce(publisher, device.topics, list(device.models), known, is_on=is_on)
         reach = Reach(
             device, publisher, outbox, announcer, mailboxes, switches, ledger, reload,
             judges_changed=lambda: judges.update(switches.judged_by(own_judges)),

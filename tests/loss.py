@@ -20,7 +20,7 @@ from tests.tiny import normal_images, with_accident, write_tiny_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
 FRAMES = 140
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 DRAIN_SECONDS = 60.0
 
 # The daemon as users run it; beside it a list of what `put` returned, written before anything else happens.

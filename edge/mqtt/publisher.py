@@ -64,18 +64,22 @@ class Publisher:
         self.set_state(STATUS, "online")
 
     def __enter__(self) -> Publisher:
-        try:
-            new_client(self._settings, "5")
-        except OSError as error:
-            raise ConfigInvalid(f"A TLS file of the MQTT connection cannot be read: {error}.") from error
-        self._is_open = True
-        self._thread.start()
+        self.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def open(self) -> None:
+        """Begin to connect: what was set before is sent in the contract's order. Raises ConfigInvalid."""
+        try:
+            new_client(self._settings, "5")
+        except OSError as error:
+            raise ConfigInvalid(f"A TLS file of the MQTT connection cannot be read: {error}.") from error
+        self._is_open = True
+        self._thread.start()
 
     @property
     def is_connected(self) -> bool:
