@@ -262,7 +262,7 @@ class Announcer:
             time=utc_from_seconds(time.time()),
             uptime_seconds=round(now - self._started, 1),
             outbox=OutboxHealth(depth=depth.messages, bytes=depth.bytes, oldest_seconds=depth.oldest_seconds),
-            drops=drops | self._publisher.drops | self.counts,
+            drops=drops | self._publisher.drops | self._outbox.hook_drops | self.counts,
             cameras={camera: self._camera_health(camera, status, now) for camera, status in statuses.items()},
             temperatures_celsius=temperatures_celsius(),
             throttled=is_throttled(),

@@ -54,6 +54,18 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     privacy: tuple[tuple[float, float, float, float], ...] = ()
 
 
+class Hooks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who gets every event beside the broker: an address that it is posted to, a program that reads it.
+
+    A program is started without a shell and reads one event as JSON from its standard input.
+    """
+
+    webhook: str = ""
+    webhook_token_file: str = ""
+    command: tuple[str, ...] = ()
+    timeout_seconds: float = 10.0
+
+
 class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """When a crossing of the limit is an event; seconds of the camera's time."""
 
@@ -98,6 +110,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     threads: int = 0
     state_directory: str = DEFAULT_STATE_DIRECTORY
     mqtt: Mqtt = Mqtt()
+    hooks: Hooks = Hooks()
     detection: Detection = Detection()
 
 
@@ -138,6 +151,9 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
         config,
         bundle=_from_folder(folder, config.bundle),
         cameras=cameras,
+        hooks=msgspec.structs.replace(
+            config.hooks, webhook_token_file=_from_folder(folder, config.hooks.webhook_token_file)
+        ),
         state_directory=_from_folder(folder, config.state_directory),
         mqtt=msgspec.structs.replace(
             config.mqtt,
@@ -171,6 +187,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
         yield ["mqtt", "port"], f"{config.mqtt.port} is no port; MQTT has 1883, with TLS 8883."
     if config.mqtt.keepalive_seconds < 1:
         yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
+    yield from _hook_faults(config.hooks)
     if config.threads < 0:
         yield ["threads"], f"{config.threads} is below 0; 0 means one per core."
     for name, camera in config.cameras.items():
@@ -180,6 +197,13 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     for key, seconds in msgspec.structs.asdict(config.detection).items():
         if not 0.0 <= seconds <= 3600.0:
             yield ["detection", key], f"{seconds:g} is not within 0 to 3600 seconds."
+
+
+def _hook_faults(hooks: Hooks) -> Iterator[tuple[list[str], str]]:
+    if hooks.webhook and not re.match(r"https?://[^/\s]+", hooks.webhook):
+        yield ["hooks", "webhook"], f"{hooks.webhook!r} is no address; write http://… or https://…."
+    if not 0.1 <= hooks.timeout_seconds <= 300.0:
+        yield ["hooks", "timeout_seconds"], f"{hooks.timeout_seconds:g} is not within 0.1 to 300 seconds."
 
 
 def _predictor_faults(config: Config) -> Iterator[tuple[list[str], str]]:

@@ -18,6 +18,7 @@ from edge.clock import clock_state
 from edge.command_actions import Reload
 from edge.desk import OpenDesk, open_desk
 from edge.errors import OK, ConfigInvalid
+from edge.hooks import hooks_of, running_hooks
 from edge.messages import Info
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
@@ -71,6 +72,7 @@ def watch_device(
         desk = stack.enter_context(open_desk(device, publisher, outbox, mailboxes, judges, reload))
         announcer = desk.announcer
         stack.callback(announcer.close)
+        stack.enter_context(running_hooks(device.config.hooks, outbox))
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         for camera, settings in config.cameras.items():
             thread = CaptureThread(
@@ -112,7 +114,14 @@ def _outbox(device: Device, boot_id: str) -> Outbox:
             f"{folder}: the state directory cannot be written ({error.strerror}); "
             f"set state_directory to a folder of the service's user."
         ) from error
-    return Outbox(folder / "outbox.sqlite", device.topics.site, device.topics.device, boot_id, clock_state=clock_state)
+    return Outbox(
+        folder / "outbox.sqlite",
+        device.topics.site,
+        device.topics.device,
+        boot_id,
+        clock_state=clock_state,
+        hooks=hooks_of(device.config.hooks),
+    )
 
 
 def _info(device: Device, boot_id: str) -> Info:

@@ -12,23 +12,21 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import msgspec
 
-from edge import outbox_file
+from edge import outbox_events, outbox_file, outbox_hooks
 from edge.messages import (
     EVENT_BYTES_LIMIT,
     ULID_RANDOM_BYTES,
     ClockState,
     Event,
-    EventTime,
     encode,
-    new_event_id,
-    utc_from_seconds,
 )
 from edge.outbox_file import Loss, Row
 
@@ -71,6 +69,7 @@ class Outbox:
         wall_clock: Callable[[], float] = time.time,
         random_bytes: Callable[[int], bytes] = os.urandom,
         clock_state: Callable[[], ClockState] = lambda: "unsynced",
+        hooks: Sequence[str] = (),
     ) -> None:
         self.boot_id, self._path = boot_id, path
         self._site, self._device = site, device
@@ -82,6 +81,8 @@ class Outbox:
         self._refusals, self._next_log_at = 0, monotonic()
         self._unsaved: list[Loss] = []
         self._database, self.set_aside = outbox_file.open_or_rebuild(path)
+        outbox_hooks.prepare(self._database, hooks)
+        self._hooks, self.hook_drops = tuple(hooks), Counter[str]()
         self._lived_before = outbox_file.number(self._database, "lived") - monotonic()
         if self.set_aside is not None:
             self._unsaved.append(Loss("outbox_damaged"))
@@ -137,6 +138,17 @@ class Outbox:
         with self._lock:
             return int(self._database.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()[0])
 
+    def waiting_for(self, hook: str) -> outbox_hooks.Waiting | None:
+        """Return the oldest event that a hook has not taken."""
+        with self._lock:
+            return outbox_hooks.first(self._database, hook)
+
+    def taken_by(self, hook: str, row_id: int, *, dropped: int = 0) -> None:
+        """Forget an event that a hook has taken, or (dropped=1) that was given up; the drop is counted."""
+        with self._lock:
+            self.hook_drops[hook] += dropped
+            self._transact("hooked", lambda: outbox_hooks.delete(self._database, row_id))
+
     def depth(self) -> Depth:
         """Return how much waits."""
         with self._lock:
@@ -164,7 +176,7 @@ class Outbox:
         with self._lock:
             rows = self._database.execute("SELECT payload FROM open_events ORDER BY event_id").fetchall()
         events = [msgspec.json.decode(payload, type=Event) for (payload,) in rows]
-        return tuple(_closing(event) for event in events if event.boot_id != self.boot_id)
+        return tuple(outbox_events.closing(event) for event in events if event.boot_id != self.boot_id)
 
     def announce_losses(self, limit: int) -> int:
         """Turn at most `limit` losses into `gap` messages of the queue; return how many."""
@@ -211,6 +223,7 @@ class Outbox:
 
     def _store(self, event: Event, payload: bytes) -> None:
         outbox_file.insert(self._database, event, payload, self._lived())
+        outbox_hooks.insert(self._database, self._hooks, payload, self._lived())
         self._enforce_limits()
 
     def _enforce_limits(self) -> None:
@@ -222,7 +235,12 @@ class Outbox:
             outbox_file.drop(self._database, expired, "too_old")
         if self._number("bytes") > self._bytes_limit:
             self._free(self._number("bytes") - self._bytes_limit * (1.0 - SPARE_SHARE))
+        self._count(outbox_hooks.shed(self._database, self._hooks, oldest_allowed))
         outbox_file.set_number(self._database, "lived", self._lived())
+
+    def _count(self, shed: Mapping[str, int]) -> None:
+        for hook, count in shed.items():
+            self.hook_drops[hook] += count
 
     def _free(self, wanted_bytes: float) -> None:
         """Drop updates first, then the oldest message of any type."""
@@ -235,31 +253,24 @@ class Outbox:
 
     def _drop_oldest(self) -> None:
         self._free(min(self._bytes_limit * SPARE_SHARE, 8 * EVENT_BYTES_LIMIT))
+        self._count(outbox_hooks.shed_oldest(self._database, self._hooks))
 
     def _announce(self, limit: int, seq_before: int, announced: list[Event]) -> None:
         self._seq = seq_before
         announced.clear()
         for loss in outbox_file.take_losses(self._database, limit):
             self._seq += 1
-            gap = self._gap(loss)
-            outbox_file.insert(self._database, gap, encode(gap), self._lived())
+            gap = self._as_gap(loss)
+            payload = encode(gap)
+            outbox_file.insert(self._database, gap, payload, self._lived())
+            outbox_hooks.insert(self._database, self._hooks, payload, self._lived())
             announced.append(gap)
 
-    def _gap(self, loss: Loss) -> Event:
+    def _as_gap(self, loss: Loss) -> Event:
         now = self._wall_clock()
-        return Event(
-            type="gap",
-            event_id=new_event_id(now, self._random_bytes(ULID_RANDOM_BYTES)),
-            seq=self._seq,
-            boot_id=self.boot_id,
-            site=self._site,
-            device=self._device,
-            time=EventTime(clock=self._clock_state(), published=utc_from_seconds(now)),
-            from_seq=loss.from_seq,
-            to_seq=loss.to_seq,
-            reason=loss.reason,
-            lost_boot_id=loss.boot_id,
-        )
+        gap = outbox_events.gap_from_loss(loss, now, self._random_bytes(ULID_RANDOM_BYTES), self._clock_state())
+        place = {"site": self._site, "device": self._device}
+        return msgspec.structs.replace(gap, seq=self._seq, boot_id=self.boot_id, **place)
 
     def _note_unsaved(self, event: Event) -> None:
         """Remember in memory that a message was lost; it is written down when the disk takes it."""
@@ -278,16 +289,3 @@ class Outbox:
 
     def _lived(self) -> float:
         return self._lived_before + self._monotonic()
-
-
-def _closing(event: Event) -> Event:
-    """End an event whose device died within it, at the last moment that is known of it."""
-    known = event.time.published or event.time.peak or event.time.start
-    return msgspec.structs.replace(
-        event,
-        type="end",
-        rev=event.rev + 1,
-        historical=False,
-        end_reason="restart",
-        time=msgspec.structs.replace(event.time, end=known),
-    )
