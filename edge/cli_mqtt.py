@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge.cli_fleet import add_fleet
 from edge.command import Parser
 from edge.errors import UsageError
 
@@ -48,6 +49,7 @@ def add_mqtt_commands(commands: argparse._SubParsersAction[Parser]) -> None:
     coverage.add_argument("--camera", help="one camera (default: all)")
     coverage.add_argument("--json", action="store_true", help="one JSON object a line")
     coverage.set_defaults(run=_coverage)
+    add_fleet(commands)
 
 
 def _schema(parsed: argparse.Namespace) -> int:
