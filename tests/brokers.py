@@ -76,11 +76,16 @@ class Mosquitto:
         raise RuntimeError(f"mosquitto did not start: {self._log.read_text(encoding='utf-8')}")
 
     @property
+    def process_id(self) -> int:
+        """The process that runs."""
+        if self._process is None:
+            raise RuntimeError("mosquitto does not run")
+        return self._process.pid
+
+    @property
     def memory_bytes(self) -> int:
         """Its resident memory."""
-        if self._process is None:
-            return 0
-        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        status = Path(f"/proc/{self.process_id}/status").read_text(encoding="ascii")
         return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
 
     def _is_listening(self, log_begin: int) -> bool:
