@@ -35,12 +35,16 @@ from edge.calibrated import Calibration  # noqa: E402
 from edge.capture import CameraStatus  # noqa: E402
 from edge.daemon import watch_device  # noqa: E402
 from edge.demo import BUNDLE  # noqa: E402
+from edge.detection import Rules  # noqa: E402
 from edge.messages import Event  # noqa: E402
+from edge.model import read_model  # noqa: E402
 from edge.mqtt import BrokerSettings, Subscriber  # noqa: E402
-from edge.pipeline import Moment  # noqa: E402
+from edge.pipeline import Moment, rounds_from_frames  # noqa: E402
+from edge.pipeline import watch as watch_river  # noqa: E402
 from edge.scene import scene_from_url  # noqa: E402
 from edge.scene.footage import write_scene  # noqa: E402
 from edge.setup import Device, read_device  # noqa: E402
+from edge.sources import open_source  # noqa: E402
 from tests.brokers import mosquitto  # noqa: E402
 
 TARGET_MS = 150.0
@@ -64,18 +68,23 @@ def configuration(folder: Path, film: Path, port: int, cameras: int) -> Path:
     return path
 
 
-def eager(device: Device) -> Device:
+def eager(device: Device, level: float) -> Device:
     """Return the device with limits that the noise of normal work crosses and leaves again."""
     models = {}
     for camera, model in device.models.items():
         limits = model.calibration.limits
-        low = msgspec.structs.replace(limits, on=EAGER_LEVEL, off=EAGER_LEVEL)
+        low = msgspec.structs.replace(limits, on=level, off=level)
         models[camera] = replace(model, calibration=Calibration(model.calibration.normality, low))
     return replace(device, models=models)
 
 
-# The median of the level on normal work of the film below: it is crossed all the time.
-EAGER_LEVEL = 0.08
+def usual_level(film: Path) -> float:
+    """Return the median of the level on the film: a limit there is crossed all the time."""
+    model = read_model(BUNDLE, "float", None)
+    source = open_source(str(film), model.bundle.spec.form)
+    judges = {"film": model.judge(Rules())}
+    moments = watch_river(rounds_from_frames("film", source.frames()), model.runner(1), judges)
+    return float(np.median([moment.level.mean for moment in moments if moment.level is not None]))
 
 
 def filmed(folder: Path) -> Path:
@@ -86,7 +95,7 @@ def filmed(folder: Path) -> Path:
     return folder / "scene.mp4"
 
 
-def watch(config: Path, pipe: Connection) -> None:
+def watch(config: Path, level: float, pipe: Connection) -> None:
     """Run the daemon until told to stop; send when each frame that made an event `new` had arrived."""
     stopping = threading.Event()
     arrivals: list[tuple[str, float]] = []
@@ -98,7 +107,7 @@ def watch(config: Path, pipe: Connection) -> None:
     pipe.send("started")
     waiter = threading.Thread(target=lambda: (pipe.recv(), stopping.set()))
     waiter.start()
-    watch_device(eager(read_device(config)), stopping, see)
+    watch_device(eager(read_device(config), level), stopping, see)
     pipe.send(arrivals)
 
 
@@ -110,7 +119,7 @@ def measure(film: Path, cameras: int, seconds: float) -> list[float]:
         ours, theirs = spawning.Pipe()
         received: dict[str, list[float]] = {}
         with Subscriber(BrokerSettings("127.0.0.1", broker.port, client_id="s"), "prednet/v1/+/+/events") as subscriber:
-            daemon = spawning.Process(target=watch, args=(config, theirs))
+            daemon = spawning.Process(target=watch, args=(config, usual_level(film), theirs))
             daemon.start()
             ours.recv()  # it watches
             until = time.monotonic() + seconds
