@@ -162,7 +162,7 @@ def main() -> int:
             found = np.array(measure(filmed(Path(folder) / "film"), cameras, parsed.seconds))
         if not len(found):
             print(f"{cameras} cameras: no event; this machine is too slow for the frame rate")
-            return 1
+            continue
         rows[cameras] = [len(found), *np.percentile(found, [50, 95])]
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False
@@ -176,7 +176,7 @@ def main() -> int:
             {"machine": platform.platform(), "cores": os.cpu_count(), "load": load, "commit": commit.stdout.strip()}
         )
     )
-    return 4 if any(row[2] > TARGET_MS for row in rows.values()) else 0
+    return 4 if len(rows) < 2 or any(row[2] > TARGET_MS for row in rows.values()) else 0
 
 
 if __name__ == "__main__":

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import sqlite3
 from pathlib import Path
 from types import TracebackType
 
-log = logging.getLogger(__name__)
+from edge.small_database import open_or_begin_anew
 
 REPLIES_LIMIT = 10_000
 KEPT_SECONDS = 86400.0  # beyond the command's expiry
@@ -23,12 +21,7 @@ class CommandStore:
     """Request ids and their replies, for one thread, closed by `with`; a damaged file is begun anew."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._database = _opened(path)
-        except sqlite3.DatabaseError as error:
-            log.error("command_store_damaged path=%s error=%s", path, error)  # noqa: TRY400
-            path.replace(path.with_name(f"{path.name}.damaged"))
-            self._database = _opened(path)
+        self._database = open_or_begin_anew(path, _TABLE)
 
     def __enter__(self) -> CommandStore:
         return self
@@ -57,13 +50,3 @@ class CommandStore:
         """Return whether the id is known, and its reply: None where the device died in between."""
         row = self._database.execute("SELECT payload FROM replies WHERE request_id = ?", (request_id,)).fetchone()
         return (row is not None, None if row is None else row[0])
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
-    try:
-        database.executescript(_TABLE)
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database

@@ -16,6 +16,7 @@ import msgspec
 
 from edge.coverage import DAY_SECONDS, FIELDS, Step
 from edge.errors import UsageError
+from edge.small_database import open_or_begin_anew
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +57,7 @@ class Ledger:
     """The ledger of one device, for one thread, closed by `with`; a damaged file is set aside and begun anew."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._database = _opened(path)
-        except sqlite3.DatabaseError as error:
-            log.error("ledger_damaged path=%s error=%s", path, error)  # noqa: TRY400
-            path.replace(path.with_name(f"{path.name}.damaged"))
-            self._database = _opened(path)
+        self._database = open_or_begin_anew(path, _TABLE)
 
     def __enter__(self) -> Ledger:
         return self
@@ -171,13 +167,3 @@ def _covered(row: tuple[object, ...]) -> CoveredHour:
     seconds = {column: round(float(str(value)), 1) for column, value in zip(COLUMNS, numbers, strict=True)}
     off = max(0.0, round(3600.0 - sum(seconds.values()), 1))
     return CoveredHour(hour=str(hour), camera=str(camera), off_seconds=off, is_clock_synced=bool(synced), **seconds)
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
-    try:
-        database.executescript(_TABLE)
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database

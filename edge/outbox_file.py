@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from edge.errors import DeviceUnavailable
+from edge.files import write_whole
 from edge.messages import Event
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ def open_or_rebuild(path: Path) -> tuple[sqlite3.Connection, Path | None]:
 
     Raises DeviceUnavailable where the file cannot be opened or another process uses it.
     """
+    _release(path)
     try:
         return _opened(path), None
     except sqlite3.OperationalError as error:
@@ -102,6 +104,23 @@ def open_or_rebuild(path: Path) -> tuple[sqlite3.Connection, Path | None]:
         return _opened(path), aside
 
 
+def _release(path: Path) -> None:
+    """Give the space that was kept for this moment back to a full disk: the database's log has to be made anew."""
+    if _free_bytes(path) < GROWTH_ROOM * RESERVED_BYTES:
+        path.with_name(f"{path.name}.reserve").unlink(missing_ok=True)
+
+
+def _keep(path: Path) -> None:
+    """Keep space for a start on a full disk, while there is plenty."""
+    reserve = path.with_name(f"{path.name}.reserve")
+    if reserve.exists() or _free_bytes(path) < 2 * GROWTH_ROOM * RESERVED_BYTES:
+        return
+    try:
+        write_whole(reserve, bytes(RESERVED_BYTES))
+    except OSError as error:
+        log.warning("outbox_reserve_failed bytes=%d error=%s", RESERVED_BYTES, error)
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
     try:
@@ -112,6 +131,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         if not grow(database, path):
             log.warning("outbox_reserve_failed bytes=%d; the disk is nearly full", RESERVED_BYTES)
             _bound(database)
+        _keep(path)
     except BaseException:
         database.close()
         raise

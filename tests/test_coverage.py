@@ -93,6 +93,14 @@ def test_a_damaged_ledger_is_set_aside(tmp_path: Path) -> None:
     assert (tmp_path / "c.sqlite.damaged").exists()
 
 
+def test_a_disk_that_refuses_does_not_stop_the_ledger(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where no file can be made, the hours are kept in memory until the next start, and the log says so."""
+    with Ledger(tmp_path / "no" / "folder" / "c.sqlite") as ledger:
+        ledger.add("a", NOON + 60.0, {"watched_seconds": 60.0}, is_clock_synced=True)
+        assert [hour.watched_seconds for hour in ledger.hours("2026-11-22T12", "2026-11-22T12")] == [60.0]
+    assert "database_in_memory" in caplog.text
+
+
 def test_a_device_tells_its_condition_and_proves_its_hours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,27 @@ with publishing(folder, BrokerSettings(host, port, client_id="edge1"), "boot2") 
 """
 
 
+# The daemon is started again while the disk is full: its log has to be made anew, and no byte is free.
+AGAIN = """
+from edge.outbox import Outbox
+def opened(boot):
+    return Outbox(folder / "outbox.db", "plant7", "edge1", boot)
+with opened("boot1") as outbox:
+    for number in range(10):
+        outbox.put(event(number))
+ballast = (folder / "ballast").open("wb", buffering=0)
+try:
+    while True:
+        ballast.write(bytes(4096))
+except OSError as error:
+    print("full", error.errno, flush=True)
+with opened("boot2") as outbox:
+    for number in range(200):
+        outbox.put(event(number))
+    print("waiting", outbox.depth().messages, flush=True)
+"""
+
+
 def publisher_process(arguments: Sequence[str], within: Sequence[str]) -> subprocess.Popen[str]:
     """Start a publisher in a process of its own, within a namespace."""
     command = [*within, sys.executable, "-c", PUBLISHER, *arguments]
@@ -126,16 +147,30 @@ def test_a_cut_network_loses_nothing(tmp_path: Path) -> None:
     assert account_of([("boot1", 60)], received).lost == []
 
 
-def test_a_full_disk_costs_only_what_is_told(tmp_path: Path) -> None:
-    """On a full file system events go on from the reserve; what goes beyond it is named by gaps, and nothing else."""
-    place = tmp_path / "small"
+def small_disk(place: Path, megabytes: int) -> list[str]:
+    """Return the words that run a command on a small file system of its own; skip or fail where it cannot be made."""
     place.mkdir()
-    mount = f'mount -t tmpfs -o size=12m tmpfs {place} && exec "$@"'
+    mount = f'mount -t tmpfs -o size={megabytes}m tmpfs {place} && exec "$@"'
     within = [program_path("unshare"), "--mount", "sh", "-c", mount, "sh"]
     probe = subprocess.run([*within, "true"], capture_output=True, text=True, check=False)
     if probe.returncode != 0:
         reason = f"no file system can be mounted here: {probe.stderr.strip()}"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return within
+
+
+def test_a_start_on_a_full_disk_keeps_events(tmp_path: Path) -> None:
+    """What waited is still there, and new events find room, though not one byte of the disk was free."""
+    within = small_disk(tmp_path / "small", 24)
+    with publisher_process([str(tmp_path / "small"), "127.0.0.1", "1", AGAIN], within) as process:
+        assert next_words(process) == ["full", "28"]
+        assert next_words(process) == ["waiting", "210"]
+
+
+def test_a_full_disk_costs_only_what_is_told(tmp_path: Path) -> None:
+    """On a full file system events go on from the reserve; what goes beyond it is named by gaps, and nothing else."""
+    place = tmp_path / "small"
+    within = small_disk(place, 12)
     with mosquitto(tmp_path) as broker, consumer(broker, TOPICS.full("events"), tmp_path) as lines:
         arguments = [str(place), broker.host, str(broker.port), FULL]
         with publisher_process(arguments, within) as process:
