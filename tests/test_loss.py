@@ -20,14 +20,14 @@ from tests.publishing import TOPICS, wait_until
 
 
 def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
-    """The daemon is killed five times, the broker once: all that was put arrives, and every event ends."""
+    """The daemon is killed four times, the broker once: all that was put arrives, and every event ends."""
     with mosquitto(tmp_path) as broker, consumer(broker, TOPICS.full("events"), tmp_path) as lines:
         daemon = Daemon(write_lively_config(tmp_path, broker.port))
-        account = kill_again_and_again(daemon, broker, lines, 5, random.Random(3), most_seconds=1.5)
+        account = kill_again_and_again(daemon, broker, lines, 4, random.Random(3), most_seconds=1.5)
     assert account.lost == []
     assert account.never_ended == []
-    assert account.boots == 6
-    assert account.put >= 10, "the cameras had something to tell"
+    assert account.boots == 5
+    assert account.put >= 5, "the cameras had something to tell"
 
 
 def test_the_account_finds_a_loss() -> None:
