@@ -41,8 +41,8 @@ format: $(VENV_TEST)/.ready ## lay out the code
 	@$(VENV_TEST)/bin/ruff format edge calibration export tests benchmarks
 	@$(VENV_TEST)/bin/ruff check --fix edge calibration export tests benchmarks
 
-# What the tests use of the system, and pip cannot bring: a real broker and a real RTSP server.
-PACKAGES := mosquitto mosquitto-clients python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
+# What the tests use of the system, and pip cannot bring: a real broker, a real collector and a real RTSP server.
+PACKAGES := mosquitto mosquitto-clients iproute2 openssl prometheus prometheus-mqtt-exporter python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
 
 system:
 	@missing=$$(for name in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \

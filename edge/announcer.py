@@ -5,18 +5,26 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Literal
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 
 from edge.calibrated import rate_per_hour
 from edge.capture import CameraStatus, Mailboxes
 from edge.clock import clock_state
+from edge.condition_events import event_from_conditions, names_of, test_event
+from edge.contract import CameraState
 from edge.coverage import CoverageMeter
+from edge.coverage_ledger import Ledger, steps_of_last_day
+from edge.detection import EndReason
 from edge.events import Teller, Told, events_from_moment
+from edge.frames import Image
+from edge.hardware import is_throttled, memory_bytes, temperatures_celsius
 from edge.messages import (
     ULID_RANDOM_BYTES,
     CameraHealth,
+    Condition,
+    ConditionName,
+    Event,
     Fault,
     Health,
     OutboxHealth,
@@ -29,7 +37,8 @@ from edge.mqtt import Publisher
 from edge.outbox import Outbox
 from edge.pipeline import Kind, Moment
 from edge.setup import Device
-from edge.topics import FAULTS, HEALTH, STATUS, camera_subtopic
+from edge.switches import Switches
+from edge.topics import FAULTS, HEALTH, STATUS, camera_subtopic, zone_subtopic
 
 HEALTH_SECONDS = 30.0
 COVERAGE_SECONDS = 60.0
@@ -39,18 +48,37 @@ HINTS = {
     "outbox_damaged": "Events that waited on disk may be lost; check the disk.",
     "broker_refused": "The broker refuses the login or the certificate; check both.",
     "duplicate_client_id": "Another device uses this MQTT client id; give each its own.",
+    "config_invalid": "The configuration on disk cannot be used; the last good one goes on. See the log.",
+    "disk_low": "The disk of the state directory is nearly full; events go on, evidence does not. Make room.",
 }
-CameraState = Literal["watching", "warming_up", "blind", "degraded"]
+DISK_LOW_BYTES = 64 * 2**20
+RECENT_EVENTS = 1000
 
 
 class Announcer:
     """Everything that the device says; called by the river's thread alone, and it never waits."""
 
-    def __init__(self, device: Device, publisher: Publisher, outbox: Outbox, mailboxes: Mailboxes) -> None:
+    def __init__(
+        self,
+        device: Device,
+        publisher: Publisher,
+        outbox: Outbox,
+        mailboxes: Mailboxes,
+        switches: Switches,
+        ledger: Ledger,
+    ) -> None:
         self._device, self._publisher, self._outbox, self._mailboxes = device, publisher, outbox, mailboxes
+        self._switches, self._ledger = switches, ledger
+        self.counts: Counter[str] = Counter()
+        self._images: dict[str, Image] = {}
+        self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
+        self._conditions: dict[str, tuple[Told | None, tuple[ConditionName, ...]]] = {}
         self._started = time.monotonic()
         self._told: dict[str, Mapping[Kind, Told]] = {camera: {} for camera in device.models}
-        self._coverage = {camera: CoverageMeter(time.monotonic) for camera in device.models}
+        self._coverage = {
+            camera: CoverageMeter(time.monotonic, earlier=steps_of_last_day(ledger, camera, time.time(), self._started))
+            for camera in device.models
+        }
         self._score_due = dict.fromkeys(device.models, 0.0)
         self._latency: dict[str, float] = {}
         self._faults: dict[tuple[str, str], Fault] = {}
@@ -65,15 +93,61 @@ class Announcer:
         latency = (time.monotonic() - arrived) * 1000.0 if moment.sensed and arrived is not None else None
         if latency is not None:
             self._latency[moment.camera] = latency
+        if moment.sensed is not None:
+            self._images[moment.camera] = moment.sensed.frame.image
         self._tell_event(moment, latency)
         self._enter(moment.camera, moment.state)
         if moment.sensed is not None and time.monotonic() >= self._score_due[moment.camera]:
             self._score_due[moment.camera] = time.monotonic() + SCORE_SECONDS
             self._publisher.send(camera_subtopic(moment.camera, "score"), encode(self._score(moment)))
 
+    def set_conditions(self, camera: str, conditions: Sequence[Condition], end_reason: EndReason = "cleared") -> None:
+        """Say which conditions a camera is in now: the retained state, and an event whenever their names change."""
+        self._publisher.set_state(camera_subtopic(camera, "condition"), encode(tuple(conditions)))
+        told, before = self._conditions.get(camera, (None, ()))
+        names = names_of(conditions)
+        if names == before:
+            return
+        told, event = event_from_conditions(self._teller(camera), told, names, time.time, end_reason)
+        self._conditions[camera] = (told, names)
+        if event is not None:
+            self._publish(event)
+
+    def set_zone_anomaly(self, camera: str, zone: str, is_open: bool) -> None:
+        """Say whether an event is open within a zone."""
+        self._publisher.set_state(zone_subtopic(camera, zone), "ON" if is_open else "OFF")
+
+    def set_fault(self, code: str, is_active: bool, camera: str = "") -> None:
+        """Raise or take back a fault of `HINTS`."""
+        (self._raise if is_active else self._clear)(code, camera)
+
+    def tell_test(self, camera: str) -> Event:
+        """Publish an event of the kind `test`, on the way that every event takes; return it."""
+        return self._publish(test_event(self._teller(camera), time.time()))
+
+    def recent_event(self, event_id: str) -> Event | None:
+        """Return the last message of an event that was published since the start."""
+        return next((event for event in reversed(self._recent) if event.event_id == event_id), None)
+
+    def image_of(self, camera: str) -> Image | None:
+        """Return the last frame that was watched, as the network sees it."""
+        return self._images.get(camera)
+
+    def state_of(self, camera: str) -> str:
+        """Return what was last said of seeing."""
+        return self._coverage[camera].state
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """The active faults."""
+        return tuple(self._faults.values())
+
     def tick(self) -> None:
         """Tell of what changes with time alone: faults, health, coverage. Call it often; it is cheap."""
         now = time.monotonic()
+        for camera, meter in self._coverage.items():
+            if self._switches.is_off(camera) != (meter.state == "disabled"):
+                self._enter(camera, "blind")
         self._tell_faults()
         if now >= self._health_due:
             self._health_due = now + HEALTH_SECONDS
@@ -81,18 +155,26 @@ class Announcer:
             self._outbox.sweep()
         if now >= self._coverage_due:
             self._coverage_due = now + COVERAGE_SECONDS
-            for camera, meter in self._coverage.items():
-                self._publisher.set_state(camera_subtopic(camera, "coverage"), encode(meter.coverage()))
+            self._tell_coverage()
 
     def close(self) -> None:
         """Leave the retained states true for a device that sees nothing any more."""
         for camera in self._device.models:
             self._enter(camera, "blind")
+            if self._conditions.get(camera, (None, ()))[0] is not None:
+                self.set_conditions(camera, (), "stopped")
+        self._tell_coverage()
+
+    def _tell_coverage(self) -> None:
+        is_synced = clock_state() == "synced"
+        for camera, meter in self._coverage.items():
+            self._ledger.add(camera, time.time(), meter.take(), is_clock_synced=is_synced)
+            self._publisher.set_state(camera_subtopic(camera, "coverage"), encode(meter.coverage()))
 
     def _begin(self) -> None:
         """Close what an earlier start left open, and say what is not seen yet."""
         for event in self._outbox.closing_events():
-            self._publisher.publish_event(event)
+            self._publish(event)
         if self._outbox.set_aside is not None:
             self._raise("outbox_damaged", "")
         for camera in self._device.models:
@@ -100,13 +182,18 @@ class Announcer:
             self._publisher.set_state(camera_subtopic(camera, "anomaly"), "OFF")
         self.tick()
 
+    def _publish(self, event: Event) -> Event:
+        stored = self._publisher.publish_event(event)
+        self._recent.append(stored)
+        return stored
+
     def _tell_event(self, moment: Moment, latency: float | None) -> None:
         camera = moment.camera
         self._told[camera], events = events_from_moment(
             self._teller(camera), self._told[camera], moment, time.time(), latency
         )
         for event in events:
-            self._publisher.publish_event(event)
+            self._publish(event)
         if events:
             self._publisher.set_state(camera_subtopic(camera, "anomaly"), "ON" if self._told[camera] else "OFF")
 
@@ -127,6 +214,8 @@ class Announcer:
 
     def _enter(self, camera: str, state: CameraState) -> None:
         meter = self._coverage[camera]
+        if self._switches.is_off(camera):
+            state = "disabled"
         if meter.state != state:
             self._publisher.set_state(camera_subtopic(camera, "state"), state)
         meter.enter(state)
@@ -149,6 +238,7 @@ class Announcer:
         for camera, status in self._mailboxes.status().items():
             lost = status.fault is not None and not status.is_finished
             (self._raise if lost else self._clear)("camera_lost", camera)
+        self.set_fault("disk_low", self.free_bytes() < DISK_LOW_BYTES)
         for code in ("broker_refused", "duplicate_client_id"):
             (self._raise if self._publisher.fault == code else self._clear)(code, "")
         faults = tuple(self._faults.values())
@@ -172,11 +262,17 @@ class Announcer:
             time=utc_from_seconds(time.time()),
             uptime_seconds=round(now - self._started, 1),
             outbox=OutboxHealth(depth=depth.messages, bytes=depth.bytes, oldest_seconds=depth.oldest_seconds),
-            drops=drops | {"scores": self._publisher.dropped},
+            drops=drops | self._publisher.drops | self._outbox.hook_drops | self.counts,
             cameras={camera: self._camera_health(camera, status, now) for camera, status in statuses.items()},
-            memory_bytes=_memory_bytes(),
-            disk_free_bytes=shutil.disk_usage(self._device.config.state_directory).free,
+            temperatures_celsius=temperatures_celsius(),
+            throttled=is_throttled(),
+            memory_bytes=memory_bytes(),
+            disk_free_bytes=self.free_bytes(),
         )
+
+    def free_bytes(self) -> int:
+        """Return how much the disk of the state directory has left."""
+        return shutil.disk_usage(self._device.config.state_directory).free
 
     def _camera_health(self, camera: str, status: CameraStatus, now: float) -> CameraHealth:
         since, before = self._rates[camera]
@@ -187,12 +283,3 @@ class Announcer:
             latency_ms=None if latency is None else round(latency, 1),
             last_frame_age_seconds=None if status.frame_seconds is None else round(now - status.frame_seconds, 2),
         )
-
-
-def _memory_bytes() -> int | None:
-    """Return the resident memory of this process; None where the kernel does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE")

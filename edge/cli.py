@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
+from edge.cli_mqtt import add_mqtt_commands
 from edge.command import Parser, parser_for, run_command
 from edge.detection import Rules
 from edge.errors import UsageError
@@ -69,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check = commands.add_parser("check", help="check a configuration, its bundle and its calibrations")
     check.add_argument("--config", type=Path, required=True, help="the YAML configuration")
     check.set_defaults(run=_check)
+    add_mqtt_commands(commands)
     return run_command(parser, arguments)
 
 

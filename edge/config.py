@@ -23,7 +23,10 @@ DEFAULT_STATE_DIRECTORY = "/var/lib/prednet-edge"
 
 
 class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The broker. Passwords stand in a file of their own, never here."""
+    """The broker. Passwords stand in a file of their own, never here.
+
+    `allow_admin` lets commands rebuild the engine and roll back; `home_assistant` announces the device there.
+    """
 
     host: str = "127.0.0.1"
     port: int = 1883
@@ -34,18 +37,34 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     certificate_file: str = ""
     key_file: str = ""
     keepalive_seconds: int = 30
+    allow_admin: bool = False
+    home_assistant: bool = False
 
 
 class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One camera: where its frames come from, and what is normal there.
 
     `loop` and `playback` are for files: begin again at the end, and play as fast as they are watched.
+    `privacy` are boxes (x0, y0, x1, y1 in 0–1 of the picture) that no snapshot shows.
     """
 
     source: str
     normal: str = ""
     loop: bool = False
     playback: Playback = "realtime"
+    privacy: tuple[tuple[float, float, float, float], ...] = ()
+
+
+class Hooks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who gets every event beside the broker: an address that it is posted to, a program that reads it.
+
+    A program is started without a shell and reads one event as JSON from its standard input.
+    """
+
+    webhook: str = ""
+    webhook_token_file: str = ""
+    command: tuple[str, ...] = ()
+    timeout_seconds: float = 10.0
 
 
 class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -97,6 +116,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     threads: int = 0
     state_directory: str = DEFAULT_STATE_DIRECTORY
     mqtt: Mqtt = Mqtt()
+    hooks: Hooks = Hooks()
     detection: Detection = Detection()
 
 
@@ -137,6 +157,9 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
         config,
         bundle=_from_folder(folder, config.bundle),
         cameras=cameras,
+        hooks=msgspec.structs.replace(
+            config.hooks, webhook_token_file=_from_folder(folder, config.hooks.webhook_token_file)
+        ),
         state_directory=_from_folder(folder, config.state_directory),
         mqtt=msgspec.structs.replace(
             config.mqtt,
@@ -170,14 +193,26 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
         yield ["mqtt", "port"], f"{config.mqtt.port} is no port; MQTT has 1883, with TLS 8883."
     if config.mqtt.keepalive_seconds < 1:
         yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
+    yield from _hook_faults(config.hooks)
     if config.threads < 0:
         yield ["threads"], f"{config.threads} is below 0; 0 means one per core."
     asked = config.detection.false_events_per_day
     if asked is not None and not 0.0 < asked <= 10_000.0:
         yield ["detection", "false_events_per_day"], f"{asked:g} is not above 0, 10000 at most."
+    for name, camera in config.cameras.items():
+        for box in camera.privacy:
+            if not (0.0 <= box[0] < box[2] <= 1.0 and 0.0 <= box[1] < box[3] <= 1.0):
+                yield ["cameras", name, "privacy"], f"{list(box)} is no box x0, y0, x1, y1 in 0–1 of the picture."
     for key, seconds in dataclasses.asdict(config.detection.rules).items():
         if not 0.0 <= seconds <= 3600.0:
             yield ["detection", key], f"{seconds:g} is not within 0 to 3600 seconds."
+
+
+def _hook_faults(hooks: Hooks) -> Iterator[tuple[list[str], str]]:
+    if hooks.webhook and not re.match(r"https?://[^/\s]+", hooks.webhook):
+        yield ["hooks", "webhook"], f"{hooks.webhook!r} is no address; write http://… or https://…."
+    if not 0.1 <= hooks.timeout_seconds <= 300.0:
+        yield ["hooks", "timeout_seconds"], f"{hooks.timeout_seconds:g} is not within 0.1 to 300 seconds."
 
 
 def _predictor_faults(config: Config) -> Iterator[tuple[list[str], str]]:

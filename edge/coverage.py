@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import InitVar, dataclass, field
 
 from edge.messages import Coverage, CoverageSpan
 
@@ -12,25 +12,39 @@ HOUR_SECONDS = 3600.0
 DAY_SECONDS = 86400.0
 # Time is summed in steps of this length: a day is 1,440 of them.
 STEP_SECONDS = 60.0
-_FIELDS = {
+FIELDS = {
     "watching": "watched_seconds",
     "warming_up": "warming_seconds",
     "degraded": "degraded_seconds",
     "blind": "blind_seconds",
+    "rebuilding": "blind_seconds",
+    "disabled": "disabled_seconds",
 }
+
+
+@dataclass(frozen=True)
+class Step:
+    """Seconds by column of `CoverageSpan`, between two moments of a monotonic clock."""
+
+    begin: float
+    end: float
+    seconds: Mapping[str, float]
 
 
 @dataclass
 class CoverageMeter:
-    """Sums a camera's time by state on a monotonic clock."""
+    """Sums a camera's time by state on a monotonic clock; `earlier` are steps from before this start."""
 
     clock: Callable[[], float]
     state: str = "blind"
+    earlier: InitVar[Iterable[Step]] = ()
     _since: float = field(init=False)
-    _steps: deque[tuple[float, dict[str, float]]] = field(default_factory=deque)
+    _steps: deque[Step] = field(init=False)
+    _untaken: dict[str, float] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, earlier: Iterable[Step]) -> None:
         self._since = self.clock()
+        self._steps = deque(earlier)
 
     def enter(self, state: str) -> None:
         """Count the time until now to the state that was, from now on to `state`."""
@@ -43,19 +57,29 @@ class CoverageMeter:
         self.enter(self.state)
         return Coverage(hour=self._span(HOUR_SECONDS), day=self._span(DAY_SECONDS))
 
+    def take(self) -> dict[str, float]:
+        """Return the seconds by column since the last call."""
+        self.enter(self.state)
+        taken, self._untaken = self._untaken, {}
+        return taken
+
     def _add(self, now: float, seconds: float) -> None:
-        if not self._steps or now - self._steps[-1][0] >= STEP_SECONDS:
-            self._steps.append((now - seconds, {}))
-        sums = self._steps[-1][1]
-        sums[self.state] = sums.get(self.state, 0.0) + seconds
-        while self._steps and self._steps[0][0] < now - DAY_SECONDS - STEP_SECONDS:
+        column = FIELDS[self.state]
+        self._untaken[column] = self._untaken.get(column, 0.0) + seconds
+        last = self._steps[-1] if self._steps else None
+        if last is None or now - last.begin > STEP_SECONDS or last.end > now - seconds + 1e-6:
+            self._steps.append(Step(now - seconds, now, {column: seconds}))
+        else:
+            sums = {**last.seconds, column: last.seconds.get(column, 0.0) + seconds}
+            self._steps[-1] = Step(last.begin, now, sums)
+        while self._steps[0].end < now - DAY_SECONDS:
             self._steps.popleft()
 
     def _span(self, length_seconds: float) -> CoverageSpan:
         begin = self._since - length_seconds
-        sums = dict.fromkeys(_FIELDS.values(), 0.0)
-        for start, states in self._steps:
-            if start >= begin - STEP_SECONDS / 2:
-                for state, seconds in states.items():
-                    sums[_FIELDS[state]] += seconds
+        sums = dict.fromkeys(FIELDS.values(), 0.0)
+        for step in self._steps:
+            share = min(1.0, (step.end - begin) / max(step.end - step.begin, 1e-9))
+            for column, seconds in step.seconds.items():
+                sums[column] += seconds * max(share, 0.0)
         return CoverageSpan(**{name: round(seconds, 1) for name, seconds in sums.items()})

@@ -13,10 +13,12 @@ from pathlib import Path
 from types import FrameType
 
 from edge import __version__
-from edge.announcer import Announcer
 from edge.capture import CameraStatus, CaptureThread, Mailboxes
 from edge.clock import clock_state
+from edge.command_actions import Reload
+from edge.desk import OpenDesk, open_desk
 from edge.errors import OK, ConfigInvalid
+from edge.hooks import hooks_of, running_hooks
 from edge.messages import Info
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
@@ -34,11 +36,12 @@ def run_daemon(config_path: Path) -> int:
 
     Raises ConfigInvalid where it cannot start.
     """
-    device = read_device(config_path)
+    device: Device | None = read_device(config_path)
     stopping = threading.Event()
     before = {number: signal.signal(number, _stopper(stopping)) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        watch_device(device, stopping)
+        while device is not None:
+            device = watch_device(device, stopping, read_again=lambda: read_device(config_path))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -46,10 +49,17 @@ def run_daemon(config_path: Path) -> int:
 
 
 def watch_device(
-    device: Device, stopping: threading.Event, see: Callable[[Moment, CameraStatus], None] | None = None
-) -> None:
-    """Run the river of a device until `stopping` is set or every file has ended; `see` is shown every moment."""
+    device: Device,
+    stopping: threading.Event,
+    see: Callable[[Moment, CameraStatus], None] | None = None,
+    read_again: Callable[[], Device] | None = None,
+) -> Device | None:
+    """Run the river of a device until `stopping` is set or every file has ended; `see` is shown every moment.
+
+    Return the device to go on with where a command had the configuration read again, otherwise None.
+    """
     config, boot_id = device.config, secrets.token_hex(4)
+    reload = Reload(read_again or (lambda: device))
     cameras = list(config.cameras)
     judges = {camera: model.judge(config.detection.rules) for camera, model in device.models.items()}
     mailboxes = Mailboxes(cameras)
@@ -57,9 +67,13 @@ def watch_device(
         outbox = stack.enter_context(_outbox(device, boot_id))
         runner = device.models[cameras[0]].runner(len(cameras), config.threads)
         stack.callback(runner.close)
-        publisher = stack.enter_context(Publisher(device.broker, device.topics, outbox, _info(device, boot_id)))
-        announcer = Announcer(device, publisher, outbox, mailboxes)
+        publisher = Publisher(device.broker, device.topics, outbox, _info(device, boot_id))
+        stack.callback(publisher.close)
+        desk = stack.enter_context(open_desk(device, publisher, outbox, mailboxes, judges, reload))
+        announcer = desk.announcer
         stack.callback(announcer.close)
+        stack.enter_context(running_hooks(device.config.hooks, outbox))
+        publisher.open()  # only now: every state is known, so that `online` is the last of them
         for camera, settings in config.cameras.items():
             thread = CaptureThread(
                 camera,
@@ -72,20 +86,19 @@ def watch_device(
             thread.start()
             stack.callback(thread.stop)
         log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
-        for moment in watch(_rounds(mailboxes, announcer, stopping, cameras), runner, judges):
+        for moment in watch(_rounds(mailboxes, desk, stopping, cameras), runner, desk.judges):
             announcer.tell(moment)
             if see is not None:
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
+    return None if stopping.is_set() else reload.device
 
 
-def _rounds(
-    mailboxes: Mailboxes, announcer: Announcer, stopping: threading.Event, cameras: list[str]
-) -> Iterator[Round]:
-    """Yield what the cameras bring, and between it let the announcer tell of time that passes."""
-    while not stopping.is_set():
-        yield from mailboxes.take(TICK_SECONDS)
-        announcer.tick()
+def _rounds(mailboxes: Mailboxes, desk: OpenDesk, stopping: threading.Event, cameras: list[str]) -> Iterator[Round]:
+    """Yield what the cameras bring, and between it serve commands and let the announcer tell of time that passes."""
+    while not stopping.is_set() and not desk.is_reloading:
+        yield from desk.switches.admit(mailboxes.take(TICK_SECONDS))
+        desk.tick()
         if all(status.is_finished for status in mailboxes.status().values()):
             break
     yield Round({}, dict.fromkeys(cameras, "stopped"))
@@ -101,7 +114,14 @@ def _outbox(device: Device, boot_id: str) -> Outbox:
             f"{folder}: the state directory cannot be written ({error.strerror}); "
             f"set state_directory to a folder of the service's user."
         ) from error
-    return Outbox(folder / "outbox.sqlite", device.topics.site, device.topics.device, boot_id, clock_state=clock_state)
+    return Outbox(
+        folder / "outbox.sqlite",
+        device.topics.site,
+        device.topics.device,
+        boot_id,
+        clock_state=clock_state,
+        hooks=hooks_of(device.config.hooks),
+    )
 
 
 def _info(device: Device, boot_id: str) -> Info:
@@ -109,7 +129,7 @@ def _info(device: Device, boot_id: str) -> Info:
         boot_id=boot_id,
         versions={"prednet-edge": __version__, "python": platform.python_version()},
         cameras=tuple(device.config.cameras),
-        capabilities=("events", "score", "coverage", "health"),
+        capabilities=("events", "score", "coverage", "health", "commands"),
         config_hash=device.config_hash,
         engine="onnxruntime-cpu",
         bundle=device.bundle.digest,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -17,9 +17,20 @@ import numpy as np
 from edge.errors import PrednetError
 
 SCHEMA_VERSION = "1.0"
+SCHEMAS = ("event", "info", "health", "command", "reply")
 EVENT_BYTES_LIMIT = 8192
 ULID_RANDOM_BYTES = 10
 
+Utc = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+        description="UTC with milliseconds",
+        examples=["2026-11-22T14:03:11.480Z"],
+    ),
+]
+Fraction = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+EventId = Annotated[str, msgspec.Meta(pattern="^[0-9A-Z]{1,26}$", description="A ULID: ids sort by time")]
 EventType = Literal["new", "update", "end", "evidence", "gap"]
 Kind = Literal["surprise", "stall", "condition", "flood", "test"]
 EndReason = Literal["cleared", "condition", "camera_lost", "disabled", "restart", "stopped"]
@@ -44,10 +55,10 @@ class EventTime(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When it happened, as labels: UTC with milliseconds, and whether the clock was set."""
 
     clock: ClockState
-    start: str | None = None
-    peak: str | None = None
-    end: str | None = None
-    published: str | None = None
+    start: Utc | None = None
+    peak: Utc | None = None
+    end: Utc | None = None
+    published: Utc | None = None
 
 
 class EventScore(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,7 +79,7 @@ class EventZone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: str
     peak: float
-    share: float
+    share: Fraction
 
 
 class EventModel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -115,7 +126,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
     schema_version: str = _always(SCHEMA_VERSION)
     type: EventType
-    event_id: str
+    event_id: EventId
     rev: int = _always(1)
     seq: int = _always(0)
     boot_id: str = _always("")
@@ -130,7 +141,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     time: EventTime
     score: EventScore | None = None
     zones: tuple[EventZone, ...] = ()
-    bbox: tuple[float, float, float, float] | None = None
+    bbox: tuple[Fraction, Fraction, Fraction, Fraction] | None = None
     conditions: tuple[ConditionName, ...] = _always(())
     calibrated: bool | None = None
     suppressed: int = _always(0)
@@ -151,7 +162,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     boot_id: str
     conn_seq: int = _always(0)
     versions: dict[str, str]
-    schemas: dict[str, str] = _always({"prednet.event": SCHEMA_VERSION, "prednet.info": SCHEMA_VERSION})
+    schemas: dict[str, str] = _always({f"prednet.{name}": SCHEMA_VERSION for name in SCHEMAS})
     cameras: tuple[str, ...]
     capabilities: tuple[str, ...]
     config_hash: str
@@ -180,7 +191,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     """The device's own condition, every 30 s; an absent number could not be read on this machine."""
 
     schema_version: str = _always(SCHEMA_VERSION)
-    time: str
+    time: Utc
     uptime_seconds: float
     outbox: OutboxHealth
     drops: dict[str, int]
@@ -195,7 +206,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An active fault: its code, since when (UTC), whose, and what a person can do about it."""
 
     code: str
-    since: str
+    since: Utc
     hint: str
     camera: str | None = None
 
@@ -203,7 +214,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A camera's score now; without `score` while none is valid."""
 
-    time: str
+    time: Utc
     valid: bool
     score: float | None = None
     rate_per_hour: float | None = None
@@ -215,16 +226,17 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A condition of the camera and the confidence in it, 0–1."""
 
     name: ConditionName
-    confidence: float
+    confidence: Fraction
 
 
 class CoverageSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Seconds spent seeing, warming up, seeing less, and blind."""
+    """Seconds spent seeing, warming up, seeing less, blind, and switched off by a person."""
 
     watched_seconds: float
     warming_seconds: float
     degraded_seconds: float
     blind_seconds: float
+    disabled_seconds: float = _always(0.0)
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

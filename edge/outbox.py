@@ -12,22 +12,21 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import msgspec
 
-from edge import outbox_file
+from edge import outbox_events, outbox_file, outbox_hooks
 from edge.messages import (
+    EVENT_BYTES_LIMIT,
     ULID_RANDOM_BYTES,
     ClockState,
     Event,
-    EventTime,
     encode,
-    new_event_id,
-    utc_from_seconds,
 )
 from edge.outbox_file import Loss, Row
 
@@ -36,6 +35,7 @@ log = logging.getLogger(__name__)
 BYTES_LIMIT = 64 * 2**20
 AGE_LIMIT_SECONDS = 7 * 86400.0
 SWEEP_ROWS = 500  # at most so many leave in one step: the river waits for it
+LOG_SECONDS = 60.0
 SPARE_SHARE = 0.01  # freed beyond the limit, so that a full outbox does not sweep at every event
 
 
@@ -69,16 +69,20 @@ class Outbox:
         wall_clock: Callable[[], float] = time.time,
         random_bytes: Callable[[int], bytes] = os.urandom,
         clock_state: Callable[[], ClockState] = lambda: "unsynced",
+        hooks: Sequence[str] = (),
     ) -> None:
-        self.boot_id = boot_id
+        self.boot_id, self._path = boot_id, path
         self._site, self._device = site, device
         self._bytes_limit, self._age_limit = bytes_limit, age_limit_seconds
         self._monotonic, self._wall_clock = monotonic, wall_clock
         self._random_bytes, self._clock_state = random_bytes, clock_state
         self._lock = threading.Lock()
         self._seq = 0
+        self._refusals, self._next_log_at = 0, monotonic()
         self._unsaved: list[Loss] = []
         self._database, self.set_aside = outbox_file.open_or_rebuild(path)
+        outbox_hooks.prepare(self._database, hooks)
+        self._hooks, self.hook_drops = tuple(hooks), Counter[str]()
         self._lived_before = outbox_file.number(self._database, "lived") - monotonic()
         if self.set_aside is not None:
             self._unsaved.append(Loss("outbox_damaged"))
@@ -134,6 +138,17 @@ class Outbox:
         with self._lock:
             return int(self._database.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()[0])
 
+    def waiting_for(self, hook: str) -> outbox_hooks.Waiting | None:
+        """Return the oldest event that a hook has not taken."""
+        with self._lock:
+            return outbox_hooks.first(self._database, hook)
+
+    def taken_by(self, hook: str, row_id: int, *, dropped: int = 0) -> None:
+        """Forget an event that a hook has taken, or (dropped=1) that was given up; the drop is counted."""
+        with self._lock:
+            self.hook_drops[hook] += dropped
+            self._transact("hooked", lambda: outbox_hooks.delete(self._database, row_id))
+
     def depth(self) -> Depth:
         """Return how much waits."""
         with self._lock:
@@ -161,14 +176,14 @@ class Outbox:
         with self._lock:
             rows = self._database.execute("SELECT payload FROM open_events ORDER BY event_id").fetchall()
         events = [msgspec.json.decode(payload, type=Event) for (payload,) in rows]
-        return tuple(_closing(event) for event in events if event.boot_id != self.boot_id)
+        return tuple(outbox_events.closing(event) for event in events if event.boot_id != self.boot_id)
 
     def announce_losses(self, limit: int) -> int:
         """Turn at most `limit` losses into `gap` messages of the queue; return how many."""
         with self._lock:
             seq_before = self._seq
             announced: list[Event] = []
-            if not self._transact("announce", lambda: self._announce(limit, announced)):
+            if not self._transact("announce", lambda: self._announce(limit, seq_before, announced)):
                 self._seq = seq_before
                 return 0
             return len(announced)
@@ -179,20 +194,36 @@ class Outbox:
             self._transact("sweep", self._enforce_limits)
 
     def _transact(self, name: str, work: Callable[[], None]) -> bool:
-        """Return whether `work` was committed; a refusal is logged and rolled back."""
+        """Return whether `work` was committed; a refusal is rolled back, and tried again once the file has grown."""
+        refused = self._committed(work)
+        if isinstance(refused, sqlite3.OperationalError) and outbox_file.grow(self._database, self._path):
+            refused = self._committed(work)
+        if refused is not None:
+            self._log_refusal(name, refused)
+        return refused is None
+
+    def _committed(self, work: Callable[[], None]) -> sqlite3.Error | None:
+        """Return what the database said against `work`, None where it is on disk."""
         try:
             with self._database:
                 self._save_losses()
                 work()
         except sqlite3.Error as error:
-            log.error("outbox_refused step=%s error=%s", name, error)  # noqa: TRY400
             self._database.rollback()
-            return False
+            return error
         self._unsaved.clear()
-        return True
+        return None
+
+    def _log_refusal(self, name: str, error: sqlite3.Error) -> None:
+        """Log the first refusal, and then one a minute with the count."""
+        self._refusals += 1
+        if self._monotonic() >= self._next_log_at:
+            log.error("outbox_refused step=%s error=%s count=%d", name, error, self._refusals)
+            self._refusals, self._next_log_at = 0, self._monotonic() + LOG_SECONDS
 
     def _store(self, event: Event, payload: bytes) -> None:
         outbox_file.insert(self._database, event, payload, self._lived())
+        outbox_hooks.insert(self._database, self._hooks, payload, self._lived())
         self._enforce_limits()
 
     def _enforce_limits(self) -> None:
@@ -204,7 +235,12 @@ class Outbox:
             outbox_file.drop(self._database, expired, "too_old")
         if self._number("bytes") > self._bytes_limit:
             self._free(self._number("bytes") - self._bytes_limit * (1.0 - SPARE_SHARE))
+        self._count(outbox_hooks.shed(self._database, self._hooks, oldest_allowed))
         outbox_file.set_number(self._database, "lived", self._lived())
+
+    def _count(self, shed: Mapping[str, int]) -> None:
+        for hook, count in shed.items():
+            self.hook_drops[hook] += count
 
     def _free(self, wanted_bytes: float) -> None:
         """Drop updates first, then the oldest message of any type."""
@@ -216,30 +252,25 @@ class Outbox:
                 wanted_bytes -= len(message.payload)
 
     def _drop_oldest(self) -> None:
-        self._free(self._bytes_limit * SPARE_SHARE)
+        self._free(min(self._bytes_limit * SPARE_SHARE, 8 * EVENT_BYTES_LIMIT))
+        self._count(outbox_hooks.shed_oldest(self._database, self._hooks))
 
-    def _announce(self, limit: int, announced: list[Event]) -> None:
+    def _announce(self, limit: int, seq_before: int, announced: list[Event]) -> None:
+        self._seq = seq_before
+        announced.clear()
         for loss in outbox_file.take_losses(self._database, limit):
             self._seq += 1
-            gap = self._gap(loss)
-            outbox_file.insert(self._database, gap, encode(gap), self._lived())
+            gap = self._as_gap(loss)
+            payload = encode(gap)
+            outbox_file.insert(self._database, gap, payload, self._lived())
+            outbox_hooks.insert(self._database, self._hooks, payload, self._lived())
             announced.append(gap)
 
-    def _gap(self, loss: Loss) -> Event:
+    def _as_gap(self, loss: Loss) -> Event:
         now = self._wall_clock()
-        return Event(
-            type="gap",
-            event_id=new_event_id(now, self._random_bytes(ULID_RANDOM_BYTES)),
-            seq=self._seq,
-            boot_id=self.boot_id,
-            site=self._site,
-            device=self._device,
-            time=EventTime(clock=self._clock_state(), published=utc_from_seconds(now)),
-            from_seq=loss.from_seq,
-            to_seq=loss.to_seq,
-            reason=loss.reason,
-            lost_boot_id=loss.boot_id,
-        )
+        gap = outbox_events.gap_from_loss(loss, now, self._random_bytes(ULID_RANDOM_BYTES), self._clock_state())
+        place = {"site": self._site, "device": self._device}
+        return msgspec.structs.replace(gap, seq=self._seq, boot_id=self.boot_id, **place)
 
     def _note_unsaved(self, event: Event) -> None:
         """Remember in memory that a message was lost; it is written down when the disk takes it."""
@@ -258,16 +289,3 @@ class Outbox:
 
     def _lived(self) -> float:
         return self._lived_before + self._monotonic()
-
-
-def _closing(event: Event) -> Event:
-    """End an event whose device died within it, at the last moment that is known of it."""
-    known = event.time.published or event.time.peak or event.time.start
-    return msgspec.structs.replace(
-        event,
-        type="end",
-        rev=event.rev + 1,
-        historical=False,
-        end_reason="restart",
-        time=msgspec.structs.replace(event.time, end=known),
-    )

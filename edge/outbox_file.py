@@ -6,6 +6,7 @@ The caller holds the lock and the transaction.
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from edge.errors import DeviceUnavailable
+from edge.files import write_whole
 from edge.messages import Event
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 FORMAT = 2  # the user_version that `_TABLES` writes
 BOOTS_KEPT = 100
 RESERVED_BYTES = 2 * 2**20  # of the file system, so that a full disk does not stop events
+GROWTH_ROOM = 3  # times RESERVED_BYTES must be free before the file grows: it and its log take two
 
 _SETTINGS = """
 PRAGMA locking_mode = EXCLUSIVE;
@@ -87,6 +90,7 @@ def open_or_rebuild(path: Path) -> tuple[sqlite3.Connection, Path | None]:
 
     Raises DeviceUnavailable where the file cannot be opened or another process uses it.
     """
+    _release(path)
     try:
         return _opened(path), None
     except sqlite3.OperationalError as error:
@@ -100,6 +104,23 @@ def open_or_rebuild(path: Path) -> tuple[sqlite3.Connection, Path | None]:
         return _opened(path), aside
 
 
+def _release(path: Path) -> None:
+    """Give the space that was kept for this moment back to a full disk: the database's log has to be made anew."""
+    if _free_bytes(path) < GROWTH_ROOM * RESERVED_BYTES:
+        path.with_name(f"{path.name}.reserve").unlink(missing_ok=True)
+
+
+def _keep(path: Path) -> None:
+    """Keep space for a start on a full disk, while there is plenty."""
+    reserve = path.with_name(f"{path.name}.reserve")
+    if reserve.exists() or _free_bytes(path) < 2 * GROWTH_ROOM * RESERVED_BYTES:
+        return
+    try:
+        write_whole(reserve, bytes(RESERVED_BYTES))
+    except OSError as error:
+        log.warning("outbox_reserve_failed bytes=%d error=%s", RESERVED_BYTES, error)
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
     try:
@@ -107,7 +128,10 @@ def _opened(path: Path) -> sqlite3.Connection:
         if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             database.executescript(_TABLES)
         _check(database)
-        _reserve(database)
+        if not grow(database, path):
+            log.warning("outbox_reserve_failed bytes=%d; the disk is nearly full", RESERVED_BYTES)
+            _bound(database)
+        _keep(path)
     except BaseException:
         database.close()
         raise
@@ -123,16 +147,44 @@ def _check(database: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(str(verdict))
 
 
-def _reserve(database: sqlite3.Connection) -> None:
-    """Grow the file and its log once: the freed pages stay theirs when others fill the disk."""
+def grow(database: sqlite3.Connection, path: Path) -> bool:
+    """Give the file RESERVED_BYTES more, on disk at once; False where the disk has too little left.
+
+    The file never grows otherwise: a database that runs into a full disk could not even delete, because
+    its log would have to grow; one that runs into its own bound drops the oldest and goes on.
+    """
+    if _free_bytes(path) < GROWTH_ROOM * RESERVED_BYTES:
+        return False
     try:
+        database.execute(f"PRAGMA max_page_count = {_pages(database) + RESERVED_BYTES // 1024}")
         with database:
             database.execute("INSERT INTO open_events VALUES ('reserve', zeroblob(?))", (RESERVED_BYTES,))
         with database:
             database.execute("DELETE FROM open_events WHERE event_id = 'reserve'")
+        database.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
     except sqlite3.OperationalError as error:
-        log.warning("outbox_reserve_failed bytes=%d error=%s", RESERVED_BYTES, error)
+        log.warning("outbox_growth_refused bytes=%d error=%s", RESERVED_BYTES, error)
         database.rollback()
+        return False
+    finally:
+        _bound(database)
+    return True
+
+
+def _bound(database: sqlite3.Connection) -> None:
+    """Hold the file to the size that it has."""
+    database.execute(f"PRAGMA max_page_count = {_pages(database)}")
+
+
+def _pages(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA page_count").fetchone()[0])
+
+
+def _free_bytes(path: Path) -> int:
+    try:
+        return shutil.disk_usage(path.parent).free
+    except OSError:
+        return 0
 
 
 def _set_aside(path: Path) -> Path:

@@ -80,13 +80,14 @@ def _broker(config: Config, topics: Topics) -> BrokerSettings:
         port=mqtt.port,
         client_id=mqtt.client_id or f"prednet-{topics.device}",
         username=mqtt.username or None,
-        password=_password(mqtt.password_file),
+        password=read_password(mqtt.password_file),
         tls=tls,
         keepalive_seconds=mqtt.keepalive_seconds,
     )
 
 
-def _password(file: str) -> str | None:
+def read_password(file: str) -> str | None:
+    """Return the password in a file, None without a file. Raises ConfigInvalid where it cannot be read."""
     if not file:
         return None
     try:

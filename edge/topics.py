@@ -18,6 +18,9 @@ INFO = "info"
 HEALTH = "health"
 FAULTS = "faults"
 EVENTS = "events"
+COMMANDS = "cmd/"
+DISCOVERY = "discovery"  # stands outside the device's root
+HOME_ASSISTANT_BIRTH = "homeassistant/status"
 
 _NAME = re.compile(rf"[a-z0-9_-]{{1,{NAME_LENGTH_LIMIT}}}")
 
@@ -64,12 +67,19 @@ class Topics:
 
     def full(self, subtopic: str) -> str:
         """Return the whole topic of a subtopic such as `events` or `cam/press3/state`."""
+        if subtopic == DISCOVERY:
+            return f"homeassistant/device/{self.device}/config"
         return f"{self.root}/{subtopic}"
 
 
 def camera_subtopic(camera: str, leaf: str) -> str:
     """Return `cam/<camera>/<leaf>`: `state`, `anomaly`, `score`, `condition`, `coverage`, `snapshot`."""
     return f"cam/{checked_name(camera, 'camera')}/{leaf}"
+
+
+def reply_subtopic(request_id: str) -> str:
+    """Return `reply/<request_id>` of a request id that was checked."""
+    return f"reply/{request_id}"
 
 
 def zone_subtopic(camera: str, zone: str) -> str:

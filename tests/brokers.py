@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,17 +39,23 @@ def free_port() -> int:
 
 
 class Mosquitto:
-    """A real Mosquitto on a free loopback port; `extra` are more lines of its configuration file."""
+    """A real Mosquitto on a free port; `extra` are more lines of its configuration file.
 
-    def __init__(self, folder: Path, extra: str = "allow_anonymous true\n") -> None:
-        self.host = HOST
+    It listens on the loopback address, or on `host` within the namespace that the words of `within` enter.
+    """
+
+    def __init__(
+        self, folder: Path, extra: str = "allow_anonymous true\n", host: str = HOST, within: Sequence[str] = ()
+    ) -> None:
+        self.host = host
         self.port = free_port()
+        self._within = list(within)
         self._program = program_path("mosquitto")
         self._process: subprocess.Popen[bytes] | None = None
         self._log = folder / "mosquitto.log"
         self._configuration = folder / "mosquitto.conf"
         self._configuration.write_text(
-            f"listener {self.port} {HOST}\npersistence true\npersistence_location {folder}/\n"
+            f"listener {self.port} {host}\npersistence true\npersistence_location {folder}/\n"
             f"autosave_interval 1\nautosave_on_changes true\nmax_queued_messages 0\nuser root\n{extra}",
             encoding="utf-8",
         )
@@ -57,18 +63,39 @@ class Mosquitto:
     def start(self) -> None:
         """Start it and wait until it accepts connections."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([self._program, "-c", str(self._configuration)], stdout=log, stderr=log)
+            command = [*self._within, self._program, "-c", str(self._configuration)]
+            begin = log.tell()
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
-            try:
-                socket.create_connection((self.host, self.port), timeout=0.2).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
+            if self._is_listening(begin):
                 return
+            time.sleep(0.02)
         raise RuntimeError(f"mosquitto did not start: {self._log.read_text(encoding='utf-8')}")
+
+    @property
+    def process_id(self) -> int:
+        """The process that runs."""
+        if self._process is None:
+            raise RuntimeError("mosquitto does not run")
+        return self._process.pid
+
+    @property
+    def memory_bytes(self) -> int:
+        """Its resident memory."""
+        status = Path(f"/proc/{self.process_id}/status").read_text(encoding="ascii")
+        return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
+
+    def _is_listening(self, log_begin: int) -> bool:
+        if self._within:  # its network is not ours: its own word must do
+            return b" running" in self._log.read_bytes()[log_begin:]
+        try:
+            socket.create_connection((self.host, self.port), timeout=0.2).close()
+        except OSError:
+            return False
+        return True
 
     def stop(self) -> None:
         """Stop it as systemd would: it saves what it has."""
@@ -97,11 +124,13 @@ def mosquitto(folder: Path, extra: str = "allow_anonymous true\n") -> Iterator[M
 
 
 @contextmanager
-def consumer(broker: Mosquitto, topic_filter: str, folder: Path) -> Iterator[Callable[[], list[str]]]:
+def consumer(
+    broker: Mosquitto, topic_filter: str, folder: Path, within: Sequence[str] = (), name: str = "consumer"
+) -> Iterator[Callable[[], list[str]]]:
     """Run Mosquitto's own subscriber with a session that survives outages; yield what reads its lines so far."""
-    output = folder / "consumer.log"
-    command = [program_path("mosquitto_sub"), "-h", broker.host, "-p", str(broker.port), "-V", "5"]
-    command += ["-i", "consumer", "-c", "-x", "3600", "-q", "1", "-t", topic_filter, "-F", "%p", "-d"]
+    output = folder / f"{name}.log"
+    command = [*within, program_path("mosquitto_sub"), "-h", broker.host, "-p", str(broker.port), "-V", "5"]
+    command += ["-i", name, "-c", "-x", "3600", "-q", "1", "-t", topic_filter, "-F", "%p", "-d"]
     with output.open("wb") as sink:
         process = subprocess.Popen(["stdbuf", "-oL", *command], stdout=sink, stderr=sink)
     try:

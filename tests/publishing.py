@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edge.messages import Event, EventTime, Info
+from edge.messages import Event, EventTime, Health, Info, OutboxHealth, Score, encode
 from edge.mqtt import BrokerSettings, Publisher, Received, RetryPolicy, Subscriber
 from edge.outbox import Outbox
 from edge.topics import Topics
@@ -20,6 +20,9 @@ from tests.needs import need
 TOPICS = Topics("plant7", "edge1")
 QUICK = RetryPolicy(first_seconds=0.1, longest_seconds=0.3, taken_over_floor_seconds=0.5, refused_floor_seconds=0.5)
 WAIT_SECONDS = 10.0
+TIME = "2026-11-22T14:03:11.480Z"
+HEALTH = encode(Health(time=TIME, uptime_seconds=1.0, outbox=OutboxHealth(depth=0, bytes=0), drops={}, cameras={}))
+SCORE = encode(Score(time=TIME, valid=False))
 
 
 class Address(NamedTuple):
@@ -61,7 +64,7 @@ def event(number: int) -> Event:
         device=TOPICS.device,
         camera="press3",
         kind="surprise",
-        time=EventTime(clock="synced", start="2026-11-22T14:03:11.480Z"),
+        time=EventTime(clock="synced", start=TIME),
     )
 
 

@@ -7,14 +7,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge.errors import BrokerUnreachable, ConfigInvalid
+from edge.messages import EventLatency
 from edge.mqtt import BrokerSettings, Subscriber, TlsFiles
 from edge.mqtt.connection import Outcome, RetryPolicy
 from edge.outbox import Outbox
 from tests.brokers import Mosquitto, free_port, mosquitto
 from tests.publishing import (
+    HEALTH,
+    SCORE,
     TOPICS,
     Address,
     embedded,
@@ -74,16 +78,16 @@ def test_states_are_retained_and_events_are_not(broker: Mosquitto | Address, tmp
     """A late subscriber finds the last value of every state, and no event and no score."""
     with publishing(tmp_path, settings_of(broker)) as (publisher, outbox):
         publisher.set_state("cam/press3/anomaly", "ON")
-        publisher.set_state("health", b"{}", qos=0)
+        publisher.set_state("health", HEALTH, qos=0)
         wait_until(lambda: publisher.is_connected)
         publisher.publish_event(event(1))
-        publisher.send("cam/press3/score", b"{}")
+        publisher.send("cam/press3/score", SCORE)
         publisher.set_state("cam/press3/anomaly", "OFF")
         wait_until(lambda: outbox.depth().messages == 0)
         time.sleep(0.1)
         found = retained(broker)
     info = json.loads(found.pop("info"))
-    assert found == {"cam/press3/anomaly": b"OFF", "health": b"{}", "status": b"online"}
+    assert found == {"cam/press3/anomaly": b"OFF", "health": HEALTH, "status": b"online"}
     assert (info["boot_id"], info["conn_seq"]) == ("boot1", 1)
 
 
@@ -130,6 +134,22 @@ def test_losses_are_announced(real: Mosquitto, tmp_path: Path) -> None:
     gaps = [one for one in arrived if one["type"] == "gap"]
     assert [(gap["from_seq"], gap["to_seq"], gap["lost_boot_id"]) for gap in gaps] == [(1, 30 - kept, "boot0")]
     assert len(arrived) == kept + 1
+
+
+def test_an_event_tells_how_long_it_took_to_be_published(real: Mosquitto, tmp_path: Path) -> None:
+    """Capture to publication is capture to score and the time on disk: short when live, long after an outage."""
+    timed = msgspec.structs.replace(event(1), latency_ms=EventLatency(capture_to_score=40.0))
+    with Outbox(tmp_path / "outbox.db", "plant7", "edge1", "boot0") as outbox:
+        outbox.put(timed)
+        time.sleep(0.5)
+    with watching(real) as watcher, publishing(tmp_path, settings_of(real)) as (publisher, outbox):
+        wait_until(lambda: publisher.is_connected and outbox.depth().messages == 0)
+        publisher.publish_event(msgspec.structs.replace(timed, event_id="E2"))
+        wait_until(lambda: outbox.depth().messages == 0)
+        told = {one["event_id"]: one["latency_ms"] for one in events(list(watcher.messages(0.3)))}
+    assert {latency["capture_to_score"] for latency in told.values()} == {40.0}
+    assert told["E1"]["capture_to_publish"] >= 540.0
+    assert 40.0 <= told["E2"]["capture_to_publish"] < told["E1"]["capture_to_publish"]
 
 
 def test_older_broker(tmp_path: Path) -> None:

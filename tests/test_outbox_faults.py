@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edge import outbox_file
 from edge.errors import DeviceUnavailable
 from edge.outbox import Outbox
 from tests.test_outbox import event, opened, stored
@@ -65,11 +66,10 @@ def test_one_process_only(tmp_path: Path) -> None:
         opened(tmp_path, "boot2")
 
 
-def test_full_disk_costs_the_oldest(tmp_path: Path) -> None:
+def test_full_disk_costs_the_oldest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that cannot grow takes new events at the cost of the oldest, and says so."""
     with opened(tmp_path) as outbox:
-        pages = outbox._database.execute("PRAGMA page_count").fetchone()[0]
-        outbox._database.execute(f"PRAGMA max_page_count = {pages}")
+        monkeypatch.setattr(outbox_file, "_free_bytes", lambda _: 0)
         for i in range(1000):
             last = outbox.put(msgspec.structs.replace(event(f"E{i}"), type="end", severity="x" * 6000))
             if outbox._database.execute("SELECT count(*) FROM losses").fetchone()[0]:
@@ -80,6 +80,27 @@ def test_full_disk_costs_the_oldest(tmp_path: Path) -> None:
     assert last.seq in kept
     assert lost[0][0] == 1
     assert kept == set(range(lost[0][1] + 1, last.seq + 1))
+
+
+def test_the_file_grows_while_the_disk_has_room(tmp_path: Path) -> None:
+    """Beyond the first reserve nothing is lost where there is room, and the file is never larger than it was grown."""
+    with opened(tmp_path) as outbox:
+        for i in range(700):
+            outbox.put(msgspec.structs.replace(event(f"E{i}"), type="end", severity="x" * 6000))
+        assert outbox.depth().messages == 700, "4.3 MB, twice the first reserve"
+        pages, most = (
+            outbox._database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "max_page_count")
+        )
+    assert pages == most
+
+
+def test_a_refusing_disk_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Hundreds of refusals are one line, and the next line a minute later has their number."""
+    with opened(tmp_path) as outbox:
+        outbox._database.execute("PRAGMA query_only = ON")
+        for i in range(100):
+            outbox.put(event(f"E{i}"))
+    assert len([record for record in caplog.records if "outbox_refused" in record.message]) == 1
 
 
 def test_refusing_disk_is_told_when_it_takes_again(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ Only this folder imports paho.
 """
 
 from edge.mqtt.connection import BrokerSettings, RetryPolicy, TlsFiles
+from edge.mqtt.handover import HeardCommand
 from edge.mqtt.publisher import Publisher
 from edge.mqtt.subscriber import Received, Subscriber
 
-__all__ = ["BrokerSettings", "Publisher", "Received", "RetryPolicy", "Subscriber", "TlsFiles"]
+__all__ = ["BrokerSettings", "HeardCommand", "Publisher", "Received", "RetryPolicy", "Subscriber", "TlsFiles"]

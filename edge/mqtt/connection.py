@@ -15,6 +15,7 @@ from paho.mqtt.client import Client, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 Protocol = Literal["5", "3.1.1"]
 
@@ -77,6 +78,7 @@ class Heard(NamedTuple):
     """A message arrived on a topic that the wire listens to."""
 
     conn_seq: int
+    topic: str
     payload: bytes
     retained: bool
 
@@ -182,6 +184,7 @@ def _set_will(client: Client, will: Will, settings: BrokerSettings, protocol: Pr
 class Wire:
     """One connection through one fresh paho client, so that nothing of an earlier one is in it.
 
+    `is_alerted` says that the other side ended the TLS connection with an alert.
     `report` is called by paho's thread while paho holds locks: it may only queue.
     Raises OSError where a TLS file cannot be read.
     """
@@ -196,7 +199,9 @@ class Wire:
     ) -> None:
         self.conn_seq = conn_seq
         self._settings, self._protocol, self._will = settings, protocol, will
+        self.is_alerted = False
         self._client = new_client(settings, protocol, will)
+        self._client.on_log = self._note_alert
         self._client.on_connect = lambda _c, _u, _f, reason, properties: report(
             Connected(conn_seq, reason.value, getattr(properties, "ReceiveMaximum", 65535))
         )
@@ -204,8 +209,12 @@ class Wire:
         self._client.on_disconnect = lambda _c, _u, _f, reason, _p: report(Disconnected(conn_seq, reason.value))
 
         self._client.on_message = lambda _c, _u, message: report(
-            Heard(conn_seq, bytes(message.payload), message.retain)
+            Heard(conn_seq, message.topic, bytes(message.payload), message.retain)
         )
+
+    def _note_alert(self, _: object, __: object, ___: int, text: str) -> None:
+        """Note that the broker refused our certificate: with TLS 1.3 only paho's log tells of it."""
+        self.is_alerted = self.is_alerted or ("[SSL:" in text and "ALERT" in text)
 
     def open(self) -> None:
         """Resolve the name, connect, and send CONNECT; raises OSError or UnicodeError."""
@@ -215,6 +224,14 @@ class Wire:
     def listen(self, topic: str) -> None:
         """Subscribe to a topic; what arrives is reported."""
         self._client.subscribe(topic, 1)
+
+    def listen_to_commands(self, topic_filter: str) -> None:
+        """The same; with MQTT 5 a live message also says whether its sender had it retained."""
+        if self._protocol == "3.1.1":
+            return self.listen(topic_filter)
+        as_published = SubscribeOptions(qos=1, retainAsPublished=True)
+        self._client.subscribe(topic_filter, options=as_published)
+        return None
 
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_seconds: int | None = None) -> int:
         """Hand a message to paho and return its number, by which it is acknowledged."""

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from edge.mqtt.connection import Signal, Woken
-from edge.topics import INFO, STATUS
+from edge.topics import DISCOVERY, INFO, STATUS
 
 FLEETING_LIMIT = 64  # scores and the like; the oldest is dropped and counted
+COMMAND_LIMIT = 64  # commands that the river has not taken yet; more are refused and counted
+REPLY_LIMIT = 64
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,15 @@ class Message:
     retain: bool
     qos: int
     expiry_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class HeardCommand:
+    """A command as it came: the verb of its topic, and its payload, unread."""
+
+    verb: str
+    payload: bytes
+    retained: bool
 
 
 class Handover:
@@ -36,13 +47,45 @@ class Handover:
         self._states: dict[str, Message] = {}
         self._changed: dict[str, None] = {}
         self._fleeting: deque[Message] = deque()
+        self._replies: deque[Message] = deque(maxlen=REPLY_LIMIT)
+        self._commands: deque[HeardCommand] = deque()
         self._dropped = 0
+        self._commands_dropped = 0
         self._wake_waits = False
 
     @property
     def dropped(self) -> int:
         """Fleeting messages that were never sent."""
         return self._dropped
+
+    @property
+    def commands_dropped(self) -> int:
+        """Commands that came faster than the river takes them, and were never looked at."""
+        return self._commands_dropped
+
+    def put_command(self, command: HeardCommand) -> None:
+        """Keep a command for the river; beyond the limit it is dropped and counted."""
+        with self._lock:
+            if len(self._commands) >= COMMAND_LIMIT:
+                self._commands_dropped += 1
+            else:
+                self._commands.append(command)
+
+    def take_commands(self, limit: int) -> list[HeardCommand]:
+        """Return at most `limit` commands, the oldest first."""
+        with self._lock:
+            return [self._commands.popleft() for _ in range(min(limit, len(self._commands)))]
+
+    def reply(self, message: Message) -> None:
+        """Queue a reply; it waits for a connection."""
+        with self._lock:
+            self._replies.append(message)
+        self.wake()
+
+    def next_reply(self) -> Message | None:
+        """Return the oldest reply."""
+        with self._lock:
+            return self._replies.popleft() if self._replies else None
 
     def wake(self) -> None:
         """Make the publisher look; many calls before it looks are one."""
@@ -75,10 +118,11 @@ class Handover:
         self.wake()
 
     def start_over(self) -> None:
-        """For a new connection: every state is to be sent, info first, status last; old scores are dropped."""
+        """For a new connection: send every state, discovery and info first, status last; scores are dropped."""
         with self._lock:
-            between = [subtopic for subtopic in self._states if subtopic not in {INFO, STATUS}]
-            self._changed = dict.fromkeys([INFO, *between, STATUS])
+            first = [subtopic for subtopic in (DISCOVERY, INFO) if subtopic in self._states]
+            between = [subtopic for subtopic in self._states if subtopic not in {DISCOVERY, INFO, STATUS}]
+            self._changed = dict.fromkeys([*first, *between, STATUS])
             self._dropped += len(self._fleeting)
             self._fleeting.clear()
 
@@ -96,6 +140,13 @@ class Handover:
         with self._lock:
             return self._fleeting.popleft() if self._fleeting else None
 
-    def has_states(self) -> bool:
-        """Return whether a changed state waits."""
-        return bool(self._changed)
+    def has_waiting(self) -> bool:
+        """Return whether a changed state or a reply waits."""
+        return bool(self._changed or self._replies)
+
+    def send_again(self, subtopic: str) -> None:
+        """Have a state sent once more, though it has not changed."""
+        with self._lock:
+            if subtopic in self._states:
+                self._changed[subtopic] = None
+        self.wake()

@@ -27,10 +27,10 @@ from edge.mqtt.connection import (
     outcome_from_error,
     outcome_from_reason,
 )
-from edge.mqtt.handover import Handover
+from edge.mqtt.handover import Handover, HeardCommand
 from edge.mqtt.session import Session
 from edge.outbox import Outbox
-from edge.topics import INFO, STATUS, Topics
+from edge.topics import COMMANDS, DISCOVERY, HOME_ASSISTANT_BIRTH, INFO, STATUS, Topics
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,8 @@ class Link:
         answer = self._answer(wire)
         if answer is None:
             self._unanswered += 1
-            return Outcome.STOPPED if self._stop_at is not None else Outcome.LOST
+            lost = Outcome.UNTRUSTED if wire.is_alerted else Outcome.LOST
+            return Outcome.STOPPED if self._stop_at is not None else lost
         if answer.reason != 0:
             outcome = outcome_from_reason(answer.reason)
             self._broker_is_old = self._broker_is_old or outcome is Outcome.WRONG_PROTOCOL
@@ -169,6 +170,8 @@ class Link:
 
     def _serve(self, wire: Wire, answer: Connected) -> Outcome:
         self._rival_heard_at = None
+        wire.listen_to_commands(self._topics.full(f"{COMMANDS}+"))
+        wire.listen(HOME_ASSISTANT_BIRTH)
         wire.listen(self._topics.full(INFO))
         self._handover.start_over()
         session = Session(
@@ -240,9 +243,20 @@ class Link:
             elif isinstance(signal, Disconnected):
                 ended = outcome_from_reason(signal.reason)
             elif isinstance(signal, Heard):
-                self._rival_heard_at = self._monotonic() if self._is_rival(signal) else self._rival_heard_at
+                self._hear(signal)
         session.acknowledge(acknowledged)
         return ended
+
+    def _hear(self, heard: Heard) -> None:
+        """Take a command, another's birth on our own topic, or Home Assistant's birth."""
+        commands = self._topics.full(COMMANDS)
+        if heard.topic.startswith(commands):
+            self._handover.put_command(HeardCommand(heard.topic[len(commands) :], heard.payload, heard.retained))
+        elif heard.topic == HOME_ASSISTANT_BIRTH:
+            if heard.payload == b"online" and not heard.retained:
+                self._handover.send_again(DISCOVERY)
+        elif self._is_rival(heard):
+            self._rival_heard_at = self._monotonic()
 
     def _rival_seconds(self) -> float:
         """Return for how long silence does not prove that a rival is gone: it waits like us."""

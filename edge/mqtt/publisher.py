@@ -14,14 +14,15 @@ import msgspec
 from edge.errors import ConfigInvalid
 from edge.messages import Event, Info, encode, utc_from_seconds
 from edge.mqtt.connection import BrokerSettings, RetryPolicy, new_client
-from edge.mqtt.handover import Handover, Message
+from edge.mqtt.handover import Handover, HeardCommand, Message
 from edge.mqtt.link import GOODBYE_SECONDS, Link
 from edge.outbox import Outbox
-from edge.topics import INFO, STATUS, Topics
+from edge.topics import INFO, STATUS, Topics, reply_subtopic
 
 log = logging.getLogger(__name__)
 
 SCORE_EXPIRY_SECONDS = 30
+REPLY_EXPIRY_SECONDS = 3600
 
 
 class Publisher:
@@ -63,18 +64,22 @@ class Publisher:
         self.set_state(STATUS, "online")
 
     def __enter__(self) -> Publisher:
-        try:
-            new_client(self._settings, "5")
-        except OSError as error:
-            raise ConfigInvalid(f"A TLS file of the MQTT connection cannot be read: {error}.") from error
-        self._is_open = True
-        self._thread.start()
+        self.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def open(self) -> None:
+        """Begin to connect: what was set before is sent in the contract's order. Raises ConfigInvalid."""
+        try:
+            new_client(self._settings, "5")
+        except OSError as error:
+            raise ConfigInvalid(f"A TLS file of the MQTT connection cannot be read: {error}.") from error
+        self._is_open = True
+        self._thread.start()
 
     @property
     def is_connected(self) -> bool:
@@ -96,6 +101,20 @@ class Publisher:
         """How many fleeting messages (scores) were never sent."""
         return self._handover.dropped
 
+    @property
+    def drops(self) -> dict[str, int]:
+        """What was never sent or looked at: scores without a connection, commands that came too fast."""
+        return {"scores": self._handover.dropped, "commands": self._handover.commands_dropped}
+
+    def take_commands(self, limit: int) -> list[HeardCommand]:
+        """Return at most `limit` commands that have come, the oldest first, unread."""
+        return self._handover.take_commands(limit)
+
+    def reply(self, request_id: str, payload: bytes) -> None:
+        """Answer a command with QoS 1; without a connection the last 64 replies wait."""
+        message = Message(reply_subtopic(request_id), payload, retain=False, qos=1, expiry_seconds=REPLY_EXPIRY_SECONDS)
+        self._handover.reply(message)
+
     def publish_event(self, event: Event) -> Event:
         """Put the event on disk and have it sent; return it with `seq` and `boot_id`. Raises MessageError."""
         moment = msgspec.structs.replace(event.time, published=utc_from_seconds(self._wall_clock()))
@@ -113,9 +132,16 @@ class Publisher:
             self._info = info
             self._set_numbered_info()
 
-    def send(self, subtopic: str, payload: str | bytes, *, expiry_seconds: int = SCORE_EXPIRY_SECONDS) -> None:
+    def send(
+        self,
+        subtopic: str,
+        payload: str | bytes,
+        *,
+        retain: bool = False,
+        expiry_seconds: int | None = SCORE_EXPIRY_SECONDS,
+    ) -> None:
         """Send once with QoS 0, or never: dropped and counted while there is no connection."""
-        message = Message(subtopic, _bytes(payload), retain=False, qos=0, expiry_seconds=expiry_seconds)
+        message = Message(subtopic, _bytes(payload), retain=retain, qos=0, expiry_seconds=expiry_seconds)
         self._handover.send(message)
 
     def close(self, drain_seconds: float = 5.0) -> None:

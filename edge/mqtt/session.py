@@ -100,9 +100,9 @@ class Session:
         return self._send_backlog()
 
     def drain(self) -> bool:
-        """Send states and live events; return whether all of them are acknowledged."""
+        """Send states, replies and live events; return whether all of them are acknowledged."""
         self._send_states_and_live()
-        return not self._in_flight and not self._handover.has_states()
+        return not self._in_flight and not self._handover.has_waiting()
 
     def is_empty(self) -> bool:
         """Return whether every message that was sent is acknowledged."""
@@ -118,6 +118,8 @@ class Session:
     def _send_states_and_live(self) -> None:
         while self._room() > 0 and (state := self._handover.next_state()) is not None:
             self._publish_message(state)
+        while self._room() > 0 and (reply := self._handover.next_reply()) is not None:
+            self._publish_message(reply)
         while (fleeting := self._handover.next_fleeting()) is not None:
             self._publish_message(fleeting)
         if self._room() > 0:
@@ -158,14 +160,17 @@ class Session:
 
     def _publish_row(self, row: Row, *, historical: bool) -> None:
         published = utc_from_seconds(self._wall_clock())
-        payload = _as_sent(row.payload, historical=historical, published=published)
+        payload = _as_sent(row, historical=historical, published=published)
         mid = self._wire.publish(self._topics.full(EVENTS), payload, qos=1, retain=False)
         self._in_flight[mid] = Sent(row.id, self._monotonic())
 
 
-def _as_sent(payload: bytes, *, historical: bool, published: str) -> bytes:
+def _as_sent(row: Row, *, historical: bool, published: str) -> bytes:
     """Label an event for this sending; fields that this version does not know stay as they are."""
-    event = msgspec.json.decode(payload)
+    event = msgspec.json.decode(row.payload)
     event["historical"] = historical
     event["time"]["published"] = published
+    if "latency_ms" in event:
+        latency = event["latency_ms"]
+        latency["capture_to_publish"] = round(latency["capture_to_score"] + 1000.0 * row.age_seconds, 1)
     return msgspec.json.encode(event)

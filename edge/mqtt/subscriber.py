@@ -52,11 +52,11 @@ class Subscriber:
         try:
             connect(client, self._settings, self._settings.protocol)
         except (OSError, UnicodeError) as error:
-            raise self._unreachable(str(error)) from error
+            raise self.unreachable(str(error)) from error
         client.loop_start()
         if not self._granted.wait(self._settings.connect_timeout_seconds):
             self.close()
-            raise self._unreachable("it did not grant the subscription")
+            raise self.unreachable("it did not grant the subscription")
         return self
 
     def __exit__(
@@ -79,7 +79,13 @@ class Subscriber:
             except queue.Empty:
                 return
 
-    def _unreachable(self, reason: str) -> BrokerUnreachable:
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection still lasts."""
+        return self._client is not None and self._client.is_connected()
+
+    def unreachable(self, reason: str) -> BrokerUnreachable:
+        """Return the error of a broker that cannot be used, for a reason."""
         where = f"{self._settings.host}:{self._settings.port}"
         return BrokerUnreachable(
             f"The MQTT broker {where} cannot be used: {reason}. Is it running, and the login right?"

@@ -1,0 +1,208 @@
+"""What each verb does to the running device, and what its reply says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from edge import __version__
+from edge.announcer import DISK_LOW_BYTES, Announcer
+from edge.capture import Mailboxes
+from edge.clock import clock_state
+from edge.command_messages import (
+    AcknowledgeArgs,
+    Args,
+    CameraArgs,
+    DiagnosticsArgs,
+    Result,
+    SnapshotArgs,
+    SnoozeArgs,
+    ThresholdArgs,
+)
+from edge.commands import Refused
+from edge.coverage_ledger import Ledger
+from edge.errors import PrednetError
+from edge.mqtt import Publisher
+from edge.outbox import Outbox
+from edge.setup import Device
+from edge.snapshot import jpeg_from_image
+from edge.switches import Switch, Switches, replace_switch
+from edge.topics import camera_subtopic
+
+SEEN_SECONDS = 5.0  # a camera whose last frame is younger is seen
+
+
+@dataclass
+class Reload:
+    """The device that shall run next, once a new configuration was read; None while none was."""
+
+    read: Callable[[], Device]
+    device: Device | None = None
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What commands can reach. `judges_changed` is called when a limit was set."""
+
+    device: Device
+    publisher: Publisher
+    outbox: Outbox
+    announcer: Announcer
+    mailboxes: Mailboxes
+    switches: Switches
+    ledger: Ledger
+    reload: Reload
+    judges_changed: Callable[[], None]
+    wall_clock: Callable[[], float]
+    monotonic: Callable[[], float]
+    started_seconds: float = field(default=0.0)
+
+
+def camera_of(reach: Reach, args: CameraArgs) -> str:
+    """Return the camera's name. Raises Refused for one that the configuration has not."""
+    if args.camera not in reach.device.models:
+        raise Refused("unknown_camera", f"There are {', '.join(reach.device.models)}.")
+    return args.camera
+
+
+def enable(reach: Reach, args: CameraArgs) -> Result:
+    """Watch the camera again."""
+    return _switched(reach, camera_of(reach, args), Switch())
+
+
+def disable(reach: Reach, args: CameraArgs) -> Result:
+    """Leave the camera alone until it is enabled."""
+    return _switched(reach, camera_of(reach, args), Switch(is_off=True))
+
+
+def snooze(reach: Reach, args: SnoozeArgs) -> Result:
+    """Leave the camera alone for a while."""
+    until = reach.wall_clock() + args.seconds
+    return _switched(reach, camera_of(reach, args), Switch(is_off=True, off_until=until))
+
+
+def _switched(reach: Reach, camera: str, switch: Switch) -> Result:
+    limit = reach.switches.of(camera).limit_on
+    reach.switches.set(camera, replace_switch(switch, limit_on=limit))
+    return {"camera": camera, "is_off": switch.is_off, "off_until": switch.off_until}
+
+
+def threshold(reach: Reach, args: ThresholdArgs) -> Result:
+    """Set the camera's limit within its bounds, or give the calibration's own back."""
+    camera = camera_of(reach, args)
+    low, high = reach.switches.bounds(camera)
+    if args.on is not None and not low <= args.on <= high:
+        raise Refused("out_of_bounds", f"on: {args.on:g} is not within {low:.3f} to {high:.3f}, the bundle's bounds.")
+    reach.switches.set(camera, replace_switch(reach.switches.of(camera), limit_on=args.on))
+    reach.judges_changed()
+    own = reach.device.models[camera].calibration.limits.on
+    return {"camera": camera, "on": own if args.on is None else args.on, "low": low, "high": high}
+
+
+def acknowledge(reach: Reach, args: AcknowledgeArgs) -> Result:
+    """Note in the audit log that a person has seen an event; say what is known of it."""
+    event = reach.announcer.recent_event(args.event_id)
+    if event is None:
+        return {"event_id": args.event_id, "is_known": False}
+    return {"event_id": args.event_id, "is_known": True, "camera": event.camera, "is_open": event.type != "end"}
+
+
+def snapshot(reach: Reach, args: SnapshotArgs) -> Result:
+    """Publish the last frame that was watched, as the network sees it, without its private parts."""
+    camera = camera_of(reach, args)
+    image = reach.announcer.image_of(camera)
+    if image is None:
+        raise Refused("failed", f"{camera} has given no frame since the start.")
+    jpeg = jpeg_from_image(image, reach.device.config.cameras[camera].privacy)
+    if jpeg is None:
+        raise Refused("failed", "The picture does not fit into 100 kB.")
+    reach.publisher.send(camera_subtopic(camera, "snapshot"), jpeg, retain=args.retain, expiry_seconds=None)
+    return {"camera": camera, "bytes": len(jpeg), "width": image.shape[1], "height": image.shape[0]}
+
+
+def make_test_event(reach: Reach, args: CameraArgs) -> Result:
+    """Publish an event of the kind `test` on the way that every event takes."""
+    return {"event_id": reach.announcer.tell_test(camera_of(reach, args)).event_id}
+
+
+def self_test(reach: Reach, _: Args) -> Result:
+    """Look at everything that a plant relies on, and say what passes."""
+    now = reach.monotonic()
+    seen = {
+        camera: status.frame_seconds is not None and now - status.frame_seconds < SEEN_SECONDS
+        for camera, status in reach.mailboxes.status().items()
+    }
+    checks = {
+        "cameras": all(seen[camera] for camera in seen if not reach.switches.is_off(camera)),
+        "outbox": reach.outbox.set_aside is None,
+        "disk": reach.announcer.free_bytes() >= DISK_LOW_BYTES,
+        "clock": clock_state() == "synced",
+        "faults": not reach.announcer.faults,
+    }
+    return {"passed": all(checks.values()), "checks": checks, "cameras_seen": seen}
+
+
+def reload(reach: Reach, _: Args) -> Result:
+    """Read the configuration anew; one that is not good is refused, and the last good one goes on."""
+    try:
+        device = reach.reload.read()
+    except PrednetError as error:
+        reach.announcer.set_fault("config_invalid", True)
+        raise Refused("failed", str(error)[:500]) from error
+    reach.announcer.set_fault("config_invalid", False)
+    is_changed = (device.config_hash, device.bundle.digest) != (reach.device.config_hash, reach.device.bundle.digest)
+    if is_changed:
+        reach.reload.device = device
+    return {"is_changed": is_changed, "config_hash": device.config_hash}
+
+
+def diagnostics(reach: Reach, args: DiagnosticsArgs) -> Result:
+    """Return the device's own state in short, and the coverage of a past hour where one is asked for."""
+    depth = reach.outbox.depth()
+    found: Result = {
+        "version": __version__,
+        "boot_id": reach.outbox.boot_id,
+        "conn_seq": reach.publisher.conn_seq,
+        "uptime_seconds": round(reach.monotonic() - reach.started_seconds, 1),
+        "threads": threading.active_count(),
+        "outbox": {"depth": depth.messages, "bytes": depth.bytes},
+        "faults": [fault.code for fault in reach.announcer.faults],
+        "counts": reach.publisher.drops | reach.announcer.counts,
+        "cameras": {
+            camera: {
+                "state": reach.announcer.state_of(camera),
+                "limit_on": reach.switches.of(camera).limit_on,
+                "dropped": status.dropped,
+            }
+            for camera, status in reach.mailboxes.status().items()
+        },
+    }
+    if args.hour is not None:
+        found["coverage"] = [msgspec.to_builtins(hour) for hour in reach.ledger.hours(args.hour, args.hour)]
+    return found
+
+
+def no_engine(reach: Reach, _: Args) -> Result:
+    """Refuse: what runs here has no engine that is built on the device."""
+    raise Refused("unsupported", f"This device runs {reach.device.bundle.manifest.name} without an engine of its own.")
+
+
+Action = Callable[[Reach, Any], Result]
+ACTIONS: dict[str, Action] = {
+    "enable": enable,
+    "disable": disable,
+    "snooze": snooze,
+    "threshold": threshold,
+    "acknowledge": acknowledge,
+    "snapshot": snapshot,
+    "test_event": make_test_event,
+    "self_test": self_test,
+    "reload": reload,
+    "diagnostics": diagnostics,
+    "rebuild_engine": no_engine,
+    "rollback": no_engine,
+}

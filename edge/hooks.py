@@ -1,0 +1,155 @@
+"""Hooks: every event of the outbox to a web address or a local program, for those without a broker's consumer.
+
+At least once, in order, a thread each; a receiver that fails is tried again, and it never holds up the cameras.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from enum import Enum
+from pathlib import Path
+
+from edge.config import Hooks
+from edge.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+WEBHOOK, COMMAND = "webhook", "command"
+POLL_SECONDS = 0.2
+LONGEST_DELAY_SECONDS = 60.0
+COMMAND_ATTEMPTS = 5
+_RETRIED = frozenset({408, 425, 429})  # the receiver asks for another try
+
+
+class Outcome(Enum):
+    """What became of one delivery: `REFUSED` is final, `FAILED` is tried again."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+Deliver = Callable[[bytes], Outcome]
+
+
+def hooks_of(hooks: Hooks) -> list[str]:
+    """Return the names of the hooks that are configured."""
+    return [name for name, is_set in ((WEBHOOK, hooks.webhook), (COMMAND, hooks.command)) if is_set]
+
+
+@contextmanager
+def running_hooks(hooks: Hooks, outbox: Outbox) -> Iterator[None]:
+    """Run a thread for each configured hook, until the end."""
+    made: dict[str, Deliver] = {
+        WEBHOOK: lambda payload: post(hooks.webhook, payload, hooks.timeout_seconds, hooks.webhook_token_file),
+        COMMAND: lambda payload: run_program(hooks.command, payload, hooks.timeout_seconds),
+    }
+    with ExitStack() as stack:
+        for name in hooks_of(hooks):
+            attempts = COMMAND_ATTEMPTS if name == COMMAND else None
+            thread = HookThread(name, outbox, made[name], attempts)
+            thread.start()
+            stack.callback(thread.stop, hooks.timeout_seconds)
+        yield
+
+
+class HookThread(threading.Thread):
+    """Takes events from the outbox one by one, and hands each over until it is taken, refused or given up.
+
+    After `attempts` failures (None: never) an event is given up; each that is not delivered is counted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        outbox: Outbox,
+        deliver: Deliver,
+        attempts: int | None,
+        *,
+        first_delay_seconds: float = 1.0,
+        random_fraction: Callable[[], float] = random.random,
+    ) -> None:
+        super().__init__(name=f"hook-{name}", daemon=True)
+        self._hook, self._outbox, self._deliver, self._attempts = name, outbox, deliver, attempts
+        self._first_delay_seconds, self._random_fraction = first_delay_seconds, random_fraction
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Deliver until stopped."""
+        failures = 0
+        while not self._stopping.is_set():
+            waiting = self._outbox.waiting_for(self._hook)
+            if waiting is None:
+                self._stopping.wait(POLL_SECONDS)
+                continue
+            outcome = self._deliver(waiting.payload)
+            failures = failures + 1 if outcome is Outcome.FAILED else 0
+            if outcome is Outcome.TAKEN:
+                self._outbox.taken_by(self._hook, waiting.id)
+            elif outcome is Outcome.REFUSED or failures == self._attempts:
+                log.error("hook_gave_up hook=%s outcome=%s", self._hook, outcome.value)
+                self._outbox.taken_by(self._hook, waiting.id, dropped=1)
+                failures = 0
+            else:
+                self._stopping.wait(self._delay_seconds(failures))
+
+    def stop(self, timeout_seconds: float) -> None:
+        """End after the delivery under way; what was not taken waits for the next start."""
+        self._stopping.set()
+        self.join(timeout_seconds)
+
+    def _delay_seconds(self, failures: int) -> float:
+        longest = min(LONGEST_DELAY_SECONDS, self._first_delay_seconds * 2.0 ** min(failures - 1, 30))
+        return longest * (0.5 + 0.5 * self._random_fraction())
+
+
+def post(address: str, payload: bytes, timeout_seconds: float, token_file: str = "") -> Outcome:
+    """Post an event as JSON; a 4xx other than «later» is final, all else that is no 2xx is tried again."""
+    headers = {"Content-Type": "application/json", "User-Agent": "prednet-edge"}
+    try:
+        if token_file:
+            headers["Authorization"] = f"Bearer {Path(token_file).read_text(encoding='utf-8').strip()}"
+        request = urllib.request.Request(address, data=payload, headers=headers, method="POST")  # noqa: S310 - checked
+        with urllib.request.urlopen(request, timeout=timeout_seconds):  # noqa: S310 - http or https, from the configuration
+            return Outcome.TAKEN
+    except urllib.error.HTTPError as error:
+        is_final = 400 <= error.code < 500 and error.code not in _RETRIED
+        log.info("webhook_answer status=%d", error.code)
+        return Outcome.REFUSED if is_final else Outcome.FAILED
+    except (OSError, ValueError) as error:
+        log.info("webhook_unreachable error=%s", error)
+        return Outcome.FAILED
+
+
+def run_program(command: tuple[str, ...], payload: bytes, timeout_seconds: float) -> Outcome:
+    """Start a program without a shell and let it read the event; all that it started ends with the time limit."""
+    try:
+        process = subprocess.Popen(  # noqa: S603 - from the device's own configuration
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+    except (OSError, ValueError) as error:
+        log.error("hook_program_missing program=%s error=%s", command[0], error)  # noqa: TRY400
+        return Outcome.FAILED
+    try:
+        process.communicate(payload, timeout_seconds)
+    except subprocess.TimeoutExpired:
+        log.warning("hook_program_hung program=%s seconds=%g", command[0], timeout_seconds)
+        return Outcome.FAILED
+    finally:
+        _end_all_of(process)
+    return Outcome.TAKEN if process.returncode == 0 else Outcome.FAILED
+
+
+def _end_all_of(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

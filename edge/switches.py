@@ -1,0 +1,101 @@
+"""What people have switched: cameras off, off until a time, or with a limit of their own; kept over restarts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from edge.detection import Limit
+from edge.files import write_whole
+from edge.pipeline import Judge, Round
+
+log = logging.getLogger(__name__)
+
+BOUND_SPANS = 10.0  # a limit may rise by so many times the distance between its `on` and `off`
+
+
+class Switch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One camera's: `off_until` is Unix time, None for ever; `limit_on` None means the calibration's own limit."""
+
+    is_off: bool = False
+    off_until: float | None = None
+    limit_on: float | None = None
+
+
+class Switches:
+    """The switches of all cameras: changed by commands, asked by the river. One thread.
+
+    `limits` are the calibrations' own, by camera; without a file nothing is kept.
+    """
+
+    def __init__(self, limits: Mapping[str, Limit], file: Path | None, *, wall_clock: Callable[[], float]) -> None:
+        self._limits, self._file, self._wall_clock = limits, file, wall_clock
+        known = _read(file) if file is not None else {}
+        self._switches = {camera: known.get(camera, Switch()) for camera in limits}
+        self._lost: set[str] = set()
+
+    def of(self, camera: str) -> Switch:
+        """Return a camera's switch."""
+        return self._switches[camera]
+
+    def is_off(self, camera: str) -> bool:
+        """Return whether the camera is switched off now; a time that has passed switches it on."""
+        switch = self._switches[camera]
+        if switch.is_off and switch.off_until is not None and self._wall_clock() >= switch.off_until:
+            self.set(camera, replace_switch(switch, is_off=False, off_until=None))
+            return False
+        return switch.is_off
+
+    def set(self, camera: str, switch: Switch) -> None:
+        """Change a camera's switch and keep it on disk. A disk that refuses is logged; the switch holds until then."""
+        self._switches[camera] = switch
+        if self._file is None:
+            return
+        try:
+            write_whole(self._file, msgspec.json.encode(self._switches))
+        except OSError as error:
+            log.error("switches_refused file=%s error=%s", self._file, error)  # noqa: TRY400
+
+    def bounds(self, camera: str) -> tuple[float, float]:
+        """Return the lowest limit that may be set, where events end by themselves, and the highest."""
+        own = self._limits[camera]
+        return own.off, own.on + BOUND_SPANS * (own.on - own.off)
+
+    def judged_by(self, judges: Mapping[str, Judge]) -> dict[str, Judge]:
+        """Return the judges with the limits that people have set."""
+        return {camera: replace(judge, limit=self._limit(camera, judge.limit)) for camera, judge in judges.items()}
+
+    def admit(self, rounds: Iterable[Round]) -> list[Round]:
+        """Return the rounds without the frames of cameras that are off; each is told lost once, as `disabled`."""
+        off = {camera for camera in self._switches if self.is_off(camera)}
+        newly, self._lost = off - self._lost, off
+        admitted = [
+            Round({camera: frame for camera, frame in one.frames.items() if camera not in off}, one.lost)
+            for one in rounds
+        ]
+        return ([Round({}, dict.fromkeys(sorted(newly), "disabled"))] if newly else []) + admitted
+
+    def _limit(self, camera: str, own: Limit | None) -> Limit | None:
+        set_on = self._switches[camera].limit_on
+        if own is None or set_on is None:
+            return own
+        return Limit(on=set_on, off=set_on - (own.on - own.off), is_promise=False)
+
+
+def replace_switch(switch: Switch, **changes: object) -> Switch:
+    """Return the switch with changes."""
+    return msgspec.structs.replace(switch, **changes)
+
+
+def _read(file: Path) -> dict[str, Switch]:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, Switch])
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.MsgspecError) as error:
+        log.error("switches_unreadable file=%s error=%s", file, error)  # noqa: TRY400
+        return {}
