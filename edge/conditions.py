@@ -6,9 +6,9 @@ finding in a few frames running is a condition, decided well within the hold of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
+from edge.findings import Found
 from edge.frames import Frame
 from edge.look import (
     BLOCK_PIXELS,
@@ -23,8 +23,6 @@ from edge.look import (
     look_from_image,
     registered,
 )
-
-ConditionName = Literal["lighting", "moved", "blocked", "blurred", "frozen", "frame_gap"]
 
 # Frames of a camera before anything is said of its picture.
 LEARNED_FRAMES = 20
@@ -42,17 +40,9 @@ LEAST_TONE, TONES_OVER_USUAL = 0.15, 3.0
 SUSPICIOUS_MATCH, LOST_MATCH, BLURRED_SHARPNESS = 0.88, 0.3, 0.55
 # Below this the reference is no picture (everything in it moves): place, sharpness and cover are not judged.
 TRUSTED_MATCH = 0.5
-LEAST_SHIFT_PIXELS, SHIFT_EXPLAINS = 1.0, 1.15
+LEAST_SHIFT_PIXELS, SHIFT_EXPLAINS, LEAST_SHIFTED_MATCH = 1.0, 1.15, 0.3
 BLANK_CONTRAST, BLANK_DETAIL, SAME_LAYOUT = 0.3, 0.6, 0.8
 _USUAL_SHARE = 0.05
-
-
-@dataclass(frozen=True)
-class Found:
-    """One condition and the confidence in it, 0–1."""
-
-    name: ConditionName
-    confidence: float
 
 
 @dataclass(frozen=True)
@@ -91,7 +81,7 @@ class Watched:
     last: Look | None = None
     still_since_seconds: float = 0.0
     gap_seconds: float | None = None
-    image: Found | None = field(default=None)
+    image: Found | None = None
 
     @property
     def is_paused(self) -> bool:
@@ -202,7 +192,8 @@ def found_in(comparison: Comparison, usual: Usual, shift: Shift | None) -> Found
 
 
 def _explains(shift: Shift) -> bool:
-    return shift.pixels >= LEAST_SHIFT_PIXELS and shift.match > SHIFT_EXPLAINS * max(shift.match_unmoved, 0.0) + 0.03
+    unmoved = max(shift.match_unmoved, 0.0)
+    return shift.pixels >= LEAST_SHIFT_PIXELS and shift.match > max(SHIFT_EXPLAINS * unmoved + 0.03, LEAST_SHIFTED_MATCH)
 
 
 def _confidence(value: float) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.detection import Detection, Detector, EndReason, Episode, Limit, Reading, Rules, decide, end
+from edge.findings import Found
 from edge.frames import Frame
 from edge.level import Level, Noise, first_level, predict, update
 from edge.normality import Map, Normality, box_from_cells, surprise_from_errors
@@ -50,7 +51,8 @@ class Sensed:
     """One frame after the step. `errors`, `peaks`: float32 [L, Gh, Gw]; `prediction` uint8 [H, W, C].
 
     The arrays are the moment's own copies. `state` says whether the errors mean something; `skill` is
-    1 − error / error of repeating the last frame, over the last seconds.
+    1 − error / error of repeating the last frame, over the last seconds. `conditions` are those of the camera;
+    while `is_paused` they make the picture unfit to be scored.
     """
 
     camera: str
@@ -61,6 +63,8 @@ class Sensed:
     peaks: Map
     prediction: NDArray[np.uint8]
     skill: float | None
+    conditions: tuple[Found, ...] = ()
+    is_paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,13 +118,17 @@ class _Memory:
 
 def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterator[Sensed | Lost]:
     """Yield each frame's errors and each camera's loss: the river up to the judgement."""
+    from edge.conditions import Watched, returned, watched  # noqa: PLC0415 - opens the door of cv2
+
     slots = {camera: slot for slot, camera in enumerate(cameras)}
     form = runner.spec.form
     images = np.zeros((runner.slots, form.height, form.width, form.channels), np.uint8)
     tracks: dict[str, _Track] = {}
+    looks = {camera: Watched() for camera in cameras}
     for now in rounds:
         for camera, reason in now.lost.items():
             tracks.pop(camera, None)
+            looks[camera] = returned(looks[camera])
             yield Lost(camera, reason)
         if not now.frames:
             continue
@@ -133,7 +141,9 @@ def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterat
         for camera, frame in now.frames.items():
             slot = slots[camera]
             error = float(step.errors[slot, 0].mean())
-            tracks[camera] = track = _followed(tracks.get(camera), frame, error, form.rate_hz)
+            track = _followed(tracks.get(camera), frame, error, form.rate_hz)
+            looks[camera] = look = watched(looks[camera], frame, is_gap=track.is_gap)
+            tracks[camera] = track = _paused(track) if look.is_paused else track
             yield Sensed(
                 camera,
                 frame,
@@ -143,6 +153,8 @@ def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterat
                 step.peaks[slot].copy(),
                 step.prediction[slot].copy(),
                 told_skill(track.skill),
+                look.active,
+                look.is_paused,
             )
 
 
@@ -155,6 +167,12 @@ class _Track:
     state: State
     step_seconds: float
     skill: Skill
+    is_gap: bool = False
+
+
+def _paused(track: _Track) -> _Track:
+    """A condition of the camera: nothing is scored, and what comes after it warms up."""
+    return replace(track, count=0, state="degraded")
 
 
 def _followed(track: _Track | None, frame: Frame, error: float, rate_hz: float) -> _Track:
@@ -163,16 +181,19 @@ def _followed(track: _Track | None, frame: Frame, error: float, rate_hz: float) 
     step_seconds = frame.seconds - track.frame.seconds
     count = track.count + 1
     state: State = "warming_up" if count <= WARMUP_FRAMES else "watching"
-    if is_gap(step_seconds, rate_hz):  # error depends on spacing: this frame and the next are not scored
+    missing = is_gap(step_seconds, rate_hz)
+    if missing:  # error depends on spacing: this frame and the next are not scored
         state = "degraded"
         count = min(count, WARMUP_FRAMES - 1)
     skill = track.skill if state != "watching" else with_frame(track.skill, track.frame, frame, error)
-    return _Track(frame, count, state, step_seconds, skill)
+    return _Track(frame, count, state, step_seconds, skill, missing)
 
 
 def judged(memory: _Memory, sensed: Sensed, judge: Judge) -> tuple[_Memory, Moment]:
     """Return a camera's memory after one frame, and the moment that it makes."""
     seconds = sensed.frame.seconds
+    if sensed.is_paused:
+        return _explained(memory, sensed, judge)
     if sensed.state != "watching":
         return replace(memory, seconds=seconds), Moment(
             sensed.camera, seconds, sensed.state, sensed, level=memory.level, limit=judge.limit
@@ -201,6 +222,14 @@ def judged(memory: _Memory, sensed: Sensed, judge: Judge) -> tuple[_Memory, Mome
         detection,
     )
     return _Memory(level, detector, seconds), moment
+
+
+def _explained(memory: _Memory, sensed: Sensed, judge: Judge) -> tuple[_Memory, Moment]:
+    """A condition of the camera explains what is seen: no event begins, an open one ends, the level starts anew."""
+    seconds = sensed.frame.seconds
+    detector, detection = end(memory.detector, "condition", seconds)
+    moment = Moment(sensed.camera, seconds, sensed.state, sensed, limit=judge.limit, detection=detection)
+    return _Memory(None, detector, seconds), moment
 
 
 def _lost(memory: _Memory, lost: Lost, judge: Judge) -> tuple[_Memory, Moment]:
