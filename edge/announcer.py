@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from edge.calibrated import rate_per_hour
 from edge.capture import CameraStatus, Mailboxes
 from edge.clock import clock_state
+from edge.condition_events import ToldConditions, conditions_of, event_from_conditions
 from edge.coverage import CoverageMeter
 from edge.events import Teller, Told, event_from_moment
 from edge.messages import (
     ULID_RANDOM_BYTES,
     CameraHealth,
+    Condition,
+    ConditionName,
     Fault,
     Health,
     OutboxHealth,
@@ -49,6 +53,8 @@ class Announcer:
         self._device, self._publisher, self._outbox, self._mailboxes = device, publisher, outbox, mailboxes
         self._started = time.monotonic()
         self._told: dict[str, Told | None] = dict.fromkeys(device.models)
+        self._told_conditions: dict[str, ToldConditions | None] = dict.fromkeys(device.models)
+        self._conditions: dict[str, tuple[ConditionName, ...] | None] = dict.fromkeys(device.models)
         self._coverage = {camera: CoverageMeter(time.monotonic) for camera in device.models}
         self._score_due = dict.fromkeys(device.models, 0.0)
         self._latency: dict[str, float] = {}
@@ -65,6 +71,7 @@ class Announcer:
         if latency is not None:
             self._latency[moment.camera] = latency
         self._tell_event(moment, latency)
+        self._tell_conditions(moment)
         self._enter(moment.camera, moment.state)
         if moment.sensed is not None and time.monotonic() >= self._score_due[moment.camera]:
             self._score_due[moment.camera] = time.monotonic() + SCORE_SECONDS
@@ -83,9 +90,17 @@ class Announcer:
             for camera, meter in self._coverage.items():
                 self._publisher.set_state(camera_subtopic(camera, "coverage"), encode(meter.coverage()))
 
+    def set_conditions(self, camera: str, conditions: Sequence[Condition]) -> None:
+        """Publish the camera's conditions, retained, whenever others are there than before."""
+        names = tuple(one.name for one in conditions)
+        if names != self._conditions[camera]:
+            self._conditions[camera] = names
+            self._publisher.set_state(camera_subtopic(camera, "condition"), encode(tuple(conditions)))
+
     def close(self) -> None:
         """Leave the retained states true for a device that sees nothing any more."""
         for camera in self._device.models:
+            self.set_conditions(camera, ())
             self._enter(camera, "blind")
 
     def _begin(self) -> None:
@@ -97,6 +112,7 @@ class Announcer:
         for camera in self._device.models:
             self._publisher.set_state(camera_subtopic(camera, "state"), "blind")
             self._publisher.set_state(camera_subtopic(camera, "anomaly"), "OFF")
+            self.set_conditions(camera, ())
         self.tick()
 
     def _tell_event(self, moment: Moment, latency: float | None) -> None:
@@ -108,6 +124,15 @@ class Announcer:
             return
         self._publisher.publish_event(event)
         self._publisher.set_state(camera_subtopic(camera, "anomaly"), "OFF" if event.type == "end" else "ON")
+
+    def _tell_conditions(self, moment: Moment) -> None:
+        camera = moment.camera
+        self._told_conditions[camera], event = event_from_conditions(
+            self._teller(camera), self._told_conditions[camera], moment, time.time()
+        )
+        if event is not None:
+            self._publisher.publish_event(event)
+        self.set_conditions(camera, conditions_of(moment))
 
     def _teller(self, camera: str) -> Teller:
         model, topics = self._device.models[camera], self._device.topics

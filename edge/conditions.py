@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from edge.findings import Found
 from edge.frames import Frame
 from edge.look import (
     BLOCK_PIXELS,
@@ -23,6 +22,7 @@ from edge.look import (
     look_from_image,
     registered,
 )
+from edge.messages import Condition
 
 # Frames of a camera before anything is said of its picture.
 LEARNED_FRAMES = 20
@@ -61,7 +61,7 @@ class Departure:
     `fresh` is the reference of the new look, begun again whenever the picture does not keep to it.
     """
 
-    finding: Found
+    finding: Condition
     since_seconds: float
     frames: int
     seen_seconds: float
@@ -74,14 +74,14 @@ class Departure:
 class Watched:
     """What is known of one camera's picture; `active` are its conditions now."""
 
-    active: tuple[Found, ...] = ()
+    active: tuple[Condition, ...] = ()
     reference: Reference | None = None
     usual: Usual | None = None
     departure: Departure | None = None
     last: Look | None = None
     still_since_seconds: float = 0.0
     gap_seconds: float | None = None
-    image: Found | None = None
+    image: Condition | None = None
 
     @property
     def is_paused(self) -> bool:
@@ -110,12 +110,12 @@ def returned(before: Watched) -> Watched:
     return Watched(reference=before.reference, usual=before.usual)
 
 
-def _active(now: Watched, seconds: float) -> tuple[Found, ...]:
+def _active(now: Watched, seconds: float) -> tuple[Condition, ...]:
     found = [now.image] if now.image is not None else []
     if seconds - now.still_since_seconds >= FROZEN_SECONDS:
-        found = [Found("frozen", 1.0)]
+        found = [Condition(name="frozen", confidence=1.0)]
     if now.gap_seconds is not None and 0.0 <= seconds - now.gap_seconds < GAP_RELEASE_SECONDS:
-        found.append(Found("frame_gap", 1.0))
+        found.append(Condition(name="frame_gap", confidence=1.0))
     return tuple(found)
 
 
@@ -170,7 +170,7 @@ def _shift(look: Look, reference: Reference, comparison: Comparison, usual: Usua
     return registered(look, reference)
 
 
-def found_in(comparison: Comparison, usual: Usual, shift: Shift | None) -> Found | None:
+def found_in(comparison: Comparison, usual: Usual, shift: Shift | None) -> Condition | None:
     """Return what one comparison says, None where the picture is as usual.
 
     The order is that of explaining: a moved picture also looks unsharp, a covered one also dark.
@@ -179,28 +179,30 @@ def found_in(comparison: Comparison, usual: Usual, shift: Shift | None) -> Found
         lost = comparison.match < LOST_MATCH * usual.match
         if lost and (comparison.contrast < BLANK_CONTRAST or comparison.detail < BLANK_DETAIL):
             if comparison.layout < SAME_LAYOUT or comparison.contrast < BLANK_CONTRAST:
-                return Found("blocked", _confidence(1.0 - comparison.match / usual.match))
+                return Condition(name="blocked", confidence=_confidence(1.0 - comparison.match / usual.match))
         elif shift is not None and _explains(shift):
-            return Found("moved", _confidence(shift.match - shift.match_unmoved + 0.5))
+            return Condition(name="moved", confidence=_confidence(shift.match - shift.match_unmoved + 0.5))
         if comparison.sharpness < BLURRED_SHARPNESS * usual.sharpness and comparison.layout >= SAME_LAYOUT:
-            return Found("blurred", _confidence(1.0 - comparison.sharpness / usual.sharpness))
+            return Condition(name="blurred", confidence=_confidence(1.0 - comparison.sharpness / usual.sharpness))
         if lost:
-            return Found("moved", 0.5)
+            return Condition(name="moved", confidence=0.5)
     if abs(comparison.tone) >= max(LEAST_TONE, TONES_OVER_USUAL * usual.tone):
-        return Found("lighting", _confidence(abs(comparison.tone) / LEAST_TONE / 2))
+        return Condition(name="lighting", confidence=_confidence(abs(comparison.tone) / LEAST_TONE / 2))
     return None
 
 
 def _explains(shift: Shift) -> bool:
     unmoved = max(shift.match_unmoved, 0.0)
-    return shift.pixels >= LEAST_SHIFT_PIXELS and shift.match > max(SHIFT_EXPLAINS * unmoved + 0.03, LEAST_SHIFTED_MATCH)
+    return shift.pixels >= LEAST_SHIFT_PIXELS and shift.match > max(
+        SHIFT_EXPLAINS * unmoved + 0.03, LEAST_SHIFTED_MATCH
+    )
 
 
 def _confidence(value: float) -> float:
     return round(min(max(value, 0.0), 1.0), 2)
 
 
-def _departed(now: Watched, look: Look, finding: Found, shift: Shift | None, seconds: float) -> Departure:
+def _departed(now: Watched, look: Look, finding: Condition, shift: Shift | None, seconds: float) -> Departure:
     """Return the departure after one more frame that shows it."""
     before, pixels = now.departure, 0.0 if shift is None else shift.pixels
     if before is None:

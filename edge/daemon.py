@@ -109,7 +109,7 @@ def _info(device: Device, boot_id: str) -> Info:
         boot_id=boot_id,
         versions={"prednet-edge": __version__, "python": platform.python_version()},
         cameras=tuple(device.config.cameras),
-        capabilities=("events", "score", "coverage", "health"),
+        capabilities=("events", "score", "condition", "coverage", "health"),
         config_hash=device.config_hash,
         engine="onnxruntime-cpu",
         bundle=device.bundle.digest,

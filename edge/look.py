@@ -1,4 +1,4 @@
-"""What a small frame looks like beside a reference of its camera: tone, detail, place. The door of `cv2` for conditions."""
+"""What a frame looks like beside its camera's reference: tone, detail, place. The door of `cv2` for conditions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ class Comparison:
     """A frame beside its reference.
 
     `match`: how much of the reference's gradients stands where it stood, −1 to 1, the median over detailed blocks.
-    `sharpness`: share of the reference's finest detail where most of it is left, over that of its coarse contrast; 1 is as sharp as it was.
+    `sharpness`: share of the reference's finest detail where most of it is left, over that of its coarse contrast;
+    1 is as sharp as it was.
     `tone`: natural logarithm of the brightness ratio in the third of the tone classes that changed most.
     `contrast`: coarse contrast over the reference's; `layout`: correlation of the coarse brightness, −1 to 1;
     `detail`: strength of the gradients over the reference's, whatever they show.
@@ -70,13 +71,13 @@ class Comparison:
 
 def look_from_image(image: Image) -> Look:
     """Return what the conditions are decided from; image uint8 [H, W, C]."""
-    grey = _reduced(image[..., 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
-    plane = grey.astype(np.float32)
+    grey = image[..., 0] if image.shape[2] == 1 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+    plane = _reduced(grey).astype(np.float32)
     return Look(
         plane,
-        cv2.Scharr(plane, cv2.CV_32F, 1, 0),
-        cv2.Scharr(plane, cv2.CV_32F, 0, 1),
-        cv2.Laplacian(plane, cv2.CV_32F),
+        _plane(cv2.Scharr(plane, cv2.CV_32F, 1, 0)),
+        _plane(cv2.Scharr(plane, cv2.CV_32F, 0, 1)),
+        _plane(cv2.Laplacian(plane, cv2.CV_32F)),
         _block_means(plane),
     )
 
@@ -173,16 +174,27 @@ def registered(look: Look, reference: Reference) -> Shift:
     height, width = look.grey.shape
     reach = min(REACH_PIXELS, (min(height, width) - 1) // 4)
     middle = (slice(reach, height - reach), slice(reach, width - reach))
-    mean = reference.look
-    together, own, norm = 0.0, _TINY, _TINY
-    for ours, theirs in ((look.right, mean.right), (look.down, mean.down)):
-        together = together + cv2.matchTemplate(ours, np.ascontiguousarray(theirs[middle]), cv2.TM_CCORR)
-        squares = cv2.sqrBoxFilter(ours, cv2.CV_32F, (width - 2 * reach, height - 2 * reach), normalize=False)
-        own = own + squares[height // 2 - reach : height // 2 + reach + 1, width // 2 - reach : width // 2 + reach + 1]
-        norm += float((theirs[middle] ** 2).sum())
-    match = np.asarray(together) / np.sqrt(np.asarray(own) * norm)
+    parts = [
+        _fits(ours, np.ascontiguousarray(theirs[middle]))
+        for ours, theirs in ((look.right, reference.look.right), (look.down, reference.look.down))
+    ]
+    together, own, norm = parts[0][0] + parts[1][0], parts[0][1] + parts[1][1], parts[0][2] + parts[1][2]
+    match = together / np.sqrt(own * norm + _TINY)
     down, right = (int(place) for place in np.unravel_index(int(match.argmax()), match.shape))
     return Shift(right - reach, down - reach, float(match.max()), float(match[reach, reach]))
+
+
+def _fits(ours: Plane, theirs: Plane) -> tuple[Plane, Plane, float]:
+    """Return for every place of `theirs` within `ours`: their product, our energy there; and their energy."""
+    rows, columns = theirs.shape
+    down, right = ours.shape[0] - rows, ours.shape[1] - columns
+    squares = cv2.sqrBoxFilter(ours, cv2.CV_32F, (columns, rows), normalize=False)
+    own = squares[rows // 2 : rows // 2 + down + 1, columns // 2 : columns // 2 + right + 1]
+    return _plane(cv2.matchTemplate(ours, theirs, cv2.TM_CCORR)), _plane(own), float((theirs**2).sum())
+
+
+def _plane(values: object) -> Plane:
+    return np.asarray(values, np.float32)
 
 
 def changed_share(look: Look, last: Look) -> float:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.detection import Detection, Detector, EndReason, Episode, Limit, Reading, Rules, decide, end
-from edge.findings import Found
 from edge.frames import Frame
 from edge.level import Level, Noise, first_level, predict, update
+from edge.messages import Condition
 from edge.normality import Map, Normality, box_from_cells, surprise_from_errors
 from edge.pacing import is_gap
 from edge.runner import Runner
@@ -63,7 +63,7 @@ class Sensed:
     peaks: Map
     prediction: NDArray[np.uint8]
     skill: float | None
-    conditions: tuple[Found, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     is_paused: bool = False
 
 
@@ -72,7 +72,7 @@ class Moment:
     """One frame of one camera, judged. `surprise`, `level` and `z` are None where nothing could be scored.
 
     `episode` is the crossing of the limit that is under way, announced or not; `detection` what is to be told.
-    A camera that is lost gives one last moment without `sensed`, which ends its event.
+    A camera that is lost gives one last moment without `sensed`, which ends its event; `lost` says why.
     """
 
     camera: str
@@ -86,6 +86,7 @@ class Moment:
     limit: Limit | None = None
     episode: Episode | None = None
     detection: Detection | None = None
+    lost: EndReason | None = None
 
 
 def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) -> Iterator[Moment]:
@@ -234,7 +235,7 @@ def _explained(memory: _Memory, sensed: Sensed, judge: Judge) -> tuple[_Memory, 
 
 def _lost(memory: _Memory, lost: Lost, judge: Judge) -> tuple[_Memory, Moment]:
     detector, detection = end(memory.detector, lost.reason, memory.seconds)
-    moment = Moment(lost.camera, memory.seconds, "blind", limit=judge.limit, detection=detection)
+    moment = Moment(lost.camera, memory.seconds, "blind", limit=judge.limit, detection=detection, lost=lost.reason)
     return _Memory(None, detector, memory.seconds), moment
 
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
+from edge.condition_events import ToldConditions, event_from_conditions
 from edge.detection import Rules
 from edge.events import Teller, event_from_moment
 from edge.frames import Frame, Source
@@ -30,10 +31,11 @@ def replay(
     """
     teller = replay_teller(model, source.name)
     told = None
+    conditions: ToldConditions | None = None
     for moment in replay_moments(source, runner, model, rules, trace, progress):
         told, event = event_from_moment(teller, told, moment, time.time(), None)
-        if event is not None:
-            yield event
+        conditions, change = event_from_conditions(teller, conditions, moment, time.time())
+        yield from (one for one in (event, change) if one is not None)
 
 
 def replay_moments(
