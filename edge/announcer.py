@@ -39,10 +39,13 @@ COVERAGE_SECONDS = 60.0
 SCORE_SECONDS = 1.0
 HINTS = {
     "camera_lost": "Check the camera's power, cable, address and password; it is tried again for ever.",
+    "camera_refused": "The camera refuses the login; correct user and password in its address. It is asked seldom.",
+    "capture_hung": "The capture library hung and was replaced; if it comes again, restart the camera.",
     "outbox_damaged": "Events that waited on disk may be lost; check the disk.",
     "broker_refused": "The broker refuses the login or the certificate; check both.",
     "duplicate_client_id": "Another device uses this MQTT client id; give each its own.",
 }
+CAMERA_FAULTS = ("camera_lost", "camera_refused", "capture_hung")
 CameraState = Literal["watching", "warming_up", "blind", "degraded"]
 
 
@@ -171,8 +174,8 @@ class Announcer:
 
     def _tell_faults(self) -> None:
         for camera, status in self._mailboxes.status().items():
-            lost = status.fault is not None and not status.is_finished
-            (self._raise if lost else self._clear)("camera_lost", camera)
+            for code in CAMERA_FAULTS:
+                (self._raise if status.fault_code == code else self._clear)(code, camera)
         for code in ("broker_refused", "duplicate_client_id"):
             (self._raise if self._publisher.fault == code else self._clear)(code, "")
         faults = tuple(self._faults.values())
@@ -210,6 +213,7 @@ class Announcer:
             fps=round((status.frames - before) / max(now - since, 1e-3), 2),
             latency_ms=None if latency is None else round(latency, 1),
             last_frame_age_seconds=None if status.frame_seconds is None else round(now - status.frame_seconds, 2),
+            capture=status.backend,
         )
 
 

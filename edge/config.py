@@ -13,9 +13,12 @@ import yaml
 
 from edge.builtin import DEFAULT_FORM
 from edge.capture import Playback
+from edge.captures import CameraSource
 from edge.detection import Rules
 from edge.errors import ConfigInvalid, UsageError
 from edge.frames import FrameFormat
+from edge.privacy import Shape, fault_of_shape
+from edge.sources import Capture
 from edge.topics import checked_name
 
 DEFAULT_STATE_DIRECTORY = "/var/lib/prednet-edge"
@@ -39,12 +42,21 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """One camera: where its frames come from, and what is normal there.
 
     `loop` and `playback` are for files: begin again at the end, and play as fast as they are watched.
+    `capture`: GStreamer for a camera where the machine has it and PyAV otherwise, or always one of them.
+    `privacy_masks` are blanked before anything sees them: each is two opposite corners of a rectangle, or a polygon.
     """
 
     source: str
     normal: str = ""
     loop: bool = False
     playback: Playback = "realtime"
+    capture: Capture = "auto"
+    privacy_masks: tuple[Shape, ...] = ()
+
+    @property
+    def captured(self) -> CameraSource:
+        """The same, as the capture threads take it."""
+        return CameraSource(self.source, self.loop, self.playback, self.capture, self.privacy_masks)
 
 
 class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -157,6 +169,10 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
             checked_name(name, what)
         except UsageError as error:
             yield keys, str(error)
+    for name, camera in config.cameras.items():
+        for number, fault in enumerate(map(fault_of_shape, camera.privacy_masks), 1):
+            if fault:
+                yield ["cameras", name, "privacy_masks"], f"mask {number} {fault}"
     yield from _predictor_faults(config)
     if not 1 <= len(config.cameras) <= 16:
         yield ["cameras"], f"{len(config.cameras)} cameras; one device watches 1 to 16."

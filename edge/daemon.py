@@ -14,7 +14,8 @@ from types import FrameType
 
 from edge import __version__
 from edge.announcer import Announcer
-from edge.capture import CameraStatus, CaptureThread, Mailboxes
+from edge.capture import CameraStatus, Mailboxes
+from edge.captures import Captures
 from edge.clock import clock_state
 from edge.errors import OK, ConfigInvalid
 from edge.messages import Info
@@ -27,6 +28,8 @@ from edge.topics import default_device
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
+# Cameras whose frames come within half a frame's time share one step; a later one does not hold them up.
+GATHER_PERIODS = 0.5
 
 
 def run_daemon(config_path: Path) -> int:
@@ -52,7 +55,8 @@ def watch_device(
     config, boot_id = device.config, secrets.token_hex(4)
     cameras = list(config.cameras)
     judges = {camera: model.judge(config.detection.rules) for camera, model in device.models.items()}
-    mailboxes = Mailboxes(cameras)
+    form = device.bundle.spec.form
+    mailboxes = Mailboxes(cameras, gather_seconds=GATHER_PERIODS / form.rate_hz)
     with ExitStack() as stack:
         outbox = stack.enter_context(_outbox(device, boot_id))
         runner = device.models[cameras[0]].runner(len(cameras), config.threads)
@@ -60,19 +64,12 @@ def watch_device(
         publisher = stack.enter_context(Publisher(device.broker, device.topics, outbox, _info(device, boot_id)))
         announcer = Announcer(device, publisher, outbox, mailboxes)
         stack.callback(announcer.close)
+        captures = Captures(form, mailboxes)
+        stack.callback(captures.close)
         for camera, settings in config.cameras.items():
-            thread = CaptureThread(
-                camera,
-                settings.source,
-                runner.spec.form,
-                mailboxes,
-                loop=settings.loop,
-                playback=settings.playback,
-            )
-            thread.start()
-            stack.callback(thread.stop)
+            captures.start(camera, settings.captured)
         log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
-        for moment in watch(_rounds(mailboxes, announcer, stopping, cameras), runner, judges):
+        for moment in watch(_rounds(mailboxes, captures, announcer, stopping, cameras), runner, judges):
             announcer.tell(moment)
             if see is not None:
                 see(moment, mailboxes.status()[moment.camera])
@@ -80,11 +77,12 @@ def watch_device(
 
 
 def _rounds(
-    mailboxes: Mailboxes, announcer: Announcer, stopping: threading.Event, cameras: list[str]
+    mailboxes: Mailboxes, captures: Captures, announcer: Announcer, stopping: threading.Event, cameras: list[str]
 ) -> Iterator[Round]:
     """Yield what the cameras bring, and between it let the announcer tell of time that passes."""
     while not stopping.is_set():
         yield from mailboxes.take(TICK_SECONDS)
+        captures.look_after()
         announcer.tick()
         if all(status.is_finished for status in mailboxes.status().values()):
             break

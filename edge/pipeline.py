@@ -6,6 +6,7 @@ measured on the code that will use it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -21,6 +22,7 @@ from edge.normality import Map, Normality, box_from_cells, surprise_from_errors
 from edge.pacing import is_gap
 from edge.runner import Runner
 from edge.skill import Skill, told_skill, with_frame
+from edge.slots import Slots
 
 State = Literal["watching", "warming_up", "degraded", "blind"]
 
@@ -90,8 +92,11 @@ class Moment:
 
 
 def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) -> Iterator[Moment]:
-    """Yield one moment per frame and camera; cameras take the runner's slots in the order of `judges`."""
-    memories = {camera: _Memory() for camera in judges}
+    """Yield one moment per frame and camera; cameras take the runner's slots in the order of `judges`.
+
+    A camera whose first frame comes later takes a free slot, with its judge; one that is lost as `disabled` frees its.
+    """
+    memories = defaultdict[str, _Memory](_Memory)
     for sensed in sense(rounds, runner, list(judges)):
         if isinstance(sensed, Lost):
             memories[sensed.camera], moment = _lost(memories[sensed.camera], sensed, judges[sensed.camera])
@@ -121,15 +126,18 @@ def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterat
     """Yield each frame's errors and each camera's loss: the river up to the judgement."""
     from edge.conditions import Watched, returned, watched  # noqa: PLC0415 - opens the door of cv2
 
-    slots = {camera: slot for slot, camera in enumerate(cameras)}
+    slots = Slots(runner.slots, cameras)
     form = runner.spec.form
     images = np.zeros((runner.slots, form.height, form.width, form.channels), np.uint8)
     tracks: dict[str, _Track] = {}
-    looks = {camera: Watched() for camera in cameras}
+    looks = defaultdict[str, Watched](Watched)
     for now in rounds:
         for camera, reason in now.lost.items():
             tracks.pop(camera, None)
             looks[camera] = returned(looks[camera])
+            if reason == "disabled":
+                slots.free(camera)
+                del looks[camera]
             yield Lost(camera, reason)
         if not now.frames:
             continue

@@ -14,7 +14,7 @@ from edge.messages import Condition, ConditionName, Event, EventModel, encode
 from edge.mqtt import BrokerSettings, Subscriber
 from edge.pipeline import Moment, Sensed
 from tests.brokers import Mosquitto
-from tests.test_daemon import R, broker, events_of, receive, start  # noqa: F401 - a fixture is used by its name
+from tests.test_daemon import R, broker, receive, start  # noqa: F401 - a fixture is used by its name
 
 ROOT = Path(__file__).parents[1]
 TELLER = Teller(
@@ -79,6 +79,7 @@ def test_a_covered_camera_reaches_a_subscriber_and_no_anomaly_does(tmp_path: Pat
     topic = f"{R}/cam/press3/condition"
     states = [[one["name"] for one in json.loads(m.payload)] for m in received if m.topic == topic]
     assert states == [[], ["blocked"], []]
-    assert [(event["kind"], event["type"]) for event in events_of(received)] == [
+    events = [json.loads(message.payload) for message in received if message.topic == f"{R}/events"]
+    assert [(event["kind"], event["type"]) for event in events] == [
         ("condition", "new"), ("condition", "end")]  # fmt: skip
     assert "degraded" in [m.payload.decode() for m in received if m.topic == f"{R}/cam/press3/state"]

@@ -14,6 +14,7 @@ ROOMS = {"edge": 0, "calibration": 1, "export": 2}
 DOORS = {
     "av": {"edge/capture_av.py", "edge/scene/video.py"},
     "cv2": {"edge/flow.py", "edge/look.py", "edge/scene/canvas.py"},
+    "gi": {"edge/capture_gst.py"},
     "h5py": {"export/importing/keras_files.py"},
     "iotcore": {"edge/broker.py"},
     "matplotlib": {"calibration/curves.py", "edge/chart.py"},
