@@ -59,7 +59,8 @@ class ChildSource:
         except BaseException:
             self.close()
             raise
-        self.backend = f"{told.decode()} in process {self._child.pid}"
+        self.pid = self._child.pid
+        self.backend = f"{told.decode()} in process {self.pid}"
 
     def frames(self) -> Iterator[Frame]:
         """Yield the child's frames; see `edge.frames.Source`. Raises CaptureHung where the child says nothing."""

@@ -31,10 +31,12 @@ class Captures:
         self._form, self._mailboxes, self._hung_seconds = form, mailboxes, hung_seconds
         self._sources: dict[str, CameraSource] = {}
         self._threads: dict[str, CaptureThread] = {}
+        self._in_child: set[str] = set()
 
     def start(self, camera: str, source: CameraSource) -> None:
         """Begin to capture a camera; its neighbours go on untouched."""
         self._sources[camera] = source
+        self._in_child.discard(camera)
         self._threads[camera] = self._started(camera, source, in_child=None)
 
     def stop(self, camera: str) -> None:
@@ -47,9 +49,10 @@ class Captures:
             self.stop(camera)
 
     def look_after(self) -> None:
-        """Replace what hangs; call it often. A child process can be killed, so nothing is abandoned twice."""
+        """Replace what hangs; call it often. A child process watches itself and is killed, so a thread is left once."""
         for camera, thread in list(self._threads.items()):
-            if thread.hung_seconds > self._hung_seconds:
+            if camera not in self._in_child and thread.hung_seconds > self._hung_seconds:
+                self._in_child.add(camera)
                 log.warning("capture_hung camera=%s seconds=%.0f", camera, thread.hung_seconds)
                 thread.abandon()
                 self._mailboxes.lose(camera, "the capture library hangs", code="capture_hung")

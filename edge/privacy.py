@@ -59,9 +59,10 @@ def _touched(corners: NDArray[np.float64], height: int, width: int) -> Mask:
     inside: Mask = np.zeros((rows.size, columns.size), np.bool_)
     for (x0, y0), (x1, y1) in _edges(corners):  # even-odd rule: each edge to the right of a point turns it over
         if y0 != y1:
-            crossed = ((rows < y0) != (rows < y1)) & (columns < (x1 - x0) * (rows - y0) / (y1 - y0) + x0)
+            crossing = (x1 - x0) * (rows - y0) / (y1 - y0) + x0
+            crossed = np.asarray(((rows < y0) != (rows < y1)) & (columns < crossing), np.bool_)
             np.logical_xor(inside, crossed, out=inside)
-    touched: Mask = inside.reshape(height, _POINTS, width, _POINTS).any(axis=(1, 3))
+    touched = np.asarray(inside.reshape(height, _POINTS, width, _POINTS).any(axis=(1, 3)), np.bool_)
     for start, stop in _edges(corners):
         way = np.linspace(start, stop, 4 * max(height, width))
         touched[
