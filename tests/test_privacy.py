@@ -41,9 +41,6 @@ def test_every_pixel_that_a_triangle_touches_is_blanked(
         for axis in (0, 1)
     )
     row, column = min(int(y * 24), 23), min(int(x * 32), 31)
-    assert (
-        mask[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].mean() >= 0.5
-    )  # the pixel's own point is coarse
     assert mask[row, column]
 
 
