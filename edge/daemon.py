@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +19,7 @@ from edge.capture import CameraStatus, Mailboxes
 from edge.captures import Captures
 from edge.clock import clock_state
 from edge.errors import OK, ConfigInvalid
+from edge.in_force import Normals
 from edge.messages import Info
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
@@ -54,7 +56,15 @@ def watch_device(
     """Run the river of a device until `stopping` is set or every file has ended; `see` is shown every moment."""
     config, boot_id = device.config, secrets.token_hex(4)
     cameras = list(config.cameras)
-    judges = {camera: model.judge(config.detection.rules) for camera, model in device.models.items()}
+    models = dict(device.models)
+    device = replace(device, models=models)
+    judges = {camera: model.judge(config.detection.rules) for camera, model in models.items()}
+    normals = Normals({name: Path(camera.normal) for name, camera in config.cameras.items() if camera.normal})
+
+    def renew() -> None:
+        for camera, model in normals.changed(models):
+            models[camera], judges[camera] = model, model.judge(config.detection.rules)
+
     form = device.bundle.spec.form
     mailboxes = Mailboxes(cameras, gather_seconds=GATHER_PERIODS / form.rate_hz)
     with ExitStack() as stack:
@@ -69,7 +79,7 @@ def watch_device(
         for camera, settings in config.cameras.items():
             captures.start(camera, settings.captured)
         log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
-        for moment in watch(_rounds(mailboxes, captures, announcer, stopping, cameras), runner, judges):
+        for moment in watch(_rounds(mailboxes, captures, announcer, stopping, renew), runner, judges):
             announcer.tell(moment)
             if see is not None:
                 see(moment, mailboxes.status()[moment.camera])
@@ -77,16 +87,21 @@ def watch_device(
 
 
 def _rounds(
-    mailboxes: Mailboxes, captures: Captures, announcer: Announcer, stopping: threading.Event, cameras: list[str]
+    mailboxes: Mailboxes,
+    captures: Captures,
+    announcer: Announcer,
+    stopping: threading.Event,
+    renew: Callable[[], None],
 ) -> Iterator[Round]:
     """Yield what the cameras bring, and between it let the announcer tell of time that passes."""
     while not stopping.is_set():
         yield from mailboxes.take(TICK_SECONDS)
         captures.look_after()
+        renew()
         announcer.tick()
         if all(status.is_finished for status in mailboxes.status().values()):
             break
-    yield Round({}, dict.fromkeys(cameras, "stopped"))
+    yield Round({}, dict.fromkeys(mailboxes.status(), "stopped"))
 
 
 def _outbox(device: Device, boot_id: str) -> Outbox:

@@ -95,13 +95,19 @@ def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) 
     """Yield one moment per frame and camera; cameras take the runner's slots in the order of `judges`.
 
     A camera whose first frame comes later takes a free slot, with its judge; one that is lost as `disabled` frees its.
+    `judges` may change while this runs: a camera's new judge counts from its next frame on.
     """
     memories = defaultdict[str, _Memory](_Memory)
+    in_force: dict[str, Judge] = {}
     for sensed in sense(rounds, runner, list(judges)):
         if isinstance(sensed, Lost):
             memories[sensed.camera], moment = _lost(memories[sensed.camera], sensed, judges[sensed.camera])
         else:
-            memories[sensed.camera], moment = judged(memories[sensed.camera], sensed, judges[sensed.camera])
+            judge = judges[sensed.camera]
+            if in_force.setdefault(sensed.camera, judge) is not judge:  # another normality: the level begins anew
+                in_force[sensed.camera] = judge
+                memories[sensed.camera] = replace(memories[sensed.camera], level=None)
+            memories[sensed.camera], moment = judged(memories[sensed.camera], sensed, judge)
         yield moment
 
 

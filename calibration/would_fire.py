@@ -1,0 +1,80 @@
+"""What would have fired: the events that a calibration announces on footage, found by the daemon's own river."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from calibration.footage import Clip
+from edge.calibrated import Calibration
+from edge.detection import Detection, Rules
+from edge.pipeline import Judge, rounds_from_frames, watch
+from edge.runner import Runner
+
+
+class Fired(msgspec.Struct, frozen=True):
+    """One event: its clip, when it begins and ends in seconds of the clip, and its highest level over the limit."""
+
+    clip: str
+    start_seconds: float
+    end_seconds: float
+    over_limit: float
+
+
+@dataclass(frozen=True)
+class Named:
+    """A calibration and what it is called in what is told."""
+
+    name: str
+    calibration: Calibration
+
+
+def would_fire(
+    clips: Sequence[Clip],
+    runner: Runner,
+    calibrations: Sequence[Named],
+    rules: Rules,
+    progress: Callable[[int], None] | None = None,
+) -> Mapping[str, list[Fired]]:
+    """Return the events of each calibration on the clips, every clip from a reset.
+
+    `progress` is told the frames done. On footage that a calibration was fitted on it fires less than on other footage.
+    """
+    fired: dict[str, list[Fired]] = {named.name: [] for named in calibrations}
+    done = 0
+    for clip in clips:
+        for named in calibrations:
+            calibration = named.calibration
+            judge = Judge(calibration.normality, calibration.limits.noise, calibration.limit, rules)
+            for moment in watch(rounds_from_frames(named.name, clip.frames()), runner, {named.name: judge}):
+                done += moment.sensed is not None
+                if moment.detection is not None and moment.detection.type == "end":
+                    fired[named.name].append(_fired(clip, moment.detection, calibration))
+                if progress:
+                    progress(done // len(calibrations))
+    return fired
+
+
+def _fired(clip: Clip, detection: Detection, calibration: Calibration) -> Fired:
+    episode, first = detection.episode, float(clip.seconds[0])
+    end = episode.last_above_seconds if detection.end_seconds is None else detection.end_seconds
+    return Fired(
+        clip.name,
+        round(episode.start_seconds - first, 1),
+        round(end - first, 1),
+        round(episode.peak - calibration.limit.on, 2),
+    )
+
+
+def told_fired(fired: Mapping[str, Sequence[Fired]], seconds: float) -> str:
+    """Return what would have fired, a calibration and an event a line; `seconds` is the length of the footage."""
+    lines = []
+    for name, events in fired.items():
+        lines.append(f"{name}: {len(events)} events in {seconds:.0f} s of this footage")
+        lines += [
+            f"  {one.clip}: {one.start_seconds:.1f} s to {one.end_seconds:.1f} s, {one.over_limit:.2f} over the limit"
+            for one in events
+        ]
+    return "\n".join(lines)
