@@ -16,6 +16,7 @@ from calibration.fit import fit_calibration, observe
 from calibration.footage import Clip, first_part_of
 from calibration.live import read_site_footage
 from calibration.site_order import SiteOrder, site_order
+from calibration.tape import RecordingRunner
 from calibration.would_fire import Fired, Named, told_fired, would_fire
 from edge.calibrated import Limits
 from edge.command import parser_for, run_command
@@ -97,7 +98,7 @@ def calibrate_site(
         raise UsageError(f"--first-part is {first_part:g}; give a share above 0, 1 at most.")
     bundle, form = order.bundle, order.bundle.spec.form
     clips = [first_part_of(clip, first_part) for clip in _clips(order, live_seconds)]
-    runner = runner_of(bundle, order.variant, slots=1)
+    runner = RecordingRunner(runner_of(bundle, order.variant, slots=1))
     count = sum(len(clip.images) for clip in clips)
     with tqdm(total=count, unit="frame", desc="watching", disable=None) as bar:
         observations = observe(clips, runner, lambda done: bar.update(done - bar.n))

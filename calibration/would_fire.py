@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from calibration.fit import CAMERA
 from calibration.footage import Clip
+from calibration.tape import PlayedRunner, RecordingRunner
 from edge.calibrated import Calibration
 from edge.detection import Detection, Rules
 from edge.pipeline import Judge, rounds_from_frames, watch
-from edge.runner import Runner
 
 
 class Fired(msgspec.Struct, frozen=True):
@@ -33,22 +34,22 @@ class Named:
 
 def would_fire(
     clips: Sequence[Clip],
-    runner: Runner,
+    tape: RecordingRunner,
     calibrations: Sequence[Named],
     rules: Rules,
     progress: Callable[[int], None] | None = None,
 ) -> Mapping[str, list[Fired]]:
-    """Return the events of each calibration on the clips, every clip from a reset.
+    """Return the events of each calibration on the clips that the tape was recorded on, every clip from a reset.
 
     `progress` is told the frames done. On footage that a calibration was fitted on it fires less than on other footage.
     """
     fired: dict[str, list[Fired]] = {named.name: [] for named in calibrations}
     done = 0
-    for clip in clips:
-        for named in calibrations:
-            calibration = named.calibration
-            judge = Judge(calibration.normality, calibration.limits.noise, calibration.limit, rules)
-            for moment in watch(rounds_from_frames(named.name, clip.frames()), runner, {named.name: judge}):
+    for named in calibrations:
+        runner, calibration = PlayedRunner(tape), named.calibration
+        judge = Judge(calibration.normality, calibration.limits.noise, calibration.limit, rules)
+        for clip in clips:
+            for moment in watch(rounds_from_frames(CAMERA, clip.frames()), runner, {CAMERA: judge}):
                 done += moment.sensed is not None
                 if moment.detection is not None and moment.detection.type == "end":
                     fired[named.name].append(_fired(clip, moment.detection, calibration))
