@@ -2,9 +2,9 @@
 
     python benchmarks/capture.py [--frames 300] [--repeat 3]
 
-A film of a moving pattern under a sensor's noise is made once (x264, about 6 Mbit/s). Each library decodes it whole and gives
-160×128 frames at 10 a second, in turn, several times; then the same frames run through the conditions, surprise,
-level and decision with a predictor that costs next to nothing (repeating the last frame, its own time taken off).
+A film of a moving pattern under a sensor's noise is made once (x264). Each library decodes it whole and gives 160×128
+frames at 10 a second, in turn, several times; then the same frames run through the conditions, surprise, level and
+decision with a predictor that costs next to nothing (repeating the last frame, its own time taken off).
 Printed: processor milliseconds a frame, medians and spread; processor time is not touched by other work on the
 machine but for its caches. Exits with 4 where capture to decision, without decoding and the step, is over 2 ms.
 """
@@ -110,9 +110,8 @@ def main() -> int:
                 print(f"{colour:5s} {runs[0][2]:26s} {told}, {len(runs[0][0])} frames out")
             if channels == 1:
                 rest = [rest_milliseconds(runs[0][0], form) for _ in range(parsed.repeat)]
-    print(
-        f"capture to decision, without decoding and the step: {np.median(rest):.2f} ms a frame ({min(rest):.2f} to {max(rest):.2f})"
-    )
+    told = f"{np.median(rest):.2f} ms a frame ({min(rest):.2f} to {max(rest):.2f})"
+    print(f"capture to decision, without decoding and the step: {told}")
     return 0 if np.median(rest) < MOST_MILLISECONDS else 4
 
 

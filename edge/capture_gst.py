@@ -18,7 +18,7 @@ from gi.repository import GLib, Gst, GstApp  # noqa: E402, F401 - GstApp gives a
 
 from edge.errors import DeviceUnavailable, UsageError  # noqa: E402
 from edge.frames import Frame, FrameFormat, Image  # noqa: E402
-from edge.launch import ELEMENTS, SINK, launch_from_place  # noqa: E402
+from edge.launch import ELEMENTS, SCALER, SINK, launch_from_place  # noqa: E402
 from edge.live_clock import LiveClock  # noqa: E402
 from edge.pacing import Pacer  # noqa: E402
 from edge.places import Place  # noqa: E402
@@ -28,6 +28,8 @@ from edge.refusals import refusal  # noqa: E402
 FIRST_FRAME_SECONDS = 8.0
 # rtspsrc says nothing when a server stalls, whatever its time-outs: the absence of frames is noticed here.
 SILENCE_SECONDS = 2.0
+# A file may have much before the stretch that is wanted of it.
+FILE_SECONDS = 600.0
 _SLICE_NANOSECONDS = 50_000_000
 _SECOND = 1_000_000_000
 # Video's black and white are 16 and 235 unless its caps say otherwise; the network's are 0 and 255, as PyAV gives them.
@@ -50,12 +52,16 @@ class GstSource:
         self._place, self._form, self._clock = place, form, clock
         self._launch = launch_from_place(place, form, elements_here())
         self._decoders: list[str] = []
+        self._pacer = Pacer(form.rate_hz)
+        self._arrived, self._first_seconds = 0, 0.0
         self._pipeline = self._parsed()
         self._sink = self._pipeline.get_by_name(SINK)
         self._pipeline.connect("deep-element-added", self._added)
+        scaler = self._pipeline.get_by_name(SCALER).get_static_pad("sink")
+        scaler.add_probe(Gst.PadProbeType.BUFFER, self._gate)
         try:
             self._pipeline.set_state(Gst.State.PLAYING)  # a failure is told on the bus
-            self._first = self._pulled(FIRST_FRAME_SECONDS, 0)
+            self._first = self._pulled(FIRST_FRAME_SECONDS if self.is_live else FILE_SECONDS, 0)
         except BaseException:
             self.close()
             raise
@@ -66,15 +72,14 @@ class GstSource:
 
     def frames(self) -> Iterator[Frame]:
         """Yield the paced frames; raises DeviceUnavailable where a camera stops or falls silent."""
-        pacer, clock, place = Pacer(self._form.rate_hz), LiveClock(self._clock), self._place
-        for sample, media_seconds in self._samples():
-            if media_seconds < place.start_seconds - 1e-6:
-                continue
+        clock, place, count, sample = LiveClock(self._clock), self._place, 0, self._first
+        while sample is not None:
+            media_seconds = self._media_seconds(sample.get_buffer(), count)
             if place.end_seconds is not None and media_seconds >= place.end_seconds - 1e-6:
                 return
-            seconds = clock.seconds_from_media(media_seconds) if self.is_live else media_seconds
-            if pacer.keeps(seconds):
-                yield Frame(self._image(sample), seconds)
+            yield Frame(self._image(sample), clock.seconds_from_media(media_seconds) if self.is_live else media_seconds)
+            count += 1
+            sample = self._pulled(SILENCE_SECONDS if self.is_live else FILE_SECONDS, count)
         if self.is_live:
             raise DeviceUnavailable(f"{self.name}: the camera ended its stream.")
 
@@ -82,15 +87,20 @@ class GstSource:
         """Stop the pipeline and give the device back."""
         self._pipeline.set_state(Gst.State.NULL)
 
-    def _samples(self) -> Iterator[tuple[Any, float]]:
-        count, first, sample = 0, None, self._first
-        while sample is not None:
-            stamp = sample.get_buffer().pts
-            seconds = count / self._form.rate_hz if stamp == Gst.CLOCK_TIME_NONE else stamp / _SECOND
-            first = seconds if first is None else first
-            yield sample, seconds - first
-            count += 1
-            sample = self._pulled(SILENCE_SECONDS if self.is_live else FIRST_FRAME_SECONDS, count)
+    def _gate(self, _: Any, probe: Any) -> Any:
+        """Let the frames that pacing keeps to the scaler, and no others: scaling costs more than decoding."""
+        seconds = self._media_seconds(probe.get_buffer(), self._arrived)
+        self._arrived += 1
+        is_wanted = seconds >= self._place.start_seconds - 1e-6 and self._pacer.keeps(seconds)
+        return Gst.PadProbeReturn.OK if is_wanted else Gst.PadProbeReturn.DROP
+
+    def _media_seconds(self, buffer: Any, count: int) -> float:
+        """Return a buffer's time since the first one; by counting where the pipeline stamps none."""
+        if buffer.pts == Gst.CLOCK_TIME_NONE:
+            return count / self._form.rate_hz
+        if self._arrived == 0:
+            self._first_seconds = buffer.pts / _SECOND
+        return float(buffer.pts / _SECOND - self._first_seconds)
 
     def _pulled(self, timeout_seconds: float, count: int) -> Any:
         """Return the next sample, None at the end; raises where none comes in time or the pipeline fails."""

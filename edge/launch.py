@@ -8,7 +8,7 @@ from edge.errors import DeviceUnavailable
 from edge.frames import FrameFormat
 from edge.places import Place
 
-SINK = "prednet"
+SINK, SCALER = "prednet", "scaler"
 # What the lines below are made of; a machine is described by those of them that it has.
 ELEMENTS = (
     "appsink", "decodebin", "filesrc", "nvarguscamerasrc", "nvv4l2decoder", "nvvidconv", "rtspsrc", "v4l2src",
@@ -23,7 +23,7 @@ RTSP_TIMEOUT_MICROSECONDS = 3_000_000
 
 @dataclass(frozen=True)
 class Launch:
-    """A launch line that ends in an appsink named SINK, which gives frames of the format `pixel`.
+    """A launch line with a scaler named SCALER and at its end an appsink named SINK, which gives the format `pixel`.
 
     Of `I420` the first plane alone is wanted: grey, in the range of the camera.
     """
@@ -59,9 +59,9 @@ def launch_from_place(place: Place, form: FrameFormat, elements: frozenset[str])
 def _scaled(form: FrameFormat, pixel: str, is_jetson: bool) -> str:
     size = f"width={form.width},height={form.height}"
     if is_jetson:
-        return f"nvvidconv ! video/x-raw,{size},format={pixel}"
+        return f"nvvidconv name={SCALER} ! video/x-raw,{size},format={pixel}"
     # Scaled before it is converted: fewer pixels to convert. «bilinear2» weighs every pixel that falls into one.
-    scale = f"videoscale method=bilinear2 add-borders=false ! video/x-raw,{size}"
+    scale = f"videoscale name={SCALER} method=bilinear2 add-borders=false ! video/x-raw,{size}"
     return f"{scale} ! videoconvert ! video/x-raw,format={pixel}"
 
 

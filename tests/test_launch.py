@@ -13,11 +13,11 @@ GREY, COLOUR = FrameFormat(128, 160, 1, 10.0), FrameFormat(128, 160, 3, 10.0)
 LIVE = "appsink name=prednet sync=false max-buffers=1 drop=true"
 FILE = "appsink name=prednet sync=false max-buffers=2"
 SOFT_GREY = (
-    "videoscale method=bilinear2 add-borders=false ! video/x-raw,width=160,height=128 ! videoconvert "
+    "videoscale name=scaler method=bilinear2 add-borders=false ! video/x-raw,width=160,height=128 ! videoconvert "
     "! video/x-raw,format=I420"
 )
 SOFT_COLOUR = SOFT_GREY.replace("I420", "RGB")
-JETSON_GREY = "nvvidconv ! video/x-raw,width=160,height=128,format=GRAY8"
+JETSON_GREY = "nvvidconv name=scaler ! video/x-raw,width=160,height=128,format=GRAY8"
 JETSON_COLOUR = JETSON_GREY.replace("GRAY8", "BGRx")
 RTSP = (
     'rtspsrc location="rtsp://me:pw@10.0.0.9/s" protocols=tcp latency=0 drop-on-latency=true tcp-timeout=3000000 '
