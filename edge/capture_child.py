@@ -5,7 +5,9 @@ The child opens the place, masks, and writes its small frames to a pipe; the par
 
 from __future__ import annotations
 
+import ctypes
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -25,6 +27,7 @@ from edge.privacy import Shape
 OPEN_SECONDS, HUNG_SECONDS = 12.0, 10.0
 _HEADER = struct.Struct("<cdI")  # kind, seconds, bytes that follow
 _OPENED, _FRAME, _END, _FAILED = b"o", b"f", b"z", b"x"
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 _ERRORS = {kind.__name__: kind for kind in (CameraRefused, DeviceUnavailable, UsageError)}
 
 
@@ -110,6 +113,7 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 
 def main() -> None:
     """Play what the order on stdin says, to stdout: the child's whole life. It ends when the parent's pipe does."""
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)  # though it hangs in a call
     out = sys.stdout.buffer
     try:
         order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)

@@ -100,7 +100,7 @@ def watched(before: Watched, frame: Frame, *, is_gap: bool) -> Watched:
         still_since_seconds=before.still_since_seconds if is_still else seconds,
         gap_seconds=seconds if is_gap else before.gap_seconds,
     )
-    if not is_still:  # a repeated frame says nothing new of the picture
+    if not is_still or now.departure is not None:  # else a repeated frame says nothing new of the picture
         now = _pictured(now, look, seconds)
     return replace(now, active=_active(now, seconds))
 
@@ -112,7 +112,8 @@ def returned(before: Watched) -> Watched:
 
 def _active(now: Watched, seconds: float) -> tuple[Condition, ...]:
     found = [now.image] if now.image is not None else []
-    if seconds - now.still_since_seconds >= FROZEN_SECONDS:
+    is_blocked = now.image is not None and now.image.name == "blocked"  # a cover may be black without any noise
+    if seconds - now.still_since_seconds >= FROZEN_SECONDS and not is_blocked:
         found = [Condition(name="frozen", confidence=1.0)]
     if now.gap_seconds is not None and 0.0 <= seconds - now.gap_seconds < GAP_RELEASE_SECONDS:
         found.append(Condition(name="frame_gap", confidence=1.0))

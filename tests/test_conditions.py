@@ -102,6 +102,14 @@ def test_a_cover_stays_a_condition_until_it_is_taken_away(cell: list[Image]) -> 
     assert not any(names[352:])
 
 
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_cover_without_any_noise_is_a_cover(cell: list[Image], level: int) -> None:
+    """A lens cap gives the same black frame again and again: blocked within the hold, and not frozen afterwards."""
+    names = said(cell[:40] + [np.full_like(cell[0], level)] * 80)
+    assert delay(names, "blocked", 40) <= 0.3
+    assert names[-1] == ["blocked"]
+
+
 def test_a_still_picture_is_frozen_only_after_five_seconds(cell: list[Image]) -> None:
     """A second of repetition, as strong compression makes it, is none; a frame that changes ends it at once."""
     names = said(cell[:30] + [cell[30]] * 80 + cell[31:])

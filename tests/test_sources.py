@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -178,6 +180,36 @@ def test_a_child_that_hangs_is_killed_and_said(film: Path) -> None:
     source.close()
     with pytest.raises(ProcessLookupError):
         os.kill(source.pid, 0)
+
+
+def test_a_child_dies_with_its_parent(film: Path) -> None:
+    """A parent killed within a call leaves no process that holds the camera, though the child itself is stopped."""
+    program = (
+        "import sys, time\nfrom edge.capture_child import ChildSource\nfrom edge.frames import FrameFormat\n"
+        f"from edge.places import Place\nsource = ChildSource(Place('video', {str(film)!r}), FrameFormat(128, 160, 1, 10.0))\n"
+        "print(source.pid, flush=True)\ntime.sleep(60)"
+    )
+    root = str(Path(__file__).parents[1])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": root}
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    os.kill(child, signal.SIGSTOP)
+    parent.kill()
+    parent.communicate()
+    deadline = time.monotonic() + 5.0
+    while _is_alive(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _is_alive(child)
+
+
+def _is_alive(pid: int) -> bool:
+    """Return whether a process runs; one that nobody has buried yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_a_child_says_what_its_source_says(tmp_path: Path) -> None:
