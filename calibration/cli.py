@@ -40,7 +40,8 @@ Let the camera itself show a stretch of normal work, now:
 
 On the device, everything is in the configuration: the camera's source, masks, bundle, and its `normal` file. It is
 replaced, and a running `prednet-edge run` takes it over within seconds. What it and the calibration before it would
-have fired on this footage is shown; --show-only shows it and replaces nothing.
+have fired on this footage is shown; --show-only shows it and replaces nothing. A CSI or USB camera is open to one
+program at a time: stop the daemon, or give footage that prednet-edge collect has recorded.
 
   prednet-calibrate site --config config.yaml --camera press3 --seconds 3600
   prednet-calibrate site recordings/press3 --config config.yaml --camera press3

@@ -24,6 +24,7 @@ Short clips, exactly as the network sees them (its size, colour and rate; privac
 OUT/<camera>/. The day is cut into 48 parts with the same share of the budget; a clip that shows what another one of
 its part shows is not kept, what is rare stays, and nothing is kept while the camera has a condition (covered, moved,
 lit anew, ...). Stop it with Ctrl-C and start it again as you like: it goes on with what is there.
+A CSI or USB camera is open to one program at a time: collect before the daemon runs.
 
 Then: prednet-export train --footage OUT/press3, and prednet-calibrate site OUT/press3 --camera press3 ...
 """

@@ -191,7 +191,7 @@ def test_conditions_of_real_footage_are_found_and_unchanged_footage_has_none() -
                 delay(names, known.condition, began) <= (10.0 if known.condition == "frozen" else HOLD_SECONDS)
             )
     assert np.mean(found) >= 0.95
-    assert {name for name in measured.unchanged(DATA, FORM, every=4) if "car-detection" not in name} == set()
+    assert {name for name in measured.unchanged(DATA, FORM, every=8) if "car-detection" not in name} == set()
 
 
 @real
