@@ -41,8 +41,11 @@ format: $(VENV_TEST)/.ready ## lay out the code
 	@$(VENV_TEST)/bin/ruff format edge calibration export tests benchmarks
 	@$(VENV_TEST)/bin/ruff check --fix edge calibration export tests benchmarks
 
-# What the tests use of the system, and pip cannot bring: a real broker, a real collector and a real RTSP server.
-PACKAGES := mosquitto mosquitto-clients iproute2 openssl prometheus prometheus-mqtt-exporter python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
+# What the tests use of the system, and pip cannot bring: a real broker, a real collector, a real RTSP server, and GStreamer's Python.
+PACKAGES := mosquitto mosquitto-clients iproute2 openssl prometheus prometheus-mqtt-exporter python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+
+# GStreamer's Python is no wheel: the tests see Debian's, alone and by a link (docs/decisions/0016-gstreamer.md).
+GI := /usr/lib/python3/dist-packages/gi
 
 system:
 	@missing=$$(for name in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
@@ -67,6 +70,7 @@ $(VENV_TEST)/.ready: pyproject.toml
 	@$(VENV_TEST)/bin/python $(PIP) $(TORCH)
 	@echo "installing into $(VENV_TEST): prednet-edge with its run-time, workstation and test dependencies"
 	@$(VENV_TEST)/bin/python $(PIP) -e '.[test]'
+	@ln -sfn $(GI) "$$($(VENV_TEST)/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')/gi"
 	@touch $@
 
 clean: ## remove the virtual environments and what the tools left behind

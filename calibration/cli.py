@@ -5,19 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 from tqdm import tqdm
 
-from calibration.evaluate_cli import SIZE, add_evaluate_command, form_from_options
+from calibration.evaluate_cli import SIZE, add_evaluate_command
 from calibration.fit import fit_calibration, observe
-from calibration.footage import first_part_of
+from calibration.footage import Clip, first_part_of
 from calibration.live import read_site_footage
+from calibration.site_order import SiteOrder, site_order
 from calibration.told import add_false_per_day, told_limits
-from edge.builtin import bundle_from_predictor
-from edge.bundle import Bundle, read_bundle
+from calibration.would_fire import Fired, Named, told_fired, would_fire
 from edge.calibrated import Limits
 from edge.command import parser_for, run_command
 from edge.errors import UsageError
@@ -40,6 +40,13 @@ Let the camera itself show a stretch of normal work, now:
 
 --false-per-day asks for at most so many false events a day on the camera. A promise of one needs a shift of
 normal work, 8 hours; from less footage comes the limit of the lowest rate that it supports, and how much is lacking.
+On the device, everything is in the configuration: the camera's source, masks, bundle, and its `normal` file. It is
+replaced, and a running `prednet-edge run` takes it over within seconds. What it and the calibration before it would
+have fired on this footage is shown; --show-only shows it and replaces nothing. A CSI or USB camera is open to one
+program at a time: stop the daemon, or give footage that prednet-edge collect has recorded.
+
+  prednet-calibrate site --config config.yaml --camera press3 --seconds 3600
+  prednet-calibrate site recordings/press3 --config config.yaml --camera press3
 """
 
 
@@ -47,16 +54,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `prednet-calibrate` and return its exit code."""
     parser, commands = parser_for("prednet-calibrate", "Footage of normal work becomes numbers that cameras run on.")
     site = commands.add_parser("site", help="learn what is normal at one camera", description=SITE_HELP)
-    site.add_argument("footage", nargs="+", help="videos, folders of images, globs; '#t=START,END' takes a stretch")
+    site.add_argument("footage", nargs="*", help="videos, folders of images, globs; '#t=START,END' takes a stretch")
     watched = site.add_mutually_exclusive_group(required=True)
     watched.add_argument("--bundle", type=Path, help="the bundle that the camera runs")
+    watched.add_argument("--config", type=Path, help="the configuration that names --camera, its source and its bundle")
     watched.add_argument("--predictor", choices=("flow", "flow-light"), help="the predictor that it runs instead")
     site.add_argument("--size", default=SIZE, metavar="WIDTHxHEIGHT", help="of a predictor (default: %(default)s)")
     site.add_argument("--colour", choices=("grey", "rgb"), default="grey", help="of a predictor (default: grey)")
     site.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of a predictor (default: 10)")
     site.add_argument("--variant", default="float", help="the bundle's variant that the camera runs (default: float)")
     site.add_argument("--camera", default="camera", help="the camera's name in the configuration")
-    site.add_argument("-o", "--out", type=Path, required=True, help="where to write the .normal file")
+    site.add_argument("-o", "--out", type=Path, help="the .normal file (default with --config: the camera's)")
+    site.add_argument("--show-only", action="store_true", help="show what would have fired, and write nothing")
     site.add_argument("--seconds", type=float, default=60.0, metavar="SECONDS",
                       help="of a live camera: learn from so much of what it shows now (default: 60)")  # fmt: skip
     site.add_argument("--first-part", type=float, default=1.0, metavar="SHARE",
@@ -69,49 +78,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _site(parsed: argparse.Namespace) -> int:
-    if parsed.predictor:
-        form = form_from_options(parsed.size, parsed.colour, parsed.rate)
-        bundle, variant = bundle_from_predictor(parsed.predictor, form), parsed.predictor
-    else:
-        bundle, variant = read_bundle(parsed.bundle), parsed.variant
-    limits = calibrate_site(
-        parsed.footage,
-        bundle,
-        variant,
-        parsed.camera,
-        parsed.out,
-        parsed.first_part,
-        parsed.seconds,
-        parsed.false_per_day,
-    )
-    print(msgspec.json.encode(limits).decode() if parsed.json else told_limits(limits))
+    order = site_order(parsed)
+    limits, fired = calibrate_site(order, parsed.first_part, parsed.seconds, parsed.false_per_day)
+    if parsed.json:
+        print(msgspec.json.encode(msgspec.to_builtins(limits) | {"would_fire": fired}).decode())
+        return 0
+    print(told_limits(limits))
+    print(told_fired(fired, limits.footage_seconds))
+    if order.out is not None:
+        print(f"in force at {order.camera}: {order.out}" if parsed.config else f"written: {order.out}")
     return 0
 
 
 def calibrate_site(
-    footage: Sequence[str],
-    bundle: Bundle,
-    variant: str,
-    camera: str,
-    out: Path,
-    first_part: float,
-    live_seconds: float,
-    false_per_day: float = 1.0,
-) -> Limits:
-    """Fit a site calibration on the first part (a share) of each clip, write it to `out`, and return its limits.
+    order: SiteOrder, first_part: float, live_seconds: float, false_per_day: float = 1.0
+) -> tuple[Limits, Mapping[str, Sequence[Fired]]]:
+    """Fit a site calibration on the first part (a share) of each clip, and write it where the order says.
 
-    `live_seconds` is how long a live camera is looked at; `false_per_day` is how many false events are asked for.
+    Returns its limits, and what it and the calibration before it would have fired on this footage. `live_seconds`
+    is how long a live camera is looked at; `false_per_day` is how many false events are asked for.
     """
     if not 0.0 < first_part <= 1.0:
         raise UsageError(f"--first-part is {first_part:g}; give a share above 0, 1 at most.")
-    form = bundle.spec.form
-    clips = read_site_footage(footage, form, live_seconds, lambda name: print(f"reading {name}", file=sys.stderr))
-    clips = [first_part_of(clip, first_part) for clip in clips]
-    runner = runner_of(bundle, variant, slots=1)
-    with tqdm(total=sum(len(clip.images) for clip in clips), unit="frame", desc="watching", disable=None) as bar:
+    bundle, form = order.bundle, order.bundle.spec.form
+    clips = [first_part_of(clip, first_part) for clip in _clips(order, live_seconds)]
+    runner = runner_of(bundle, order.variant, slots=1)
+    count = sum(len(clip.images) for clip in clips)
+    with tqdm(total=count, unit="frame", desc="watching", disable=None) as bar:
         observations = observe(clips, runner, lambda done: bar.update(done - bar.n))
-    runner.close()
     calibration = fit_calibration(clips, observations, form.rate_hz, false_per_day)
-    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    write_site(out, calibration, camera=camera, bundle=bundle, variant=variant, created=created)
-    return calibration.limits
+    judged = [Named("the calibration in force", order.before)] if order.before is not None else []
+    judged.append(Named("this calibration", calibration))
+    with tqdm(total=count, unit="frame", desc="judging", disable=None) as bar:
+        fired = would_fire(clips, runner, judged, order.rules, lambda done: bar.update(done - bar.n))
+    runner.close()
+    if order.out is not None:
+        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        write_site(order.out, calibration, camera=order.camera, bundle=bundle, variant=order.variant, created=created)
+    return calibration.limits, fired
+
+
+def _clips(order: SiteOrder, live_seconds: float) -> list[Clip]:
+    with tqdm(total=round(live_seconds), unit="s", desc="recording", disable=None) as bar:
+        return read_site_footage(
+            order.footage,
+            order.bundle.spec.form,
+            live_seconds,
+            lambda name: print(f"reading {name}", file=sys.stderr),
+            order.masks,
+            lambda seconds: bar.update(min(round(seconds), bar.total) - bar.n),
+        )

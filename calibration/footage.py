@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge.errors import UsageError
 from edge.frames import Frame, FrameFormat
 from edge.places import Place, places_from_spec
+from edge.privacy import Shape
 from edge.sources import open_place
 
 
@@ -42,13 +43,13 @@ def read_footage(specs: Sequence[str], form: FrameFormat, progress: Callable[[st
     return clips
 
 
-def read_clip(place: Place, form: FrameFormat) -> Clip:
-    """Return one place's footage; UsageError where it is a live camera or holds no frame."""
+def read_clip(place: Place, form: FrameFormat, masks: Sequence[Shape] = ()) -> Clip:
+    """Return one place's footage, black under the masks; UsageError where it is a live camera or holds no frame."""
     if place.is_live:
         raise UsageError(f"{place.name}: a live camera is not footage; record it to a file first.")
     if place.is_endless:
         raise UsageError(f"{place.name}: this scene never ends; say how long with seconds=, such as &seconds=60.")
-    source = open_place(place, form)
+    source = open_place(place, form, masks=masks)
     try:
         frames = list(source.frames())
     finally:

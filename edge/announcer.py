@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from edge.calibrated import rate_per_hour
 from edge.capture import CameraStatus, Mailboxes
 from edge.clock import clock_state
-from edge.condition_events import event_from_conditions, names_of, test_event
+from edge.condition_events import ToldConditions, conditions_of, event_from_conditions, test_event
 from edge.contract import CameraState
 from edge.coverage import CoverageMeter
 from edge.coverage_ledger import Ledger, steps_of_last_day
-from edge.detection import EndReason
 from edge.events import Teller, Told, events_from_moment
 from edge.frames import Image
 from edge.hardware import is_throttled, memory_bytes, temperatures_celsius
@@ -45,6 +44,8 @@ COVERAGE_SECONDS = 60.0
 SCORE_SECONDS = 1.0
 HINTS = {
     "camera_lost": "Check the camera's power, cable, address and password; it is tried again for ever.",
+    "camera_refused": "The camera refuses the login; correct user and password in its address. It is asked seldom.",
+    "capture_hung": "The capture library hung and was replaced; if it comes again, restart the camera.",
     "outbox_damaged": "Events that waited on disk may be lost; check the disk.",
     "broker_refused": "The broker refuses the login or the certificate; check both.",
     "duplicate_client_id": "Another device uses this MQTT client id; give each its own.",
@@ -53,6 +54,7 @@ HINTS = {
 }
 DISK_LOW_BYTES = 64 * 2**20
 RECENT_EVENTS = 1000
+CAMERA_FAULTS = ("camera_lost", "camera_refused", "capture_hung")
 
 
 class Announcer:
@@ -72,9 +74,10 @@ class Announcer:
         self.counts: Counter[str] = Counter()
         self._images: dict[str, Image] = {}
         self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
-        self._conditions: dict[str, tuple[Told | None, tuple[ConditionName, ...]]] = {}
         self._started = time.monotonic()
         self._told: dict[str, Mapping[Kind, Told]] = {camera: {} for camera in device.models}
+        self._told_conditions: dict[str, ToldConditions | None] = dict.fromkeys(device.models)
+        self._conditions: dict[str, tuple[ConditionName, ...] | None] = dict.fromkeys(device.models)
         self._coverage = {
             camera: CoverageMeter(time.monotonic, earlier=steps_of_last_day(ledger, camera, time.time(), self._started))
             for camera in device.models
@@ -96,22 +99,11 @@ class Announcer:
         if moment.sensed is not None:
             self._images[moment.camera] = moment.sensed.frame.image
         self._tell_event(moment, latency)
+        self._tell_conditions(moment)
         self._enter(moment.camera, moment.state)
         if moment.sensed is not None and time.monotonic() >= self._score_due[moment.camera]:
             self._score_due[moment.camera] = time.monotonic() + SCORE_SECONDS
             self._publisher.send(camera_subtopic(moment.camera, "score"), encode(self._score(moment)))
-
-    def set_conditions(self, camera: str, conditions: Sequence[Condition], end_reason: EndReason = "cleared") -> None:
-        """Say which conditions a camera is in now: the retained state, and an event whenever their names change."""
-        self._publisher.set_state(camera_subtopic(camera, "condition"), encode(tuple(conditions)))
-        told, before = self._conditions.get(camera, (None, ()))
-        names = names_of(conditions)
-        if names == before:
-            return
-        told, event = event_from_conditions(self._teller(camera), told, names, time.time, end_reason)
-        self._conditions[camera] = (told, names)
-        if event is not None:
-            self._publish(event)
 
     def set_zone_anomaly(self, camera: str, zone: str, is_open: bool) -> None:
         """Say whether an event is open within a zone."""
@@ -157,12 +149,18 @@ class Announcer:
             self._coverage_due = now + COVERAGE_SECONDS
             self._tell_coverage()
 
+    def set_conditions(self, camera: str, conditions: Sequence[Condition]) -> None:
+        """Publish the camera's conditions, retained, whenever others are there than before."""
+        names = tuple(one.name for one in conditions)
+        if names != self._conditions[camera]:
+            self._conditions[camera] = names
+            self._publisher.set_state(camera_subtopic(camera, "condition"), encode(tuple(conditions)))
+
     def close(self) -> None:
         """Leave the retained states true for a device that sees nothing any more."""
         for camera in self._device.models:
+            self.set_conditions(camera, ())
             self._enter(camera, "blind")
-            if self._conditions.get(camera, (None, ()))[0] is not None:
-                self.set_conditions(camera, (), "stopped")
         self._tell_coverage()
 
     def _tell_coverage(self) -> None:
@@ -180,6 +178,7 @@ class Announcer:
         for camera in self._device.models:
             self._publisher.set_state(camera_subtopic(camera, "state"), "blind")
             self._publisher.set_state(camera_subtopic(camera, "anomaly"), "OFF")
+            self.set_conditions(camera, ())
         self.tick()
 
     def _publish(self, event: Event) -> Event:
@@ -196,6 +195,15 @@ class Announcer:
             self._publish(event)
         if events:
             self._publisher.set_state(camera_subtopic(camera, "anomaly"), "ON" if self._told[camera] else "OFF")
+
+    def _tell_conditions(self, moment: Moment) -> None:
+        camera = moment.camera
+        self._told_conditions[camera], event = event_from_conditions(
+            self._teller(camera), self._told_conditions[camera], moment, time.time()
+        )
+        if event is not None:
+            self._publish(event)
+        self.set_conditions(camera, conditions_of(moment))
 
     def _teller(self, camera: str) -> Teller:
         model, topics = self._device.models[camera], self._device.topics
@@ -236,8 +244,8 @@ class Announcer:
 
     def _tell_faults(self) -> None:
         for camera, status in self._mailboxes.status().items():
-            lost = status.fault is not None and not status.is_finished
-            (self._raise if lost else self._clear)("camera_lost", camera)
+            for code in CAMERA_FAULTS:
+                (self._raise if status.fault_code == code else self._clear)(code, camera)
         self.set_fault("disk_low", self.free_bytes() < DISK_LOW_BYTES)
         for code in ("broker_refused", "duplicate_client_id"):
             (self._raise if self._publisher.fault == code else self._clear)(code, "")
@@ -282,4 +290,5 @@ class Announcer:
             fps=round((status.frames - before) / max(now - since, 1e-3), 2),
             latency_ms=None if latency is None else round(latency, 1),
             last_frame_age_seconds=None if status.frame_seconds is None else round(now - status.frame_seconds, 2),
+            capture=status.backend,
         )

@@ -6,15 +6,17 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from edge.detection import EndReason
-from edge.errors import PrednetError
-from edge.frames import Frame, FrameFormat
+from edge.errors import CameraRefused, DeviceUnavailable, PrednetError
+from edge.frames import Frame, FrameFormat, Source
 from edge.pipeline import Round
-from edge.sources import open_source
+from edge.places import place_from_spec
+from edge.privacy import Shape
+from edge.sources import Capture, open_place
 
 log = logging.getLogger(__name__)
 
@@ -23,23 +25,31 @@ SILENCE_SECONDS = 5.0
 # Delays before a camera is opened again: within the first minute, and after it (faults.md).
 FIRST_DELAY_SECONDS = (1.0, 4.0)
 LATER_DELAY_SECONDS = (4.0, 15.0)
+# A camera that refuses the password is asked seldom, so that it does not lock the account.
+REFUSED_DELAY_SECONDS = (300.0, 360.0)
+# A call into a capture library that has not come back for so long hangs (faults.md: within 30 s).
+HUNG_SECONDS = 15.0
 FIRST_MINUTE_SECONDS = 60.0
 REPORT_SECONDS = 60.0
 # A file's last frame may wait this long for the river before the file has ended.
 LAST_FRAME_SECONDS = 5.0
 
 Playback = Literal["realtime", "fast"]
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
 class CameraStatus:
     """What is known of one camera: why it gives nothing (None while it does), and counts since the start.
 
+    `fault_code` is the fault's name in the contract; `backend` what captures, such as `gstreamer (avdec_h264)`.
     `media_offset_seconds` added to a frame's seconds gives a file's media time; None for a live camera.
     `frame_seconds` is the monotonic time of the last frame, None before the first.
     """
 
     fault: str | None = None
+    fault_code: str | None = None
+    backend: str | None = None
     is_finished: bool = False
     frames: int = 0
     dropped: int = 0
@@ -48,9 +58,15 @@ class CameraStatus:
 
 
 class Mailboxes:
-    """One slot a camera between the capture threads and the river; both sides may call at any time."""
+    """One slot a camera between the capture threads and the river; both sides may call at any time.
 
-    def __init__(self, cameras: list[str], clock: Callable[[], float] = time.monotonic) -> None:
+    Frames of several cameras that come within `gather_seconds` are taken together, as one step.
+    """
+
+    def __init__(
+        self, cameras: list[str], clock: Callable[[], float] = time.monotonic, gather_seconds: float = 0.0
+    ) -> None:
+        self._gather_seconds = gather_seconds
         self._changed = threading.Condition()
         self._clock = clock
         self._frames: dict[str, Frame] = {}
@@ -61,10 +77,13 @@ class Mailboxes:
     def put(self, camera: str, frame: Frame, media_offset_seconds: float | None) -> None:
         """Lay a frame into the camera's slot; one that the river has not taken is dropped and counted."""
         with self._changed:
-            status = self._status[camera]
+            status = self._status.get(camera)
+            if status is None:
+                return
             self._status[camera] = replace(
                 status,
                 fault=None,
+                fault_code=None,
                 frames=status.frames + 1,
                 dropped=status.dropped + (camera in self._frames),
                 frame_seconds=self._clock(),
@@ -74,12 +93,36 @@ class Mailboxes:
             self._seeing.add(camera)
             self._changed.notify_all()
 
-    def lose(self, camera: str, fault: str, *, finished: bool = False) -> None:
+    def add(self, camera: str) -> None:
+        """Give a camera a slot."""
+        with self._changed:
+            self._status[camera] = CameraStatus()
+
+    def remove(self, camera: str) -> None:
+        """Take a camera's slot away: its last round says `disabled`, and nothing of it is taken any more."""
+        with self._changed:
+            self._frames.pop(camera, None)
+            self._seeing.discard(camera)
+            if self._status.pop(camera, None) is not None:
+                self._lost[camera] = "disabled"
+            self._changed.notify_all()
+
+    def opened(self, camera: str, backend: str) -> None:
+        """Say what captures a camera now."""
+        with self._changed:
+            if camera in self._status:
+                self._status[camera] = replace(self._status[camera], backend=backend)
+
+    def lose(self, camera: str, fault: str, *, code: str = "camera_lost", finished: bool = False) -> None:
         """Say that a camera gives nothing any more; a frame that nobody took is dropped."""
         with self._changed:
-            status = self._status[camera]
+            status = self._status.get(camera)
+            if status is None:
+                return
             dropped = status.dropped + (self._frames.pop(camera, None) is not None)
-            self._status[camera] = replace(status, fault=fault, is_finished=finished, dropped=dropped)
+            self._status[camera] = replace(
+                status, fault=fault, fault_code=None if finished else code, is_finished=finished, dropped=dropped
+            )
             if camera in self._seeing:
                 self._seeing.discard(camera)
                 self._lost[camera] = "stopped" if finished else "camera_lost"
@@ -89,6 +132,8 @@ class Mailboxes:
         """Return what has come in, losses before frames; an empty list after `timeout_seconds` of nothing."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._frames or self._lost), timeout_seconds)
+            if self._gather_seconds and self._frames:  # those who are late are waited for no longer
+                self._changed.wait_for(lambda: self._seeing <= self._frames.keys(), self._gather_seconds)
             self._notice_silence()
             frames, self._frames = self._frames, {}
             lost, self._lost = self._lost, {}
@@ -112,7 +157,7 @@ class Mailboxes:
             if last is not None and now - last > SILENCE_SECONDS and camera not in self._frames:
                 self._seeing.discard(camera)
                 self._lost[camera] = "camera_lost"
-                self._status[camera] = replace(self._status[camera], fault="camera_silent")
+                self._status[camera] = replace(self._status[camera], fault="camera_silent", fault_code="camera_lost")
 
 
 class CaptureThread(threading.Thread):
@@ -130,10 +175,15 @@ class CaptureThread(threading.Thread):
         *,
         loop: bool = False,
         playback: Playback = "realtime",
+        capture: Capture = "auto",
+        masks: Sequence[Shape] = (),
+        in_child: bool | None = None,
     ) -> None:
         super().__init__(name=f"capture-{camera}", daemon=True)
         self._camera, self._spec, self._form, self._mailboxes = camera, spec, form, mailboxes
         self._loop, self._playback = loop, playback
+        self._capture, self._masks, self._in_child = capture, masks, in_child
+        self._called_seconds: float | None = None
         self._stopping = threading.Event()
         self._reported: tuple[str, float] = ("", -REPORT_SECONDS)
 
@@ -141,10 +191,12 @@ class CaptureThread(threading.Thread):
         """Open, read, and open again after a jittered delay, until stopped or a file has ended."""
         lost_since = time.monotonic()
         while not self._stopping.is_set():
+            code = "camera_lost"
             try:
                 finished = self._read_to_the_end()
             except PrednetError as error:
-                self._report(str(error))
+                code = error.fault_code if isinstance(error, DeviceUnavailable) else code
+                self._report(str(error), code)
                 finished = False
             if self._stopping.is_set():
                 return
@@ -152,10 +204,20 @@ class CaptureThread(threading.Thread):
                 self._mailboxes.lose(self._camera, "the file has ended", finished=True)
                 return
             if not finished:
-                delay = self._reopen_delay(time.monotonic() - lost_since)
+                delay = self._reopen_delay(time.monotonic() - lost_since, code)
                 self._stopping.wait(delay)
-            last = self._mailboxes.status()[self._camera].frame_seconds
+            last = self._mailboxes.status().get(self._camera, CameraStatus()).frame_seconds
             lost_since = max(lost_since, last or lost_since)
+
+    @property
+    def hung_seconds(self) -> float:
+        """For how long the capture library has not come back from a call; 0 while it is not in one."""
+        called = self._called_seconds
+        return 0.0 if called is None else time.monotonic() - called
+
+    def abandon(self) -> None:
+        """Leave the thread in the call that it hangs in; whatever it brings later is not taken."""
+        self._stopping.set()
 
     def stop(self, timeout_seconds: float = 2.0) -> None:
         """Ask the thread to end, and wait for it; one that hangs in its library is left behind."""
@@ -166,11 +228,13 @@ class CaptureThread(threading.Thread):
 
     def _read_to_the_end(self) -> bool:
         """Read one opening of the source; True when a file ended, a camera never does."""
-        source = open_source(self._spec, self._form)
-        log.info("capture_open camera=%s source=%s", self._camera, source.name)
+        source = self._called(self._opened)
+        self._mailboxes.opened(self._camera, source.backend)
+        log.info("capture_open camera=%s source=%s backend=%s", self._camera, source.name, source.backend)
         offset: float | None = None
+        frames = source.frames()
         try:
-            for frame in source.frames():
+            while (frame := self._called(lambda: next(frames, None))) is not None:
                 if offset is None:
                     offset = 0.0 if source.is_live else time.monotonic() - frame.seconds
                 if not source.is_live:
@@ -180,11 +244,23 @@ class CaptureThread(threading.Thread):
                 shifted = replace(frame, seconds=frame.seconds + offset)
                 self._mailboxes.put(self._camera, shifted, None if source.is_live else -offset)
         finally:
-            source.close()
+            self._called(source.close)
         self._mailboxes.wait_until_taken(self._camera, LAST_FRAME_SECONDS)
         if self._loop:
             self._mailboxes.lose(self._camera, "the file begins again")
         return True
+
+    def _opened(self) -> Source:
+        place = place_from_spec(self._spec)
+        return open_place(place, self._form, self._capture, self._masks, in_child=self._in_child)
+
+    def _called(self, call: Callable[[], _Value]) -> _Value:
+        """Return what a call into the library gives, and let others see since when it lasts."""
+        self._called_seconds = time.monotonic()
+        try:
+            return call()
+        finally:
+            self._called_seconds = None
 
     def _wait_for_turn(self, due_seconds: float) -> None:
         """Wait until a file's frame is due, or, in fast playback, until the one before it was taken."""
@@ -194,12 +270,16 @@ class CaptureThread(threading.Thread):
         while not self._stopping.is_set() and not self._mailboxes.wait_until_taken(self._camera, 0.2):
             pass
 
-    def _reopen_delay(self, lost_seconds: float) -> float:
+    def _reopen_delay(self, lost_seconds: float, code: str) -> float:
+        if code == CameraRefused.fault_code:
+            return random.uniform(*REFUSED_DELAY_SECONDS)  # noqa: S311 - jitter, not a secret
         low, high = FIRST_DELAY_SECONDS if lost_seconds < FIRST_MINUTE_SECONDS else LATER_DELAY_SECONDS
         return random.uniform(low, high)  # noqa: S311 - jitter, not a secret
 
-    def _report(self, reason: str) -> None:
-        self._mailboxes.lose(self._camera, reason)
+    def _report(self, reason: str, code: str) -> None:
+        if self._stopping.is_set():
+            return
+        self._mailboxes.lose(self._camera, reason, code=code)
         told, at = self._reported
         if reason != told or time.monotonic() - at >= REPORT_SECONDS:
             log.info("capture_lost camera=%s reason=%s", self._camera, reason)

@@ -13,13 +13,13 @@ from av.video.reformatter import Interpolation
 
 from edge.errors import DeviceUnavailable, UsageError
 from edge.frames import Frame, FrameFormat, Image
+from edge.live_clock import LiveClock
 from edge.pacing import Pacer
 from edge.places import Place, image_paths
+from edge.refusals import refusal
 
 OPEN_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 2.0
-# A camera's clock may drift against ours; beyond this it has jumped, and is laid on ours anew.
-MAX_CLOCK_DRIFT_SECONDS = 1.0
 _AV_FORMATS = {1: "gray", 3: "rgb24"}
 
 
@@ -27,7 +27,7 @@ class VideoSource:
     """A video file or a camera that PyAV opens; scaled by area to the format, paced by timestamps."""
 
     def __init__(self, place: Place, form: FrameFormat, clock: Callable[[], float] = time.monotonic) -> None:
-        self.name, self.is_live = place.name, place.is_live
+        self.name, self.is_live, self.backend = place.name, place.is_live, "pyav"
         self._place, self._form, self._clock = place, form, clock
         self._container = _open(place)
         if not self._container.streams.video:
@@ -38,7 +38,7 @@ class VideoSource:
 
     def frames(self) -> Iterator[Frame]:
         """Yield the paced frames. Raises DeviceUnavailable where a camera stops, UsageError on a broken file."""
-        pacer, clock = Pacer(self._form.rate_hz), _LiveClock(self._clock)
+        pacer, clock = Pacer(self._form.rate_hz), LiveClock(self._clock)
         for decoded, media_seconds in self._decoded():
             if media_seconds < self._place.start_seconds - 1e-6:
                 continue
@@ -74,6 +74,7 @@ class ImageFolderSource:
     """Images in the order of their names, as frames at the place's rate, or at the format's."""
 
     is_live = False
+    backend = "pyav"
 
     def __init__(self, place: Place, form: FrameFormat) -> None:
         self.name = place.name
@@ -97,21 +98,6 @@ class ImageFolderSource:
         """Nothing is held open between two images."""
 
 
-class _LiveClock:
-    """Lays a camera's timestamps on our monotonic clock, so that bursts of the network keep their spacing."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._offset: float | None = None
-
-    def seconds_from_media(self, media_seconds: float) -> float:
-        """Return the time of capture on our clock; laid anew after a jump."""
-        now = self._clock()
-        if self._offset is None or abs(media_seconds + self._offset - now) > MAX_CLOCK_DRIFT_SECONDS:
-            self._offset = now - media_seconds
-        return media_seconds + self._offset
-
-
 def _open(place: Place) -> Any:
     options: dict[str, str] = {}
     container_format = None
@@ -127,13 +113,8 @@ def _open(place: Place) -> Any:
 
 
 def _refusal(place: Place, error: Exception, frames_read: int) -> DeviceUnavailable | UsageError:
-    reason = getattr(error, "strerror", None) or str(error)
-    if place.is_live:
-        told = "stopped sending" if frames_read else "cannot be opened"
-        return DeviceUnavailable(f"{place.name}: the camera {told} ({reason}); check its power, address and password.")
-    if frames_read:
-        return UsageError(f"{place.name}: damaged after {frames_read} frames ({reason}); cut it there or give another.")
-    return UsageError(f"{place.name}: not a video that can be read ({reason}); give a file that ffplay can show.")
+    is_login = isinstance(error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError))
+    return refusal(place, getattr(error, "strerror", None) or str(error), frames_read, is_login=is_login)
 
 
 def _image_from(decoded: Any, form: FrameFormat) -> Image:

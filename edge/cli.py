@@ -13,6 +13,7 @@ import msgspec
 from tqdm import tqdm
 
 from edge.cli_mqtt import add_mqtt_commands
+from edge.collect_cli import add_collect_command
 from edge.command import Parser, parser_for, run_command
 from edge.detection import Rules
 from edge.errors import UsageError
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.add_argument("--fast", action="store_true", help="play as fast as this machine can watch")
     demo.set_defaults(run=_demo)
     _add_scene(commands)
+    add_collect_command(commands)
     check = commands.add_parser("check", help="check a configuration, its bundle and its calibrations")
     check.add_argument("--config", type=Path, required=True, help="the YAML configuration")
     check.set_defaults(run=_check)

@@ -117,7 +117,7 @@ def snapshot(reach: Reach, args: SnapshotArgs) -> Result:
     image = reach.announcer.image_of(camera)
     if image is None:
         raise Refused("failed", f"{camera} has given no frame since the start.")
-    jpeg = jpeg_from_image(image, reach.device.config.cameras[camera].privacy)
+    jpeg = jpeg_from_image(image)
     if jpeg is None:
         raise Refused("failed", "The picture does not fit into 100 kB.")
     reach.publisher.send(camera_subtopic(camera, "snapshot"), jpeg, retain=args.retain, expiry_seconds=None)

@@ -1,48 +1,81 @@
-"""Events of a camera's own condition: from the first condition to the last one's end is one event."""
+"""Events of the kind `condition`: a camera's condition begins, changes and ends, queued like any other event."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from edge.detection import EndReason
 from edge.events import Teller, Told
-from edge.messages import Condition, ConditionName, Event, EventTime, utc_from_seconds
+from edge.messages import Condition, ConditionName, Event, EventMedia, EventTime, utc_from_seconds
+from edge.pipeline import Moment
 
 
-def names_of(conditions: Sequence[Condition]) -> tuple[ConditionName, ...]:
-    """Return the names, sorted: an event is told again only when these change."""
-    return tuple(sorted({condition.name for condition in conditions}))
+@dataclass(frozen=True)
+class ToldConditions:
+    """The open condition event of a camera: its identity, when it began (seconds of the camera), what it says."""
+
+    told: Told
+    start_seconds: float
+    names: tuple[ConditionName, ...]
+
+
+def conditions_of(moment: Moment) -> tuple[Condition, ...]:
+    """Return the camera's conditions at a moment; none of a camera that gives no frames."""
+    return () if moment.sensed is None else moment.sensed.conditions
 
 
 def event_from_conditions(
+    teller: Teller, before: ToldConditions | None, moment: Moment, published_seconds: float
+) -> tuple[ToldConditions | None, Event | None]:
+    """Return what is open after this moment, and the message to publish where the conditions have changed.
+
+    `published_seconds` is Unix time. One event lasts from the first condition until none is left.
+    """
+    names = tuple(sorted(one.name for one in conditions_of(moment)))
+    if names == (() if before is None else before.names):
+        return before, None
+    if before is None:
+        start = moment.seconds
+        now = ToldConditions(Told(teller.new_id(start + teller.wall_offset_seconds), 1), start, names)
+    else:
+        now = replace(before, told=replace(before.told, rev=before.told.rev + 1), names=names or before.names)
+    return (now if names else None), _event(teller, now, moment, published_seconds, is_new=before is None, names=names)
+
+
+def _event(
     teller: Teller,
-    told: Told | None,
+    now: ToldConditions,
+    moment: Moment,
+    published_seconds: float,
+    *,
+    is_new: bool,
     names: tuple[ConditionName, ...],
-    wall_clock: Callable[[], float],
-    end_reason: EndReason = "cleared",
-) -> tuple[Told | None, Event | None]:
-    """Return the identity of the event that is open from now on, and the message to publish, if any."""
-    if told is None and not names:
-        return None, None
-    now = wall_clock()
-    following = Told(teller.new_id(now), 1) if told is None else Told(told.event_id, told.rev + 1)
-    label = utc_from_seconds(now)
-    event = Event(
-        type="end" if not names else "new" if told is None else "update",
-        event_id=following.event_id,
-        rev=following.rev,
+) -> Event:
+    offset, media = teller.wall_offset_seconds, teller.media_offset_seconds
+    end_seconds = None if names else moment.seconds
+    return Event(
+        type="new" if is_new else "update" if names else "end",
+        event_id=now.told.event_id,
+        rev=now.told.rev,
         site=teller.site,
         device=teller.device,
         camera=teller.camera,
         kind="condition",
         severity="warning",
-        end_reason=None if names else end_reason,
-        time=EventTime(clock=teller.clock, start=label if told is None else None, end=None if names else label),
-        conditions=names,
-        calibrated=teller.calibrated,
-        model=teller.model,
+        end_reason=None if names else moment.lost or "cleared",
+        conditions=now.names,
+        time=EventTime(
+            clock=teller.clock,
+            start=utc_from_seconds(now.start_seconds + offset),
+            end=None if end_seconds is None else utc_from_seconds(end_seconds + offset),
+            published=utc_from_seconds(published_seconds),
+        ),
+        media=None
+        if media is None
+        else EventMedia(
+            start=round(now.start_seconds + media, 3),
+            end=None if end_seconds is None else round(end_seconds + media, 3),
+        ),
     )
-    return (following if names else None), event
 
 
 def test_event(teller: Teller, wall_seconds: float) -> Event:

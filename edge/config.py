@@ -14,9 +14,12 @@ import yaml
 
 from edge.builtin import DEFAULT_FORM
 from edge.capture import Playback
+from edge.captures import CameraSource
 from edge.detection import Rules
 from edge.errors import ConfigInvalid, UsageError
 from edge.frames import FrameFormat
+from edge.privacy import Shape, fault_of_shape
+from edge.sources import Capture
 from edge.topics import checked_name
 
 DEFAULT_STATE_DIRECTORY = "/var/lib/prednet-edge"
@@ -45,14 +48,21 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """One camera: where its frames come from, and what is normal there.
 
     `loop` and `playback` are for files: begin again at the end, and play as fast as they are watched.
-    `privacy` are boxes (x0, y0, x1, y1 in 0–1 of the picture) that no snapshot shows.
+    `capture`: GStreamer for a camera where the machine has it and PyAV otherwise, or always one of them.
+    `privacy_masks` are blanked before anything sees them: each is two opposite corners of a rectangle, or a polygon.
     """
 
     source: str
     normal: str = ""
     loop: bool = False
     playback: Playback = "realtime"
-    privacy: tuple[tuple[float, float, float, float], ...] = ()
+    capture: Capture = "auto"
+    privacy_masks: tuple[Shape, ...] = ()
+
+    @property
+    def captured(self) -> CameraSource:
+        """The same, as the capture threads take it."""
+        return CameraSource(self.source, self.loop, self.playback, self.capture, self.privacy_masks)
 
 
 class Hooks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -186,6 +196,10 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
             checked_name(name, what)
         except UsageError as error:
             yield keys, str(error)
+    for name, camera in config.cameras.items():
+        for number, fault in enumerate(map(fault_of_shape, camera.privacy_masks), 1):
+            if fault:
+                yield ["cameras", name, "privacy_masks"], f"mask {number} {fault}"
     yield from _predictor_faults(config)
     if not 1 <= len(config.cameras) <= 16:
         yield ["cameras"], f"{len(config.cameras)} cameras; one device watches 1 to 16."
@@ -199,10 +213,6 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     asked = config.detection.false_events_per_day
     if asked is not None and not 0.0 < asked <= 10_000.0:
         yield ["detection", "false_events_per_day"], f"{asked:g} is not above 0, 10000 at most."
-    for name, camera in config.cameras.items():
-        for box in camera.privacy:
-            if not (0.0 <= box[0] < box[2] <= 1.0 and 0.0 <= box[1] < box[3] <= 1.0):
-                yield ["cameras", name, "privacy"], f"{list(box)} is no box x0, y0, x1, y1 in 0–1 of the picture."
     for key, seconds in dataclasses.asdict(config.detection.rules).items():
         if not 0.0 <= seconds <= 3600.0:
             yield ["detection", key], f"{seconds:g} is not within 0 to 3600 seconds."

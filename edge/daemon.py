@@ -9,16 +9,19 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from edge import __version__
-from edge.capture import CameraStatus, CaptureThread, Mailboxes
+from edge.capture import CameraStatus, Mailboxes
+from edge.captures import Captures
 from edge.clock import clock_state
 from edge.command_actions import Reload
 from edge.desk import OpenDesk, open_desk
 from edge.errors import OK, ConfigInvalid
 from edge.hooks import hooks_of, running_hooks
+from edge.in_force import Normals
 from edge.messages import Info
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
@@ -29,6 +32,8 @@ from edge.topics import default_device
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
+# Cameras whose frames come within half a frame's time share one step; a later one does not hold them up.
+GATHER_PERIODS = 0.5
 
 
 def run_daemon(config_path: Path) -> int:
@@ -61,8 +66,12 @@ def watch_device(
     config, boot_id = device.config, secrets.token_hex(4)
     reload = Reload(read_again or (lambda: device))
     cameras = list(config.cameras)
-    judges = {camera: model.judge(config.detection.rules) for camera, model in device.models.items()}
-    mailboxes = Mailboxes(cameras)
+    models = dict(device.models)
+    device = replace(device, models=models)
+    judges = {camera: model.judge(config.detection.rules) for camera, model in models.items()}
+    normals = Normals({name: Path(camera.normal) for name, camera in config.cameras.items() if camera.normal})
+    form = device.bundle.spec.form
+    mailboxes = Mailboxes(cameras, gather_seconds=GATHER_PERIODS / form.rate_hz)
     with ExitStack() as stack:
         outbox = stack.enter_context(_outbox(device, boot_id))
         runner = device.models[cameras[0]].runner(len(cameras), config.threads)
@@ -74,19 +83,18 @@ def watch_device(
         stack.callback(announcer.close)
         stack.enter_context(running_hooks(device.config.hooks, outbox))
         publisher.open()  # only now: every state is known, so that `online` is the last of them
+        captures = Captures(form, mailboxes)
+        stack.callback(captures.close)
         for camera, settings in config.cameras.items():
-            thread = CaptureThread(
-                camera,
-                settings.source,
-                runner.spec.form,
-                mailboxes,
-                loop=settings.loop,
-                playback=settings.playback,
-            )
-            thread.start()
-            stack.callback(thread.stop)
+            captures.start(camera, settings.captured)
         log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
-        for moment in watch(_rounds(mailboxes, desk, stopping, cameras), runner, desk.judges):
+
+        def renew() -> None:
+            for camera, model in normals.changed(models):
+                models[camera], judges[camera] = model, model.judge(config.detection.rules)
+                desk.renew(camera, model.calibration.limit)
+
+        for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
             announcer.tell(moment)
             if see is not None:
                 see(moment, mailboxes.status()[moment.camera])
@@ -94,14 +102,22 @@ def watch_device(
     return None if stopping.is_set() else reload.device
 
 
-def _rounds(mailboxes: Mailboxes, desk: OpenDesk, stopping: threading.Event, cameras: list[str]) -> Iterator[Round]:
+def _rounds(
+    mailboxes: Mailboxes,
+    captures: Captures,
+    desk: OpenDesk,
+    stopping: threading.Event,
+    renew: Callable[[], None],
+) -> Iterator[Round]:
     """Yield what the cameras bring, and between it serve commands and let the announcer tell of time that passes."""
     while not stopping.is_set() and not desk.is_reloading:
         yield from desk.switches.admit(mailboxes.take(TICK_SECONDS))
+        captures.look_after()
+        renew()
         desk.tick()
         if all(status.is_finished for status in mailboxes.status().values()):
             break
-    yield Round({}, dict.fromkeys(cameras, "stopped"))
+    yield Round({}, dict.fromkeys(mailboxes.status(), "stopped"))
 
 
 def _outbox(device: Device, boot_id: str) -> Outbox:
@@ -129,7 +145,7 @@ def _info(device: Device, boot_id: str) -> Info:
         boot_id=boot_id,
         versions={"prednet-edge": __version__, "python": platform.python_version()},
         cameras=tuple(device.config.cameras),
-        capabilities=("events", "score", "coverage", "health", "commands"),
+        capabilities=("events", "score", "condition", "coverage", "health", "commands"),
         config_hash=device.config_hash,
         engine="onnxruntime-cpu",
         bundle=device.bundle.digest,

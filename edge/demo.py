@@ -152,6 +152,12 @@ def _print_events(subscriber: Subscriber, events: list[Event]) -> None:
                 f"{event.end_reason or ''}",
                 flush=True,
             )
+        elif event.kind == "condition" and event.media is not None:
+            at = event.media.end if event.type == "end" else event.media.start
+            print(
+                f"  {at or 0.0:6.1f} s  {event.camera or '':<8} {event.type:<6} {', '.join(event.conditions)}",
+                flush=True,
+            )
 
 
 def _seen(demo: Demo) -> list[Seen]:
@@ -160,7 +166,7 @@ def _seen(demo: Demo) -> list[Seen]:
     announced = {camera: iter(trace.spans) for camera, trace in demo.traces.items()}
     seen = []
     for event in demo.events:
-        if event.type != "new" or event.media is None or event.camera is None:
+        if event.type != "new" or event.kind == "condition" or event.media is None or event.camera is None:
             continue
         last = ended.get(event.event_id, event)
         end = last.media.end if last.media else None

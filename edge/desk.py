@@ -15,6 +15,7 @@ from edge.command_actions import Reach, Reload
 from edge.command_desk import CommandDesk
 from edge.command_store import CommandStore
 from edge.coverage_ledger import Ledger
+from edge.detection import Limit
 from edge.home_assistant import announce
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
@@ -31,14 +32,20 @@ class OpenDesk:
 
     announcer: Announcer
     switches: Switches
-    judges: Mapping[str, Judge]
+    judges: dict[str, Judge]
     commands: CommandDesk
     reload: Reload
+    own_judges: Mapping[str, Judge]
 
     @property
     def is_reloading(self) -> bool:
         """Whether another configuration waits to be run."""
         return self.reload.device is not None
+
+    def renew(self, camera: str, limit: Limit) -> None:
+        """Take over a camera's new calibration: its own limit, under what people have set."""
+        self.switches.renew(camera, limit)
+        self.judges.update(self.switches.judged_by(self.own_judges))
 
     def tick(self) -> None:
         """Serve commands, and tell of what changes with time alone. Call it often; it is cheap."""
@@ -75,4 +82,4 @@ def open_desk(
         audit = AuditLog(folder / "audit.jsonl")
         allow_admin = device.config.mqtt.allow_admin
         commands = CommandDesk(publisher, reach, store, audit, allow_admin=allow_admin, wall_clock=wall_clock)
-        yield OpenDesk(announcer, switches, judges, commands, reload)
+        yield OpenDesk(announcer, switches, judges, commands, reload, own_judges)

@@ -27,6 +27,19 @@ class DeviceUnavailable(PrednetError):
     """A camera, a file of frames or a library of the device cannot be had now."""
 
     exit_code = DEVICE_UNAVAILABLE
+    fault_code = "camera_lost"
+
+
+class CameraRefused(DeviceUnavailable):
+    """A camera refuses the login: asked again seldom, so that it does not lock the account."""
+
+    fault_code = "camera_refused"
+
+
+class CaptureHung(DeviceUnavailable):
+    """The library that captures does not come back from a call."""
+
+    fault_code = "capture_hung"
 
 
 class GateFailed(PrednetError):

@@ -35,10 +35,14 @@ class Frame:
 
 
 class Source(Protocol):
-    """A camera, opened: an iterator over frames in a `FrameFormat`, paced to its rate."""
+    """A camera, opened: an iterator over frames in a `FrameFormat`, paced to its rate.
+
+    `backend` names what captures and decodes, such as `pyav` or `gstreamer (avdec_h264)`.
+    """
 
     name: str
     is_live: bool
+    backend: str
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames in order; ends with the file, raises DeviceUnavailable when a camera fails."""

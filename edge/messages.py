@@ -180,11 +180,12 @@ class OutboxHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class CameraHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A camera's frames a second, capture-to-decision milliseconds, and age of its last frame."""
+    """A camera's frames a second, capture-to-decision milliseconds, age of its last frame, and what captures it."""
 
     fps: float
     latency_ms: float | None = None
     last_frame_age_seconds: float | None = None
+    capture: str | None = None
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag="prednet.health"):

@@ -28,9 +28,7 @@ class Model:
 
     def judge(self, rules: Rules) -> Judge:
         """Return what a camera is judged by."""
-        fitted, stall = self.calibration, self.calibration.limits.stall
-        stall_noise = None if stall is None else stall.noise
-        return Judge(fitted.normality, fitted.limits.noise, fitted.limit, rules, stall_noise, fitted.stall_limit)
+        return judge_from_calibration(self.calibration, rules)
 
     @property
     def rarities(self) -> dict[Kind, Rates | Tail | None]:
@@ -48,6 +46,13 @@ class Model:
         return EventModel(
             bundle=self.bundle.digest, name=manifest.name, variant=self.variant, fps=manifest.frame.rate_hz
         )
+
+
+def judge_from_calibration(fitted: Calibration, rules: Rules) -> Judge:
+    """Return what a camera with this calibration is judged by."""
+    stall = fitted.limits.stall
+    stall_noise = None if stall is None else stall.noise
+    return Judge(fitted.normality, fitted.limits.noise, fitted.limit, rules, stall_noise, fitted.stall_limit)
 
 
 def runner_of(bundle: Bundle, variant: str, slots: int, threads: int = 0) -> Runner:

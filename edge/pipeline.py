@@ -6,6 +6,7 @@ measured on the code that will use it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -16,12 +17,14 @@ from numpy.typing import NDArray
 from edge.detection import Detection, Detector, EndReason, Episode, Limit, Reading, Rules, decide, end, stall_rules
 from edge.frames import Frame
 from edge.level import Level, Noise, first_level, predict, update
+from edge.messages import Condition
 from edge.normality import Map, Normality, Score, box_from_cells, scores_from_maps
 from edge.pacing import is_gap
 from edge.runner import Runner
 from edge.runners import open_speed
 from edge.senses import Senses, sensed_from_frame, witnessed
 from edge.skill import Skill, told_skill, with_frame
+from edge.slots import Slots
 from edge.stillness import Stillness
 
 State = Literal["watching", "warming_up", "degraded", "blind"]
@@ -57,6 +60,7 @@ class Sensed:
 
     The arrays are the moment's own copies. `state` says whether the errors mean something; `senses` is what the
     host sees beside the step; `skill` is 1 − error / error of repeating the last frame, over the last seconds.
+    `conditions` are those of the camera; while `is_paused` they make the picture unfit to be scored.
     """
 
     camera: str
@@ -68,6 +72,8 @@ class Sensed:
     prediction: NDArray[np.uint8]
     senses: Senses
     skill: float | None
+    conditions: tuple[Condition, ...] = ()
+    is_paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ class Moment:
 
     What is said of the surprise stands here itself, see `Verdict`; what is said of a movement that fails to come, in
     `stall`, which is None where nothing could be scored or no limit of it is known. `findings` are both kinds'.
-    A camera that is lost gives one last moment without `sensed`, which ends its events.
+    A camera that is lost gives one last moment without `sensed`, which ends its events; `lost` says why.
     """
 
     camera: str
@@ -118,16 +124,26 @@ class Moment:
     detection: Detection | None = None
     stall: Verdict | None = None
     findings: tuple[Finding, ...] = ()
+    lost: EndReason | None = None
 
 
 def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) -> Iterator[Moment]:
-    """Yield one moment per frame and camera; cameras take the runner's slots in the order of `judges`."""
-    memories = {camera: _Memory() for camera in judges}
+    """Yield one moment per frame and camera; cameras take the runner's slots in the order of `judges`.
+
+    A camera whose first frame comes later takes a free slot, with its judge; one that is lost as `disabled` frees its.
+    `judges` may change while this runs: a camera's new judge counts from its next frame on.
+    """
+    memories = defaultdict[str, _Memory](_Memory)
+    in_force: dict[str, Judge] = {}
     for sensed in sense(rounds, runner, list(judges)):
         if isinstance(sensed, Lost):
             memories[sensed.camera], moment = _lost(memories[sensed.camera], sensed, judges[sensed.camera])
         else:
-            memories[sensed.camera], moment = judged(memories[sensed.camera], sensed, judges[sensed.camera])
+            judge = judges[sensed.camera]
+            if in_force.setdefault(sensed.camera, judge) is not judge:  # another normality: the level begins anew
+                in_force[sensed.camera] = judge
+                memories[sensed.camera] = replace(memories[sensed.camera], level=None, stillness=None, stall_level=None)
+            memories[sensed.camera], moment = judged(memories[sensed.camera], sensed, judge)
         yield moment
 
 
@@ -153,14 +169,21 @@ class _Memory:
 
 def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterator[Sensed | Lost]:
     """Yield each frame's errors and each camera's loss: the river up to the judgement."""
-    slots = {camera: slot for slot, camera in enumerate(cameras)}
+    from edge.conditions import Watched, returned, watched  # noqa: PLC0415 - opens the door of cv2
+
+    slots = Slots(runner.slots, cameras)
     form = runner.spec.form
     images = np.zeros((runner.slots, form.height, form.width, form.channels), np.uint8)
     tracks: dict[str, _Track] = {}
     speed = open_speed()
+    looks = defaultdict[str, Watched](Watched)
     for now in rounds:
         for camera, reason in now.lost.items():
             tracks.pop(camera, None)
+            looks[camera] = returned(looks[camera])
+            if reason == "disabled":
+                slots.free(camera)
+                del looks[camera]
             yield Lost(camera, reason)
         if not now.frames:
             continue
@@ -176,7 +199,9 @@ def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterat
             last = tracks[camera].frame.image if camera in tracks else frame.image
             prediction = step.prediction[slot].copy()
             senses = sensed_from_frame(frame.image, prediction, speed(last, frame.image), runner.spec.grid)
-            tracks[camera] = track = _followed(tracks.get(camera), frame, error, form.rate_hz)
+            track = _followed(tracks.get(camera), frame, error, form.rate_hz)
+            looks[camera] = look = watched(looks[camera], frame, is_gap=track.is_gap)
+            tracks[camera] = track = _paused(track) if look.is_paused else track
             yield Sensed(
                 camera,
                 frame,
@@ -187,6 +212,8 @@ def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterat
                 prediction,
                 senses,
                 told_skill(track.skill),
+                look.active,
+                look.is_paused,
             )
 
 
@@ -199,6 +226,12 @@ class _Track:
     state: State
     step_seconds: float
     skill: Skill
+    is_gap: bool = False
+
+
+def _paused(track: _Track) -> _Track:
+    """A condition of the camera: nothing is scored, and what comes after it warms up."""
+    return replace(track, count=0, state="degraded")
 
 
 def _followed(track: _Track | None, frame: Frame, error: float, rate_hz: float) -> _Track:
@@ -207,16 +240,19 @@ def _followed(track: _Track | None, frame: Frame, error: float, rate_hz: float) 
     step_seconds = frame.seconds - track.frame.seconds
     count = track.count + 1
     state: State = "warming_up" if count <= WARMUP_FRAMES else "watching"
-    if is_gap(step_seconds, rate_hz):  # error depends on spacing: this frame and the next are not scored
+    missing = is_gap(step_seconds, rate_hz)
+    if missing:  # error depends on spacing: this frame and the next are not scored
         state = "degraded"
         count = min(count, WARMUP_FRAMES - 1)
     skill = track.skill if state != "watching" else with_frame(track.skill, track.frame, frame, error)
-    return _Track(frame, count, state, step_seconds, skill)
+    return _Track(frame, count, state, step_seconds, skill, missing)
 
 
 def judged(memory: _Memory, sensed: Sensed, judge: Judge) -> tuple[_Memory, Moment]:
     """Return a camera's memory after one frame, and the moment that it makes."""
     seconds = sensed.frame.seconds
+    if sensed.is_paused:
+        return _explained(memory, sensed, judge)
     maps, stillness = witnessed(sensed.senses, memory.stillness, seconds, judge.normality)
     if sensed.state != "watching":
         return replace(memory, seconds=seconds, stillness=stillness), Moment(
@@ -285,12 +321,35 @@ def _findings(judge: Judge, surprise: Detection | None, stall: Detection | None)
     )
 
 
+def _explained(memory: _Memory, sensed: Sensed, judge: Judge) -> tuple[_Memory, Moment]:
+    """A condition of the camera explains what is seen: no event begins, open ones end, all levels start anew."""
+    seconds = sensed.frame.seconds
+    memory, findings = _ended(memory, "condition", seconds, judge)
+    detection = next((one.detection for one in findings if one.kind == "surprise"), None)
+    return memory, Moment(
+        sensed.camera, seconds, sensed.state, sensed, limit=judge.limit, detection=detection, findings=findings
+    )
+
+
+def _ended(memory: _Memory, reason: EndReason, seconds: float, judge: Judge) -> tuple[_Memory, tuple[Finding, ...]]:
+    """Close what is open and forget what was seen; both kinds begin anew."""
+    detector, detection = end(memory.detector, reason, seconds)
+    stall_detector, stalled = end(memory.stall_detector, reason, seconds)
+    return _Memory(None, detector, seconds, stall_detector=stall_detector), _findings(judge, detection, stalled)
+
+
 def _lost(memory: _Memory, lost: Lost, judge: Judge) -> tuple[_Memory, Moment]:
-    detector, detection = end(memory.detector, lost.reason, memory.seconds)
-    stall_detector, stall_detection = end(memory.stall_detector, lost.reason, memory.seconds)
-    findings = _findings(judge, detection, stall_detection)
-    moment = Moment(lost.camera, memory.seconds, "blind", limit=judge.limit, detection=detection, findings=findings)
-    return _Memory(None, detector, memory.seconds, stall_detector=stall_detector), moment
+    memory, findings = _ended(memory, lost.reason, memory.seconds, judge)
+    detection = next((one.detection for one in findings if one.kind == "surprise"), None)
+    return memory, Moment(
+        lost.camera,
+        memory.seconds,
+        "blind",
+        limit=judge.limit,
+        detection=detection,
+        findings=findings,
+        lost=lost.reason,
+    )
 
 
 def rounds_from_frames(camera: str, frames: Iterable[Frame], last: EndReason = "stopped") -> Iterator[Round]:

@@ -14,7 +14,9 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".m4v", ".ts", ".web
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".pgm", ".ppm"})
 _CAMERA_SCHEMES = {"rtsp": "rtsp", "rtsps": "rtsp", "http": "rtsp", "https": "rtsp"}
 
-Kind = Literal["video", "images", "rtsp", "v4l2", "test"]
+Kind = Literal["video", "images", "rtsp", "v4l2", "csi", "launch", "test"]
+# Where frames are gone when nobody takes them.
+_LIVE = ("rtsp", "v4l2", "csi", "launch")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Place:
     @property
     def is_live(self) -> bool:
         """True for a camera, whose frames are gone when nobody takes them."""
-        return self.kind in ("rtsp", "v4l2")
+        return self.kind in _LIVE
 
     @property
     def is_endless(self) -> bool:
@@ -44,6 +46,8 @@ class Place:
     def name(self) -> str:
         """A short name for messages and pictures, without a password."""
         bare = re.sub(r"//[^/@]*@", "//", self.where)
+        if self.kind in ("csi", "launch"):
+            return f"csi://{bare}" if self.kind == "csi" else f"gst://{bare.split()[0]}"
         name = bare if self.kind in ("rtsp", "v4l2", "test") else Path(bare).name
         if self.end_seconds is None and not self.start_seconds:
             return name
@@ -54,13 +58,20 @@ def places_from_spec(spec: str) -> list[Place]:
     """Return the places that one word of the user means.
 
     A spec is a video, a folder of images, a folder of such folders and videos, a glob of them, or
-    an address (`rtsp://…`, `v4l2:///dev/video0`, `file:///…`, `test://factory`). `#t=START,END` takes a
+    an address (`rtsp://…`, `v4l2:///dev/video0`, `csi://0`, `file:///…`, `test://factory`), or a GStreamer launch
+    line that ends in raw video (`gst://videotestsrc ! video/x-raw,width=320,height=240`). `#t=START,END` takes a
     stretch of seconds (Media Fragments URI), `#fps=N` says the rate of images; both join with `&`.
     Raises UsageError when there is nothing there.
     """
     scheme, _, rest = spec.partition("://")
     if rest and scheme == "test":
         return [Place("test", spec)]
+    if rest.strip() and scheme == "gst":
+        return [Place("launch", rest.strip())]
+    if scheme == "csi" and spec.startswith("csi://"):
+        if not rest.isdigit():
+            raise UsageError(f"{spec}: a CSI camera is named by its sensor's number, such as csi://0.")
+        return [Place("csi", rest)]
     where, _, fragment = spec.partition("#")
     base = _with_fragment(Place("video", where), fragment, spec)
     if rest and scheme in _CAMERA_SCHEMES:
@@ -69,7 +80,8 @@ def places_from_spec(spec: str) -> list[Place]:
         return [replace(base, kind="v4l2", where=where.removeprefix("v4l2://"))]
     if rest and scheme != "file":
         raise UsageError(
-            f"{spec}: the address scheme '{scheme}' is not known; use rtsp://, v4l2://, file://, test:// or a path."
+            f"{spec}: the address scheme '{scheme}' is not known; "
+            f"use rtsp://, v4l2://, csi://, file://, test://, gst:// or a path."
         )
     return _places_of_files(where.removeprefix("file://"), base, spec)
 

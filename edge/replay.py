@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 
+from edge.condition_events import ToldConditions, event_from_conditions
 from edge.detection import Rules
 from edge.events import Teller, Told, events_from_moment
 from edge.frames import Frame, Source
@@ -30,9 +31,11 @@ def replay(
     """
     teller = replay_teller(model, source.name)
     told: Mapping[Kind, Told] = {}
+    conditions: ToldConditions | None = None
     for moment in replay_moments(source, runner, model, rules, trace, progress):
         told, events = events_from_moment(teller, told, moment, time.time(), None)
-        yield from events
+        conditions, change = event_from_conditions(teller, conditions, moment, time.time())
+        yield from (*events, *(() if change is None else (change,)))
 
 
 def replay_moments(

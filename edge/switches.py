@@ -33,7 +33,7 @@ class Switches:
     """
 
     def __init__(self, limits: Mapping[str, Limit], file: Path | None, *, wall_clock: Callable[[], float]) -> None:
-        self._limits, self._file, self._wall_clock = limits, file, wall_clock
+        self._limits, self._file, self._wall_clock = dict(limits), file, wall_clock
         known = _read(file) if file is not None else {}
         self._switches = {camera: known.get(camera, Switch()) for camera in limits}
         self._lost: set[str] = set()
@@ -59,6 +59,10 @@ class Switches:
             write_whole(self._file, msgspec.json.encode(self._switches))
         except OSError as error:
             log.error("switches_refused file=%s error=%s", self._file, error)  # noqa: TRY400
+
+    def renew(self, camera: str, limit: Limit) -> None:
+        """Take over the limit of a camera's new calibration."""
+        self._limits[camera] = limit
 
     def bounds(self, camera: str) -> tuple[float, float]:
         """Return the lowest limit that may be set, where events end by themselves, and the highest."""

@@ -35,7 +35,7 @@ def broker(folder: Path) -> Iterator[Mosquitto]:
 def operator(folder: Path, broker: Mosquitto) -> Iterator[Operator]:
     """Run one daemon for the module, with looping cameras and a private corner."""
     config = write_config(folder, broker.port, loop=True)
-    config.write_text(config.read_text().replace("busy: {", "busy: {privacy: [[0, 0, 0.5, 0.5]], "))
+    config.write_text(config.read_text().replace("busy: {", "busy: {privacy_masks: [[[0, 0], [0.5, 0.5]]], "))
     with served(folder, config, broker) as operator:
         yield operator
 

@@ -92,8 +92,9 @@ def receive(subscriber: Subscriber, until: str, seconds: float = 40.0) -> list[R
 
 
 def events_of(received: list[Received]) -> list[dict[str, object]]:
-    """Return the event messages in order."""
-    return [json.loads(message.payload) for message in received if message.topic == f"{R}/events"]
+    """Return the anomaly events in order; a busy machine may also tell of missing frames."""
+    events = [json.loads(message.payload) for message in received if message.topic == f"{R}/events"]
+    return [event for event in events if event["kind"] != "condition"]
 
 
 def test_an_accident_reaches_a_subscriber_as_new_and_end(tmp_path: Path, broker: Mosquitto) -> None:
@@ -113,7 +114,8 @@ def test_an_accident_reaches_a_subscriber_as_new_and_end(tmp_path: Path, broker:
     new, end = events_of(received)
     assert (new["type"], end["type"], end["end_reason"]) == ("new", "end", "cleared")
     assert new["event_id"] == end["event_id"]
-    assert (new["rev"], end["rev"], new["seq"], end["seq"]) == (1, 2, 1, 2)
+    assert (new["rev"], end["rev"]) == (1, 2)
+    assert new["seq"] < end["seq"]  # type: ignore[operator]
     assert new["camera"] == "busy"
     assert ACCIDENT[0] / 10 <= new["media"]["start"] <= ACCIDENT[0] / 10 + 1.0  # type: ignore[index]
     assert new["calibrated"] is False

@@ -12,8 +12,9 @@ ROOT = Path(__file__).parents[1]
 ROOMS = {"edge": 0, "calibration": 1, "export": 2}
 # The only files or folders that may import each library. A chooser opens a door inside a function.
 DOORS = {
-    "av": {"edge/capture_av.py", "edge/scene/video.py"},
-    "cv2": {"edge/flow.py", "edge/scene/canvas.py", "edge/snapshot.py"},
+    "av": {"edge/capture_av.py", "edge/recording.py", "edge/scene/video.py"},
+    "cv2": {"edge/flow.py", "edge/look.py", "edge/scene/canvas.py", "edge/snapshot.py"},
+    "gi": {"edge/capture_gst.py"},
     "h5py": {"export/importing/keras_files.py"},
     "iotcore": {"edge/broker.py"},
     "matplotlib": {"calibration/curves.py", "edge/chart.py"},

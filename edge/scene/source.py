@@ -14,6 +14,7 @@ class SceneSource:
     """Draws a scene's frames in a `FrameFormat`, as fast as they are asked for; their time is media time."""
 
     is_live = False
+    backend = "scene"
 
     def __init__(
         self,

@@ -1,0 +1,119 @@
+"""What capture costs: 1080p30 H.264 in, small frames out, through each library; and from there to the decision.
+
+    python benchmarks/capture.py [--frames 300] [--repeat 3]
+
+A film of a moving pattern under a sensor's noise is made once (x264). Each library decodes it whole and gives 160×128
+frames at 10 a second, in turn, several times; then the same frames run through the conditions, surprise, level and
+decision with a predictor that costs next to nothing (repeating the last frame, its own time taken off).
+Printed: processor milliseconds a frame, medians and spread; processor time is not touched by other work on the
+machine but for its caches. Exits with 4 where capture to decision, without decoding and the step, is over 2 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from cameras import Timed
+from numpy.typing import NDArray
+from real_clips import commit
+
+from calibration.fit import fit_calibration, observe
+from calibration.footage import Clip
+from edge.frames import Frame, FrameFormat
+from edge.pipeline import Judge, rounds_from_frames, watch
+from edge.runners import open_predictor
+from edge.sources import Capture, has_gstreamer, open_source
+
+MOST_MILLISECONDS = 2.0
+
+
+def film(path: Path, frames: int) -> None:
+    """Write 1920×1080 frames at 30 a second: a textured ground, things that move, noise."""
+    rng = np.random.default_rng(0)
+    ground = cv2.resize(rng.integers(60, 180, (68, 120, 3), np.uint8), (1920, 1080), interpolation=cv2.INTER_CUBIC)
+    noise = rng.normal(0, 2, (4, 1080, 1920, 3)).astype(np.int8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(30))
+        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+        stream.options = {"preset": "veryfast", "b:v": "6000k", "g": "30"}
+        for number in range(frames):
+            image = ground.copy()
+            for thing in range(6):
+                x, y = (number * (5 + 2 * thing)) % 1800, 100 + 150 * thing
+                image[y : y + 100, x : x + 120] = 40 * thing
+            noisy = np.clip(image.astype(np.int16) + noise[number % 4], 0, 255).astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noisy, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def captured(path: Path, form: FrameFormat, library: Capture) -> tuple[list[Frame], float, str]:
+    """Return the small frames, the processor seconds that they took, and what captured them."""
+    began = time.process_time()
+    source = open_source(str(path), form, library)
+    frames = list(source.frames())
+    source.close()
+    return frames, time.process_time() - began, source.backend
+
+
+def rest_milliseconds(frames: list[Frame], form: FrameFormat) -> float:
+    """Return the processor milliseconds a frame from mailbox to decision, less the predictor's own."""
+    images: NDArray[np.uint8] = np.stack([frame.image for frame in frames])
+    clip = Clip("film", images, np.array([frame.seconds for frame in frames]))
+    runner = Timed(open_predictor("last-frame", form, 1))
+    calibration = fit_calibration([clip], observe([clip], runner), form.rate_hz)
+    judge = Judge(calibration.normality, calibration.limits.noise, calibration.limit)
+    runner.processor_seconds.clear()
+    began = time.thread_time()
+    count = sum(
+        moment.sensed is not None for moment in watch(rounds_from_frames("a", clip.frames()), runner, {"a": judge})
+    )
+    return (time.thread_time() - began - sum(runner.processor_seconds)) / count * 1000
+
+
+def libraries() -> Iterator[Capture]:
+    """Yield what this machine has."""
+    yield "pyav"
+    if has_gstreamer():
+        yield "gstreamer"
+
+
+def main() -> int:
+    """Measure and print; 4 where the rest is over its bound."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--repeat", type=int, default=3)
+    parsed = parser.parse_args()
+    cv2.setNumThreads(1)
+    print(f"commit {commit()}; {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    rest: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        film(path, parsed.frames)
+        print(f"film: {parsed.frames} frames, {path.stat().st_size * 8 * 30 / parsed.frames / 1e6:.1f} Mbit/s")
+        for colour, channels in (("grey", 1), ("rgb", 3)):
+            form = FrameFormat(128, 160, channels, 10.0)
+            for library in libraries():
+                runs = [captured(path, form, library) for _ in range(parsed.repeat)]
+                costs = [1000 * seconds / parsed.frames for _, seconds, _ in runs]
+                told = f"{np.median(costs):5.2f} ms a decoded frame ({min(costs):.2f} to {max(costs):.2f})"
+                print(f"{colour:5s} {runs[0][2]:26s} {told}, {len(runs[0][0])} frames out")
+            if channels == 1:
+                rest = [rest_milliseconds(runs[0][0], form) for _ in range(parsed.repeat)]
+    told = f"{np.median(rest):.2f} ms a frame ({min(rest):.2f} to {max(rest):.2f})"
+    print(f"capture to decision, without decoding and the step: {told}")
+    return 0 if np.median(rest) < MOST_MILLISECONDS else 4
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The command `prednet-edge collect`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import msgspec
+from tqdm import tqdm
+
+from edge.builtin import DEFAULT_FORM
+from edge.captures import CameraSource
+from edge.command import Parser
+from edge.errors import UsageError
+from edge.frames import FrameFormat
+
+COLLECT_HELP = """Record normal footage on the device: what is trained on and calibrated with later.
+
+  prednet-edge collect --config config.yaml --hours 24 --out recordings
+  prednet-edge collect rtsp://10.0.0.9/stream --camera press3 --hours 8 --megabytes 500 --out recordings
+
+Short clips, exactly as the network sees them (its size, colour and rate; privacy masks applied), lossless, in
+OUT/<camera>/. The day is cut into 48 parts with the same share of the budget; a clip that shows what another one of
+its part shows is not kept, what is rare stays, and nothing is kept while the camera has a condition (covered, moved,
+lit anew, ...). Stop it with Ctrl-C and start it again as you like: it goes on with what is there.
+A CSI or USB camera is open to one program at a time: collect before the daemon runs.
+
+Then: prednet-export train --footage OUT/press3, and prednet-calibrate site OUT/press3 --camera press3 ...
+"""
+
+
+def add_collect_command(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add `collect` to a program's commands."""
+    collect = commands.add_parser("collect", help="record normal footage on the device", description=COLLECT_HELP)
+    collect.add_argument("source", nargs="?", help="one camera's address, where there is no configuration yet")
+    collect.add_argument("--config", type=Path, help="the YAML configuration: all its cameras, or --camera alone")
+    collect.add_argument("--camera", help="the camera's name (default without --config: camera)")
+    collect.add_argument("--out", type=Path, required=True, help="folder of the recordings")
+    collect.add_argument("--hours", type=float, default=24.0, help="how long (default: %(default)g)")
+    collect.add_argument("--megabytes", type=float, default=2000.0, help="most to keep a camera (default: %(default)g)")
+    collect.add_argument("--clip", type=float, default=10.0, metavar="SECONDS", help="of one clip (default: 10)")
+    collect.add_argument("--size", metavar="WIDTHxHEIGHT", help="without --config (default: 160x128)")
+    collect.add_argument("--colour", choices=("grey", "rgb"), default="grey", help="without --config (default: grey)")
+    collect.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="without --config (default: 10)")
+    collect.add_argument("--json", action="store_true", help="print what was kept as JSON")
+    collect.set_defaults(run=_collect)
+
+
+def _collect(parsed: argparse.Namespace) -> int:
+    from edge.collect import Plan, collect  # noqa: PLC0415 - only a command opens the doors that it needs
+
+    if not (parsed.hours > 0 and parsed.clip > 0):
+        raise UsageError(f"--hours {parsed.hours:g} --clip {parsed.clip:g}: give times above 0.")
+    cameras, form = _cameras(parsed)
+    plan = Plan(parsed.hours * 3600.0, round(parsed.megabytes * 1e6), parsed.clip)
+    with tqdm(total=round(plan.seconds), unit="s", desc="collecting", disable=None) as bar:
+        tallies = collect(cameras, form, parsed.out, plan, lambda seconds: _advance(bar, seconds))
+    if parsed.json:
+        print(msgspec.json.encode(tallies).decode())
+        return 0
+    for camera, tally in tallies.items():
+        print(
+            f"{parsed.out / camera}: {tally.kept} clips, {tally.bytes / 1e6:.1f} MB; not kept: {tally.repeated} that "
+            f"repeat others, {tally.given_up} for want of room, {tally.unfit} while the camera had a condition"
+        )
+    return 0
+
+
+def _advance(bar: tqdm, seconds: float) -> None:
+    bar.update(round(seconds) - bar.n)
+
+
+def _cameras(parsed: argparse.Namespace) -> tuple[dict[str, CameraSource], FrameFormat]:
+    if (parsed.source is None) == (parsed.config is None):
+        raise UsageError("give either a camera's address or --config, not both.")
+    if parsed.config is None:
+        return {parsed.camera or "camera": CameraSource(parsed.source)}, _form(parsed)
+    from edge.bundle import read_bundle  # noqa: PLC0415
+    from edge.config import read_config  # noqa: PLC0415
+
+    config = read_config(parsed.config)
+    if parsed.camera and parsed.camera not in config.cameras:
+        raise UsageError(f"{parsed.config} has no camera {parsed.camera!r}; it has {', '.join(config.cameras)}.")
+    names = [parsed.camera] if parsed.camera else list(config.cameras)
+    form = config.frame.form if config.predictor else read_bundle(Path(config.bundle)).spec.form
+    return {name: config.cameras[name].captured for name in names}, form
+
+
+def _form(parsed: argparse.Namespace) -> FrameFormat:
+    size = re.fullmatch(r"(\d+)x(\d+)", parsed.size or f"{DEFAULT_FORM.width}x{DEFAULT_FORM.height}")
+    if size is None or not 0.0 < parsed.rate <= 1000.0:
+        raise UsageError(
+            f"--size {parsed.size} --rate {parsed.rate:g}: give a size such as 160x128 and a rate above 0."
+        )
+    return FrameFormat(int(size[2]), int(size[1]), 1 if parsed.colour == "grey" else 3, parsed.rate)

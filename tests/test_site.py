@@ -1,0 +1,145 @@
+"""Learning a site on the device: from its configuration, showing what would have fired, and put in force at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibration.cli import main
+from edge.capture import CameraStatus
+from edge.daemon import watch_device
+from edge.in_force import LOOK_SECONDS, Normals
+from edge.model import with_normal
+from edge.pipeline import Moment
+from edge.setup import read_device
+from edge.site_calibration import read_site
+from tests.brokers import free_port
+from tests.test_daemon import write_clip
+from tests.tiny import normal_images, with_accident, write_tiny_bundle
+
+LINE = "gst://videotestsrc is-live=true pattern=ball ! video/x-raw,width=80,height=64,framerate=30/1"
+
+
+def restless_images(count: int, seed: int) -> np.ndarray:
+    """Normal work of another place: the bundle's own footage with a corner that often flickers."""
+    images = normal_images(count, seed=seed)
+    for start in range(20, count, 60):
+        images = with_accident(images, start, min(start + 40, count), seed=start)
+    return images
+
+
+def config_of(folder: Path, source: str, normal: str = "normal: cam.normal") -> Path:
+    """A configuration with one camera."""
+    path = folder / "config.yaml"
+    path.write_text(
+        f"site: plant7\nbundle: tiny.prednet\nstate_directory: state\nthreads: 1\nmqtt: {{port: {free_port()}}}\n"
+        f"cameras:\n  cam:\n    source: {json.dumps(source)}\n    loop: true\n    {normal}\n"
+    )
+    return path
+
+
+def test_a_site_is_learned_and_what_would_have_fired_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bundle's own calibration fires at this place's normal work; the site's does not, and is written to its file."""
+    bundle = write_tiny_bundle(tmp_path / "tiny.prednet")
+    write_clip(tmp_path / "day.mkv", restless_images(300, 3))
+    config = config_of(tmp_path, "day.mkv")
+    words = ["site", "--config", str(config), "--camera", "cam"]
+    assert main([*words, "--show-only", "--json"]) == 0
+    fired = json.loads(capsys.readouterr().out)["would_fire"]
+    assert len(fired["the calibration in force"]) >= 3
+    assert fired["this calibration"] == []
+    assert not (tmp_path / "cam.normal").exists()
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert "the calibration in force: 5 events in" in told
+    assert "this calibration: 0 events in" in told
+    assert f"in force at cam: {tmp_path}/cam.normal" in told
+    from edge.bundle import read_bundle  # noqa: PLC0415 - beside its only use
+
+    assert read_site(tmp_path / "cam.normal", read_bundle(bundle), "float").limits.frames > 200
+    assert main([*words, "--show-only", "--json"]) == 0
+    fired = json.loads(capsys.readouterr().out)["would_fire"]
+    assert fired["the calibration in force"] == fired["this calibration"] == []
+
+
+MISTAKES = [
+    (["--camera", "other"], "has no camera 'other'; it has cam."),
+    (["--camera", "cam"], "cam has no 'normal' file to be replaced; add, for example, 'normal: cam.normal' to it"),
+]
+
+
+@pytest.mark.parametrize(("words", "sentence"), MISTAKES)
+def test_what_a_configuration_lacks_is_said(
+    words: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is recorded."""
+    write_tiny_bundle(tmp_path / "tiny.prednet")
+    write_clip(tmp_path / "day.mkv", normal_images(20))
+    config = config_of(tmp_path, "day.mkv", normal="")
+    assert main(["site", "--config", str(config), *words]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_live_camera_is_learned_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A launch line is as live as a camera: so many seconds of it are taken, under its masks."""
+    from tests.test_rtsp import need_gstreamer  # noqa: PLC0415 - skips this test alone
+
+    need_gstreamer()
+    write_tiny_bundle(tmp_path / "tiny.prednet")
+    config = config_of(tmp_path, LINE, "normal: cam.normal\n    privacy_masks: [[[0, 0], [0.3, 0.3]]]")
+    assert main(["site", "--config", str(config), "--camera", "cam", "--seconds", "4"]) == 0
+    assert "in force at cam" in capsys.readouterr().out
+    assert (tmp_path / "cam.normal").exists()
+
+
+def test_a_replaced_calibration_is_taken_over_by_a_running_device(tmp_path: Path) -> None:
+    """The device starts on one `.normal`, another takes its place, and the limit that it decides by is the new one's."""
+    write_tiny_bundle(tmp_path / "tiny.prednet")
+    write_clip(tmp_path / "day.mkv", restless_images(200, 3))
+    write_clip(tmp_path / "calm.mkv", normal_images(200, seed=9))
+    config = config_of(tmp_path, "day.mkv")
+    for name in ("calm", "day"):
+        assert main(["site", str(tmp_path / f"{name}.mkv"), "--bundle", str(tmp_path / "tiny.prednet"), "--camera", "cam",
+                     "-o", str(tmp_path / f"{name}.normal")]) == 0  # fmt: skip
+    (tmp_path / "cam.normal").write_bytes((tmp_path / "calm.normal").read_bytes())
+    limits: list[float] = []
+    stopping = threading.Event()
+
+    def see(moment: Moment, _: CameraStatus) -> None:
+        if moment.limit is not None:
+            limits.append(moment.limit.on)
+        if len(limits) == 10:
+            os.replace(tmp_path / "day.normal", tmp_path / "cam.normal")  # noqa: PTH105 - as write_whole does
+        if limits[0] != limits[-1] or len(limits) > 200:
+            stopping.set()
+
+    device = read_device(config)
+    watch_device(device, stopping, see)
+    after = with_normal(device.bundle, "float", tmp_path / "cam.normal").calibration.limit.on
+    assert limits[0] == device.models["cam"].calibration.limit.on
+    assert limits[-1] == after != limits[0]
+
+
+def test_a_damaged_calibration_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What was in force stays, and the log says why; the next good file is taken."""
+    write_tiny_bundle(tmp_path / "tiny.prednet")
+    write_clip(tmp_path / "day.mkv", normal_images(200))
+    config = config_of(tmp_path, "day.mkv")
+    assert main(["site", "--config", str(config), "--camera", "cam"]) == 0
+    models, now = read_device(config).models, [0.0]
+    good = (tmp_path / "cam.normal").read_bytes()
+    normals = Normals({"cam": tmp_path / "cam.normal"}, clock=lambda: now[0])
+    (tmp_path / "cam.normal").write_bytes(b"nonsense")
+    now[0] += LOOK_SECONDS
+    assert list(normals.changed(models)) == []
+    assert "normal_refused camera=cam" in caplog.text
+    (tmp_path / "cam.normal").write_bytes(good)
+    now[0] += LOOK_SECONDS
+    assert [camera for camera, _ in normals.changed(models)] == ["cam"]
