@@ -20,7 +20,7 @@ from edge.bundle import Bundle, read_bundle
 from edge.calibrated import Limits
 from edge.command import parser_for, run_command
 from edge.errors import UsageError
-from edge.model import runner_of
+from edge.model import chosen_variant, runner_of
 from edge.site_calibration import write_site
 
 SITE_HELP = """Learn what is normal at one camera, from footage of normal work.
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     site.add_argument("--size", default=SIZE, metavar="WIDTHxHEIGHT", help="of a predictor (default: %(default)s)")
     site.add_argument("--colour", choices=("grey", "rgb"), default="grey", help="of a predictor (default: grey)")
     site.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of a predictor (default: 10)")
-    site.add_argument("--variant", default="float", help="the bundle's variant that the camera runs (default: float)")
+    site.add_argument("--variant", default="auto", help="the bundle's variant that the camera runs (default: cpu, else float)")
     site.add_argument("--camera", default="camera", help="the camera's name in the configuration")
     site.add_argument("-o", "--out", type=Path, required=True, help="where to write the .normal file")
     site.add_argument("--seconds", type=float, default=60.0, metavar="SECONDS",
@@ -68,7 +68,8 @@ def _site(parsed: argparse.Namespace) -> int:
         form = form_from_options(parsed.size, parsed.colour, parsed.rate)
         bundle, variant = bundle_from_predictor(parsed.predictor, form), parsed.predictor
     else:
-        bundle, variant = read_bundle(parsed.bundle), parsed.variant
+        bundle = read_bundle(parsed.bundle)
+        variant = chosen_variant(bundle, parsed.variant)
     limits = calibrate_site(
         parsed.footage, bundle, variant, parsed.camera, parsed.out, parsed.first_part, parsed.seconds
     )
