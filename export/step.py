@@ -94,7 +94,8 @@ class Graph:
     def constant(self, name: str, array: NDArray[np.generic]) -> str:
         """Add an initialiser, or find the one of that name."""
         if name not in self.initialisers:
-            self.initialisers[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+            whole = array if array.ndim == 0 else np.ascontiguousarray(array)  # which makes a number a list of one
+            self.initialisers[name] = numpy_helper.from_array(whole, name)
         return name
 
     def number(self, value: float) -> str:
