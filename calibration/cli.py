@@ -50,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     site.add_argument("--size", default=SIZE, metavar="WIDTHxHEIGHT", help="of a predictor (default: %(default)s)")
     site.add_argument("--colour", choices=("grey", "rgb"), default="grey", help="of a predictor (default: grey)")
     site.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of a predictor (default: 10)")
-    site.add_argument("--variant", default="auto", help="the bundle's variant that the camera runs (default: cpu, else float)")
+    site.add_argument(
+        "--variant", default="auto", help="the bundle's variant that the camera runs (default: cpu, else float)"
+    )
     site.add_argument("--camera", default="camera", help="the camera's name in the configuration")
     site.add_argument("-o", "--out", type=Path, required=True, help="where to write the .normal file")
     site.add_argument("--seconds", type=float, default=60.0, metavar="SECONDS",

@@ -66,7 +66,9 @@ class Parity(msgspec.Struct, frozen=True):
             ("agreement at the limit", self.agreement, LEAST_AGREEMENT),
             ("agreement at the level's quantiles", self.quantile_agreement, LEAST_QUANTILE_AGREEMENT),
         )
-        told = [f"{name} {found:.4f}, at least {least:g} is asked" for name, found, least in bounds if not found >= least]
+        told = [
+            f"{name} {found:.4f}, at least {least:g} is asked" for name, found, least in bounds if not found >= least
+        ]
         if not self.drift <= MOST_DRIFT:
             told.append(f"drift {self.drift:.3f} standard deviations, at most {MOST_DRIFT:g} is allowed")
         return told

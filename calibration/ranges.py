@@ -112,12 +112,12 @@ def range_by_percentile(histogram: Histogram) -> float:
 def range_by_squared_error(histogram: Histogram) -> float:
     """Return the range with the least mean squared error of rounding and clipping."""
     centres = (np.arange(BINS) + 0.5) * (histogram.top / BINS)
-    reaches = np.linspace(0.02, 1.0, 99) * max(histogram.largest, LEAST_RANGE)
+    reaches = [share * max(histogram.largest, LEAST_RANGE) for share in np.linspace(0.02, 1.0, 99).tolist()]
     errors = [_squared_error(centres, histogram.counts, reach) for reach in reaches]
     return float(reaches[int(np.argmin(errors))])
 
 
-def _squared_error(centres: NDArray[np.float64], counts: NDArray[np.int64], reach: float) -> float:
+def _squared_error(centres: NDArray[np.floating], counts: NDArray[np.int64], reach: float) -> float:
     step = reach / STEPS
     kept = np.minimum(np.round(centres / step), STEPS) * step
     return float((counts * (centres - kept) ** 2).sum())

@@ -36,7 +36,7 @@ class Variant(msgspec.Struct, frozen=True):
     states: tuple[TensorSpec, ...] | None = None
     int8: tuple[str, ...] = ()
     convolutions: int = 0
-    ranges: dict[str, float] = {}
+    ranges: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class Manifest(Header, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class Manifest(Header, frozen=True, kw_only=True):
     golden_frames: str = ""
     reports: tuple[str, ...] = ()
     command: str = ""
-    tools: dict[str, str] = {}
+    tools: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def spec(self) -> StepSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -104,13 +105,13 @@ def golden_from_bytes(frames: bytes, answer: bytes, tolerance: Tolerance, spec: 
 _KINDS = (("errors", np.float32), ("prediction", np.uint8))
 
 
-def _array(data: bytes, name: str, kind: type[np.generic], where: str) -> NDArray[np.generic]:
+def _array(data: bytes, name: str, kind: type[np.generic], where: str) -> NDArray[Any]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(info.file_size for info in archive.infolist()) > MOST_BYTES:
                 raise PrednetError(f"{where}: {name} would have more than {MOST_BYTES >> 20} MB unpacked; refused.")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            array: NDArray[np.generic] = arrays[name]
+            array: NDArray[Any] = arrays[name]
     except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise PrednetError(f"{where}: {name} cannot be read ({error}); export the bundle anew.") from error
     if array.dtype != kind:

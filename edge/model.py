@@ -16,7 +16,6 @@ from edge.runner import Runner
 from edge.runners import open_predictor, open_runner
 from edge.site_calibration import read_site
 
-
 # The variant to run where nobody says one.
 AUTO = "auto"
 
@@ -68,7 +67,10 @@ def chosen_variant(bundle: Bundle, asked: str) -> str:
     """
     if asked != AUTO:
         return asked
-    return next((name for name in ("cpu", "float") if name in bundle.manifest.variants), next(iter(bundle.manifest.variants), "float"))
+    return next(
+        (name for name in ("cpu", "float") if name in bundle.manifest.variants),
+        next(iter(bundle.manifest.variants), "float"),
+    )
 
 
 def read_model(bundle: Path, variant: str, normal: Path | None) -> Model:

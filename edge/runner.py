@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from edge.errors import PrednetError
 from edge.frames import FrameFormat
 
-
 # States other than float32: whole numbers where the export chose them, and the last frame.
 WHOLE_DTYPES = ("int8", "uint8")
 STATE_AXES = 3

@@ -1,7 +1,7 @@
 """The compiler check: NVIDIA's own compiler takes each step and says which convolutions are INT8. No GPU is needed.
 
-The door of `tensorrt_rtx`, whose ahead-of-time build runs on a CPU. SM 8.6 stands in for the Orin's 8.7. It proves that a
-step is importable, well typed and really INT8; not its speed, and not its numbers.
+The door of `tensorrt_rtx`, whose ahead-of-time build runs on a CPU. SM 8.6 stands in for the Orin's 8.7. It proves
+that a step is importable, well typed and really INT8; not its speed, and not its numbers.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _compiled_here(step: bytes) -> Compiled:
 
 
 # The plan's printable program: each convolution names its inputs, each tensor its type. It is not documented.
-_TENSOR = re.compile(rb'tensor=\{[^}\n]*?(?:dims=\{[^}]*\})?[^\n]*?name="([^"]+)"[^\n]*?type=(\w+)')
+_TENSOR = re.compile(rb'tensor=\{[^\n]*?name="([^"]+)"[^\n]*?type=(\w+)')
 _CONVOLUTION = re.compile(rb'corrltn=\{ name="([^"]+)"[^\n]*?input=\{([^}]*)\}[^\n]*?layers="([^"]*)"')
 _LAYER = re.compile(rb"\[ONNX Layer: make_conv_([^\]\s]+)\]")
 
@@ -96,7 +96,7 @@ def convolutions_of_plan(plan: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]
 
     Raises PrednetError where the plan cannot be read: then nothing is known, which is no pass.
     """
-    kinds = {name: kind for name, kind in _TENSOR.findall(plan)}
+    kinds = dict(_TENSOR.findall(plan))
     names, int8 = [], []
     for own, inputs, layers in _CONVOLUTION.findall(plan):
         told = _LAYER.search(layers)

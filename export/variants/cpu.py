@@ -24,8 +24,8 @@ MIDDLE = 128
 # What draws the picture stays float: rounded to 8 bits it is as coarse as the errors of a good prediction. It is the
 # most sensitive by far and a fiftieth of the arithmetic (docs/decisions/0010-int8.md).
 FLOAT_CONVOLUTIONS = ("gates.0", "ahat.0")
-# A hard sigmoid is 0 or 1 beyond ±2.5, and tanh(3) is within one step of 1.
-_GATE_REACH, _NEW_REACH = 2.5, 3.0
+# A hard sigmoid is 0 or 1 beyond ±2.5; that tanh(2.5) is 0.987 costs less than coarser steps for all.
+GATE_REACH = 2.5
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ def with_cpu_layout(
     non-linearity, others over the range that was seen); C, gates, pixels and the error maps are float32.
     """
     draft = opened(step)
-    stored = {f"{kind}{name.removeprefix('gates.')}" for name in convolutions if name.startswith("gates.") for kind in "re"}
+    stored = {
+        f"{kind}{name.removeprefix('gates.')}" for name in convolutions if name.startswith("gates.") for kind in "re"
+    }
     for name, node in draft.convolutions():
         if name in convolutions:
             _replace(draft, name, node, ranges)
@@ -80,10 +82,7 @@ def _replace(draft: Draft, name: str, node: onnx.NodeProto, ranges: Ranges) -> N
         first += channels[branch]
     bias = draft.array(node.input[2]).astype(np.float64)
     if name.startswith("gates."):
-        rows = np.repeat([1.0, 1.0, 1.0, _GATE_REACH / _NEW_REACH], len(bias) // 4)
-        made = _convolved(draft, name, node, data, max(scales), weight * rows[:, None, None, None], bias * rows,
-                          _signed(_GATE_REACH))  # fmt: skip
-        _part_gates(draft, node, made)
+        _part_gates(draft, node, _convolved(draft, name, node, data, max(scales), weight, bias, _signed(GATE_REACH)))
     else:
         _replace_other(draft, name, node, data, max(scales), weight, bias, ranges)
     draft.graph.nodes.remove(node)
@@ -139,13 +138,12 @@ def _convolved(
 
 
 def _part_gates(draft: Draft, node: onnx.NodeProto, made: str) -> None:
-    """Split the gates while they are uint8, and give each its own scale."""
+    """Split the gates while they are uint8: a quarter of the bytes."""
     (split,) = draft.takers(node.output[0])
     draft.graph.nodes.remove(split)
-    parts = draft.graph.split(made, 4, f"{made}_gate")
-    for gate, (part, reach) in enumerate(zip(parts, [_GATE_REACH] * 3 + [_NEW_REACH], strict=True)):
-        constants = _constants(draft, f"reach_{reach:g}", _signed(reach))
-        draft.graph.add("DequantizeLinear", [part, *constants], split.output[gate])
+    constants = _constants(draft, "gates", _signed(GATE_REACH))
+    for part, gate in zip(draft.graph.split(made, 4, f"{made}_gate"), list(split.output), strict=True):
+        draft.graph.add("DequantizeLinear", [part, *constants], gate)
 
 
 def _replace_other(
@@ -182,11 +180,7 @@ def _chain(draft: Draft, value: str, end: str) -> list[onnx.NodeProto]:
 def _store(draft: Draft, state: str, ranges: Ranges) -> None:
     """Keep a state as uint8, chosen by `reset` and `advance` as it is."""
     middle = draft.graph.constant(f"uint8_{MIDDLE}", np.array(MIDDLE, np.uint8))
-    seen = draft.maker(f"{state}_seen")
-    following = draft.maker(f"{state}_next")
-    assert seen is not None and following is not None
-    for node in (seen, following):
-        draft.graph.nodes.remove(node)
+    draft.remove_maker(f"{state}_next")
     draft.graph.add("Where", ["reset_slots", middle, state], f"{state}_seen_whole")
     made = _whole_value(draft, f"{state}_new", ranges)
     draft.graph.add("Where", ["advance_slots", made, f"{state}_seen_whole"], f"{state}_next")

@@ -60,6 +60,10 @@ class Draft:
             if value.name == name:
                 value.type.tensor_type.elem_type = kind
 
+    def remove_maker(self, value: str) -> None:
+        """Take out the node that makes a value, for another to make it."""
+        self.graph.nodes = [node for node in self.graph.nodes if value not in node.output]
+
     def rename_made(self, old: str, new: str) -> None:
         """Give what a node makes another name, and leave those that take it as they are."""
         node = self.maker(old)

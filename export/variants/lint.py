@@ -17,6 +17,7 @@ from export.variants.quantised import STEPS
 FOREIGN = {"Loop", "Scan", "If", "LSTM", "GRU", "RNN"}
 # A branch that is quantised before one of these gives a float convolution, in silence.
 _JOINING = {"Concat", "Resize", "MaxPool"}
+_LEAST_NORMAL = {"float32": float(np.finfo(np.float32).tiny), "float16": float(np.finfo(np.float16).tiny)}
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _scales(draft: Draft) -> Iterator[str]:
             yield f"{node.name}: its scale is not an initialiser"
             continue
         scale = draft.array(node.input[1])
-        least = float(np.finfo(scale.dtype).tiny) if scale.dtype.kind == "f" else math.inf
+        least = _LEAST_NORMAL.get(scale.dtype.name, math.inf)
         if not np.isfinite(scale).all() or float(scale.min()) < least:
             yield f"{node.name}: its scale is not a normal number above 0"
         if node.op_type == "QuantizeLinear" and scale.ndim:
@@ -142,7 +143,9 @@ def _unrolled(draft: Draft) -> Iterator[str]:
     yield from (f"{node.name}: {node.op_type} in a step" for node in draft.graph.nodes if node.op_type in FOREIGN)
     outputs = {value.name for value in draft.model.graph.output}
     states = {value.name for value in draft.model.graph.input} - {"frames", "advance", "reset"}
-    yield from (f"{state}: the step does not give it back" for state in sorted(states) if f"{state}_next" not in outputs)
+    yield from (
+        f"{state}: the step does not give it back" for state in sorted(states) if f"{state}_next" not in outputs
+    )
 
 
 def _opset(draft: Draft) -> Iterator[str]:

@@ -7,11 +7,10 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper
 
 from edge.errors import PrednetError
 from edge.runner import StepSpec, TensorSpec
-from export.variants.draft import FLOAT, HALF, INT8, Draft, branches_of, closed, opened, widest
+from export.variants.draft import INT8, Draft, branches_of, closed, opened, widest
 
 # Symmetric, zero point 0, −127 … 127: −128 has no counterpart, and other zero points are refused by TensorRT.
 STEPS = 127
@@ -109,7 +108,9 @@ def int8_weight(
     return np.clip(whole, -STEPS, STEPS).astype(np.int8), scales
 
 
-def with_int8_states(step: bytes, spec: StepSpec, ranges: Ranges, convolutions: Collection[str]) -> tuple[bytes, StepSpec]:
+def with_int8_states(
+    step: bytes, spec: StepSpec, ranges: Ranges, convolutions: Collection[str]
+) -> tuple[bytes, StepSpec]:
     """Store R and E in INT8 where all that read them read INT8 anyway; return the step and its contract.
 
     Before: R_l and E_l come and go as float32. After: where `gates.l` is one of `convolutions` they come and go
