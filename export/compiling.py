@@ -7,6 +7,7 @@ that a step is importable, well typed and really INT8; not its speed, and not it
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -56,8 +57,11 @@ def compiled(step: bytes) -> Compiled:
 
 def serve() -> None:
     """Compile the step on stdin and write the answer to stdout: what the child process does."""
+    answers = os.dup(1)
+    os.dup2(2, 1)  # the library talks on stdout
     answer = msgspec.json.encode(_compiled_here(sys.stdin.buffer.read()))
-    sys.stdout.buffer.write(answer)
+    with open(answers, "wb") as stdout:  # noqa: PTH123 - a descriptor
+        stdout.write(answer)
 
 
 def _compiled_here(step: bytes) -> Compiled:
