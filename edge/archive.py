@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,7 @@ def read_archive(path: Path, kind: Kind, header: type[AnyHeader]) -> tuple[AnyHe
             manifest = _manifest(archive, path, kind, header)
             files = {name: _member(archive, name, member, path) for name, member in manifest.files.items()}
             _refuse_strangers(archive, manifest, path)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise PrednetError(f"{path}: not a {kind.format} archive, or a damaged one ({error}). {kind.remedy}") from error
     return manifest, files, f"sha256:{hashlib.sha256(data).hexdigest()}"
 

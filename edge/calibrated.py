@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import zipfile
+import zlib
 from dataclasses import dataclass, fields
 
 import msgspec
@@ -73,7 +75,7 @@ def normality_from_bytes(data: bytes, grid: tuple[int, int, int], where: str) ->
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             found = {part.name: arrays[part.name].astype(np.float32) for part in fields(Normality)}
-    except (ValueError, OSError, KeyError, EOFError) as error:
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise PrednetError(f"{where}: the normality cannot be read ({error}); make it anew.") from error
     shapes = {name: (grid[0],) if name.startswith("layer_") else grid for name in found}
     for name, values in found.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +113,7 @@ def _array(data: bytes, name: str, kind: type[np.generic], where: str) -> NDArra
                 raise PrednetError(f"{where}: {name} would have more than {MOST_BYTES >> 20} MB unpacked; refused.")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             array: NDArray[Any] = arrays[name]
-    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise PrednetError(f"{where}: {name} cannot be read ({error}); export the bundle anew.") from error
     if array.dtype != kind:
         raise PrednetError(f"{where}: {name} is {array.dtype}, expected {np.dtype(kind)}; export the bundle anew.")

@@ -80,7 +80,7 @@ def _page(bundle: Bundle) -> bytes:
 
 def manifest_schema() -> dict[str, object]:
     """Return the JSON Schema (2020-12) of a bundle's manifest."""
-    schema = msgspec.json.schema(Manifest)
+    schema = msgspec.json.schema(Manifest, schema_hook=lambda _: {"description": "any JSON"})
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "prednet-bundle manifest"} | schema
 
 
