@@ -36,7 +36,9 @@ def keys(folder: Path, name: str, private: ed25519.Ed25519PrivateKey | rsa.RSAPr
     return str(secret), str(public)
 
 
-def test_a_signed_bundle_is_verified_and_still_read(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_signed_bundle_is_verified_and_still_read(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The device reads it as before; the same contents; signed twice it has one signature."""
     secret, public = keys(tmp_path, "press", ed25519.Ed25519PrivateKey.generate())
     signed = str(tmp_path / "signed.prednet")
@@ -47,7 +49,9 @@ def test_a_signed_bundle_is_verified_and_still_read(bundle: Path, tmp_path: Path
     assert read_bundle(Path(signed)).files == read_bundle(bundle).files
 
 
-def test_what_is_not_signed_with_the_key_is_refused(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_signed_with_the_key_is_refused(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Unsigned, another key, a changed manifest under an old signature, and a signature that is none."""
     secret, public = keys(tmp_path, "press", ed25519.Ed25519PrivateKey.generate())
     _, other = keys(tmp_path, "other", ed25519.Ed25519PrivateKey.generate())
@@ -61,16 +65,26 @@ def test_what_is_not_signed_with_the_key_is_refused(bundle: Path, tmp_path: Path
     assert export.cli.main(["verify", str(changed), "--key", public]) == 1
     assert "its signature is not that of" in capsys.readouterr().err
     for text in (b"{}", b'{"ed25519": "zz", "public_key": ""}'):
-        spoilt = rewritten(signed, tmp_path / "spoilt.prednet", lambda members, text=text: members.update({"signature.json": text}))
+        spoilt = rewritten(
+            signed, tmp_path / "spoilt.prednet", lambda members, text=text: members.update({"signature.json": text})
+        )
         assert export.cli.main(["verify", str(spoilt), "--key", public]) == 1
         assert "its signature cannot be read" in capsys.readouterr().err
 
 
-def test_keys_of_another_kind_are_usage_errors(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_keys_of_another_kind_are_usage_errors(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """RSA, a public key for signing, text, and no file: each with the command that makes a key."""
     secret, public = keys(tmp_path, "rsa", rsa.generate_private_key(65537, 2048))
     good, _ = keys(tmp_path, "good", ed25519.Ed25519PrivateKey.generate())
-    for command, key in (("sign", secret), ("sign", public), ("sign", str(bundle)), ("verify", public), ("verify", good)):
+    for command, key in (
+        ("sign", secret),
+        ("sign", public),
+        ("sign", str(bundle)),
+        ("verify", public),
+        ("verify", good),
+    ):
         assert export.cli.main([command, str(bundle), "--key", key]) == 2
         assert "openssl genpkey -algorithm ed25519" in capsys.readouterr().err
     assert export.cli.main(["sign", str(bundle), "--key", str(tmp_path / "none")]) == 2
@@ -102,7 +116,9 @@ def test_the_schema_is_the_one_in_the_documents(capsys: pytest.CaptureFixture[st
         jsonschema.validate(manifest | {"layers": "four"}, manifest_schema())
 
 
-def test_inspect_runs_the_variants_and_wants_a_bundle(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_runs_the_variants_and_wants_a_bundle(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A bundle without golden answers or report says so; without a bundle it is a usage error."""
     assert export.cli.main(["inspect", str(bundle), "--run"]) == 0
     assert "float: no golden answer" in capsys.readouterr().err

@@ -72,7 +72,7 @@ def manifest(change: Callable[[dict[str, Any]], None]) -> Change:
     return lambda members: sealed(members, change)
 
 
-def at(*path: str, value: Any) -> Change:  # noqa: ANN401
+def at(*path: str, value: Any) -> Change:
     """A value put into the manifest."""
 
     def change(found: dict[str, Any]) -> None:

@@ -34,6 +34,7 @@ class Fake:
         self.extras: Mapping[str, np.ndarray] = {}
 
     def step(self, frames: np.ndarray, advance: np.ndarray, reset: np.ndarray) -> None:
+        """Show the frames' mean."""
         self.steps += 1
         self.resets += int(reset[0])
         value = np.nan if self.steps >= self.broken else frames.mean() / 255
@@ -63,7 +64,9 @@ def test_largest_and_percentile_are_those_of_the_sorted_values() -> None:
     values = np.random.default_rng(1).normal(0.0, 1.0, 200_000)
     found = histogram(values)
     assert range_by_largest(found) == pytest.approx(np.abs(values).max(), rel=1e-6)  # float32
-    assert range_by_percentile(found) == pytest.approx(np.quantile(np.abs(values), KEPT_SHARE), abs=found.top / BINS * 1.5)
+    assert range_by_percentile(found) == pytest.approx(
+        np.quantile(np.abs(values), KEPT_SHARE), abs=found.top / BINS * 1.5
+    )
 
 
 def test_the_squared_error_observer_finds_what_trying_finds() -> None:

@@ -24,7 +24,18 @@ ARCHITECTURE = tiny_architecture()
 WEIGHTS = random_weights(ARCHITECTURE)
 STEP, SPEC = step_onnx(ARCHITECTURE, WEIGHTS), spec_from_architecture(ARCHITECTURE)
 FRAMES = np.random.default_rng(0).integers(60, 190, (12, 32, 40, 1), dtype=np.uint8)
-RANGES = {"r0": 0.7, "r1": 0.8, "r2": 0.6, "e0": 1.0, "e1": 3.0, "e2": 3.0, "a1": 3.0, "a2": 3.0, "ahat1": 1.5, "ahat2": 1.5}
+RANGES = {
+    "r0": 0.7,
+    "r1": 0.8,
+    "r2": 0.6,
+    "e0": 1.0,
+    "e1": 3.0,
+    "e2": 3.0,
+    "a1": 3.0,
+    "a2": 3.0,
+    "ahat1": 1.5,
+    "ahat2": 1.5,
+}
 
 
 def made(name: str) -> Form:
@@ -50,7 +61,9 @@ def test_scaled_branches_compute_what_they_computed_before() -> None:
 class QuantisedPredNet(NumpyPredNet):
     """The oracle with every convolution's branches and weights rounded as INT8 is, in float64 and in no hurry."""
 
-    def __init__(self, architecture: Architecture, weights: Mapping[str, NDArray[np.floating]], ranges: Mapping[str, float]) -> None:
+    def __init__(
+        self, architecture: Architecture, weights: Mapping[str, NDArray[np.floating]], ranges: Mapping[str, float]
+    ) -> None:
         super().__init__(architecture, weights)
         self.ranges = ranges
 
@@ -185,7 +198,9 @@ def test_leido_keeps_its_gates_float_because_they_see_c() -> None:
     """C is never INT8, and a leido gate sees it; A and Ahat may be whole."""
     leido = Architecture(height=16, width=24, channels=1, rate_hz=10, stack=(1, 4, 6), r_stack=(2, 4, 6), cell="leido")
     step = step_onnx(leido, random_weights(leido))
-    assert quantisable(step) == [f"{kind}.{layer}" for layer in range(3) for kind in ("ahat", "a") if (kind, layer) != ("a", 2)]
+    assert quantisable(step) == [
+        f"{kind}.{layer}" for layer in range(3) for kind in ("ahat", "a") if (kind, layer) != ("a", 2)
+    ]
     for name in VARIANTS:
         spec = spec_from_architecture(leido)
         form = form_of(name, step, spec, dict.fromkeys(RANGES, 1.0), roundable(name, step))

@@ -184,7 +184,7 @@ def sensitivities(source: Source, name: str, ranges: Mapping[str, float], told: 
     """Return every convolution with the deviation that it alone causes in whole numbers, the largest first."""
     trial = spread(source.clips, TRIAL_FRAMES)
     reference = maps(Form("float", source.step, source.spec, ()), trial)
-    names, costs = roundable(name, source.step), _costs(source.architecture)
+    names, costs = roundable(name, source.step), costs_of(source.architecture)
     total, found = sum(one for one, _ in costs.values()), []
     for number, convolution in enumerate(names):
         told(f"{name}: sensitivity of single layers", number, len(names))
@@ -194,7 +194,7 @@ def sensitivities(source: Source, name: str, ranges: Mapping[str, float], told: 
     return sorted(found, key=lambda one: -one.deviation)
 
 
-def _costs(architecture: Architecture) -> dict[str, tuple[int, int]]:
+def costs_of(architecture: Architecture) -> dict[str, tuple[int, int]]:
     """Multiplications of a frame and weights of every convolution, by its name in the step."""
     weights: dict[str, int] = {}
     for parameter, shape in parameter_shapes(architecture).items():
