@@ -228,7 +228,7 @@ def table(
 
 
 def limits(threads: int) -> tuple[float, float]:
-    """Return the GMAC/s that ONNX Runtime's convolutions of float32 and of whole numbers reach with nothing else to do."""
+    """Return the GMAC/s that ONNX Runtime reaches on a convolution of float32 and of whole numbers."""
     channels, side = 256, 48
     products = channels * channels * 9 * side * side / 1e9
     plain, whole = (best(convolution(kind, channels, side, threads)) for kind in ("Conv", "QLinearConv"))

@@ -38,7 +38,7 @@ def add_bundle_file_commands(commands: argparse._SubParsersAction[Parser]) -> No
     inspect.add_argument("--json", action="store_true", help="print the manifest as JSON")
     inspect.add_argument("--schema", action="store_true", help="print the JSON Schema of every manifest instead")
     inspect.add_argument("--report", type=Path, metavar="FILE", help="write the bundle's report, a page, to FILE")
-    inspect.add_argument("--run", action="store_true", help="run every variant here against its golden answer")
+    inspect.add_argument("--golden", action="store_true", help="run every variant here against its golden answer")
     inspect.set_defaults(run=_inspect)
     diff = commands.add_parser("diff", help="show in what two bundles differ (exit code 1 if they do)")
     diff.add_argument("bundles", type=Path, nargs=2, metavar="BUNDLE")
@@ -65,7 +65,7 @@ def _inspect(parsed: argparse.Namespace) -> int:
     print(msgspec.json.encode(bundle.manifest).decode() if parsed.json else told_bundle(bundle))
     if parsed.report:
         write_whole(parsed.report, _page(bundle))
-    for variant in bundle.manifest.variants if parsed.run else ():
+    for variant in bundle.manifest.variants if parsed.golden else ():
         runner_of(bundle, variant, slots=1).close()
         told = "no golden answer" if bundle.golden(variant) is None else "golden answer right"
         print(f"{variant}: {told}", file=sys.stderr)

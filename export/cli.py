@@ -29,8 +29,14 @@ BUNDLE_HELP = """Turn trained weights and footage of normal work into a bundle t
 What is normal is fitted on the footage: it must show nothing that you want to be told of, and be
 footage that the training did not see, or the limits are too low.
 
+The bundle holds the step as float32 and in the variants below: int8, fp16 and int8.fp16 for TensorRT, cpu for ONNX
+Runtime. Each is compared with float over closed-loop steps of the footage before it goes in, and has limits of its own.
+NAME.report.html, beside the bundle and in it, shows what came of it.
+
   prednet-export bundle press.safetensors --footage normal/ -o press.prednet
   prednet-export bundle MODEL.json WEIGHTS.hdf5 --footage normal/ -o press.prednet
+  prednet-export bundle press.safetensors --footage normal/ -o press.prednet --variants float
+  prednet-export bundle press.safetensors --footage normal/ -o press.prednet --variants int8 --precision int8
 """
 
 

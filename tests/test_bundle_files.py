@@ -1,4 +1,4 @@
-"""The commands on finished bundles: inspect with report, schema and run, diff, sign, verify."""
+"""The commands on finished bundles: inspect with report, schema and golden answers, diff, sign, verify."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_inspect_runs_the_variants_and_wants_a_bundle(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A bundle without golden answers or report says so; without a bundle it is a usage error."""
-    assert export.cli.main(["inspect", str(bundle), "--run"]) == 0
+    assert export.cli.main(["inspect", str(bundle), "--golden"]) == 0
     assert "float: no golden answer" in capsys.readouterr().err
     assert export.cli.main(["inspect", str(bundle), "--report", str(tmp_path / "a.html")]) == 1
     assert "holds no report" in capsys.readouterr().err
