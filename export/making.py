@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from calibration.fit import error_ratio, fit_calibration, observe
 from calibration.footage import footage_digest, read_footage
@@ -14,7 +17,6 @@ from calibration.parity import LEAST_STEPS, Rollout, roll_out
 from edge.calibrated import Calibration, Limits
 from edge.errors import GateFailed
 from edge.files import write_whole
-from edge.golden import Answer, Tolerance
 from edge.runners import open_runner
 from export.bundle import MadeVariant, Provenance, write_bundle
 from export.compiling import Compiled, can_compile, compiled, told_differences
@@ -84,39 +86,85 @@ def make_bundle(
     """
     wanted, seconds = wanted or Wanted(), seconds if seconds is not None else {}
     found = read_network(files, given)
-    architecture, spec = found.architecture, spec_from_architecture(found.architecture)
+    spec = spec_from_architecture(found.architecture)
     clips = read_footage(footage, spec.form, lambda name: stage(f"reading {name}", 0, 0))
     network, _ = settled(found, clips if len(found.readings) > 1 else (), lambda name: stage(name, 0, 0))
     stage("writing the step", 0, 0)
-    source = Source(architecture, step_onnx(architecture, network.weights), spec, clips, wanted.steps)
+    source = Source(found.architecture, step_onnx(found.architecture, network.weights), spec, clips, wanted.steps)
+    compared = _compared(source, wanted, stage)
+    report, page = _reports(source, compared, wanted, out.stem, seconds, stage)
+    _write_beside(out, report, page)
+    _refuse_below_demand(wanted, compared.others, out)
+    stage("golden answers", 0, 0)
+    _write(out, source, compared, network.facts, wanted, {"report.json": report_json(report), "report.html": page})
+    kernels = (network.told_kernels,) if network.errors else ()
+    notes = (*found.notes, *kernels, *network.warnings, *_told_left(compared.others))
+    is_training_footage = report.footage_digest == network.facts.get("footage")
+    limits, megabytes = compared.calibration.limits, out.stat().st_size / 1e6
+    return Made(limits, compared.ratio, megabytes, is_training_footage, notes, report.variants, seconds)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """The float step as it was fitted, and every variant as it left the gate; no rollout without variants."""
+
+    calibration: Calibration
+    rollout: Rollout | None
+    ratio: float
+    ranges: Ranges | None
+    others: list[Settled]
+
+    @property
+    def kept(self) -> list[Settled]:
+        """The variants that passed."""
+        return [one for one in self.others if not one.parity.failures]
+
+
+def _compared(source: Source, wanted: Wanted, stage: Stage) -> _Compared:
     calibration, rollout, ratio = _float(source, wanted, stage)
     ranges = measured_ranges(source, stage) if set(wanted.variants) & set(ROUNDED) else None
     others = _settled(source, wanted, ranges, rollout, stage)
-    forms = [Form("float", source.step, spec, ()), *(one.form for one in others)]
+    return _Compared(calibration, rollout, ratio, ranges, others)
+
+
+def _reports(
+    source: Source, compared: _Compared, wanted: Wanted, name: str, seconds: dict[str, float], stage: Stage
+) -> tuple[Report, bytes]:
+    """Return the report and its page, empty where there is nothing to compare."""
+    forms = [_float_form(source), *(one.form for one in compared.others)]
     stage("compiling for the lint and SM 8.6", 0, 0)
-    checks = {form.name: _checked(form) for form in forms}
-    stage("golden answers", 0, 0)
-    frames = golden_frames(spec.form)
-    kept = [one for one in others if not one.parity.failures]
-    goldens = {form.name: golden_answer(form, frames) for form in (forms[0], *(one.form for one in kept))}
+    checks = [_checked(form) for form in forms]
     stage("timing", 0, 0)
-    reports = [_reported(form, others, checks[form.name], spec.form.rate_hz) for form in forms]
+    variants = [_reported(form, compared.others, check) for form, check in zip(forms, checks, strict=True)]
     stage("report", 0, 0)
+    frames, digest = sum(len(clip.images) for clip in source.clips), footage_digest(source.clips)
     report = Report(
-        out.stem, _now(), wanted.command, machine(), tools(), sum(len(clip.images) for clip in clips),
-        footage_digest(clips), ratio, ranges, reports, dict(seconds),
+        name, _now(), wanted.command, machine(), tools(), frames, digest, compared.ratio, compared.ranges, variants,
+        dict(seconds),
     )  # fmt: skip
-    page = report_html(report, rollout, {one.form.name: one.rollout for one in others}) if rollout else b""
-    _write_beside(out, report, page)
-    _refuse_below_demand(wanted, others, out)
-    made = [_made(forms[0], calibration, goldens["float"], None)]
-    made += [_made(one.form, one.calibration, goldens[one.form.name], ranges) for one in kept]
-    held = {"report.json": report_json(report)} | ({"report.html": page} if page else {})
-    write_bundle(out, architecture, spec, made, network.facts, frames=frames,
-                 provenance=Provenance(wanted.command, tools(), wanted.licence, held))  # fmt: skip
-    notes = (*found.notes, *((network.told_kernels,) if network.errors else ()), *network.warnings, *_told_left(others))
-    is_training_footage = report.footage_digest == network.facts.get("footage")
-    return Made(calibration.limits, ratio, out.stat().st_size / 1e6, is_training_footage, notes, reports, seconds)
+    if compared.rollout is None:
+        return report, b""
+    return report, report_html(report, compared.rollout, {one.form.name: one.rollout for one in compared.others})
+
+
+def _float_form(source: Source) -> Form:
+    return Form("float", source.step, source.spec, ())
+
+
+def _write(
+    out: Path,
+    source: Source,
+    compared: _Compared,
+    facts: Mapping[str, object],
+    wanted: Wanted,
+    reports: dict[str, bytes],
+) -> None:
+    frames = golden_frames(source.spec.form)
+    made = [_made(_float_form(source), compared.calibration, frames, None)]
+    made += [_made(one.form, one.calibration, frames, compared.ranges) for one in compared.kept]
+    held = {name: data for name, data in reports.items() if data}
+    provenance = Provenance(wanted.command, tools(), wanted.licence, held)
+    write_bundle(out, source.architecture, source.spec, made, facts, frames=frames, provenance=provenance)
 
 
 def _float(source: Source, wanted: Wanted, stage: Stage) -> tuple[Calibration, Rollout | None, float]:
@@ -158,9 +206,7 @@ def _checked(form: Form) -> tuple[Compiled | None, str]:
     return made, f"{len(made.int8)} of {len(made.convolutions)} INT8"
 
 
-def _reported(
-    form: Form, others: Sequence[Settled], check: tuple[Compiled | None, str], rate_hz: float
-) -> VariantReport:
+def _reported(form: Form, others: Sequence[Settled], check: tuple[Compiled | None, str]) -> VariantReport:
     one = next((one for one in others if one.form.name == form.name), None)
     return VariantReport(
         name=form.name,
@@ -181,8 +227,9 @@ def _convolutions(form: Form) -> int:
     return sum(node.op_type in ("Conv", "QLinearConv") for node in opened(form.step).graph.nodes)
 
 
-def _made(form: Form, calibration: Calibration, golden: tuple[Answer, Tolerance], ranges: Ranges | None) -> MadeVariant:
-    states = form.spec.states if any(state.dtype == "int8" or state.zero for state in form.spec.states) else None
+def _made(form: Form, calibration: Calibration, frames: NDArray[np.uint8], ranges: Ranges | None) -> MadeVariant:
+    golden = golden_answer(form, frames)
+    states = form.spec.states if form.convolutions else None
     held = ranges.ranges if ranges and form.convolutions else {}
     return MadeVariant(form.name, form.step, calibration, states, golden, form.convolutions, _convolutions(form), held)
 
