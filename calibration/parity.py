@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from calibration.footage import Clip
 from edge.calibrated import Calibration
 from edge.frames import Frame
-from edge.pipeline import Judge, Moment, rounds_from_frames, watch
+from edge.pipeline import WARMUP_FRAMES, Judge, Moment, rounds_from_frames, watch
 from edge.runner import Runner
 
 CAMERA = "footage"
@@ -32,8 +32,7 @@ _PICTURES = 3
 class Rollout:
     """What the river made of one runner: `surprise`, `level` float64 [T] of the scored frames, and `on`, its limit.
 
-    `means` float64 [T, L] are the layers' mean errors; `pictures` are (frame, prediction) at a few fixed places;
-    `step_milliseconds` is the median time of the step alone.
+    `means` float64 [T, L] are the layers' mean errors; `pictures` are (frame, prediction) at a few fixed places.
     """
 
     surprise: NDArray[np.float64]
@@ -81,13 +80,14 @@ def roll_out(
     steps: int,
     progress: Callable[[int], None] | None = None,
 ) -> Rollout:
-    """Return what `watch` makes of `steps` frames of the clips, one after another in one closed loop, never reset.
+    """Return what `watch` makes of `steps` frames after the warm-up, in one closed loop that is never reset.
 
-    The clips begin again where they are shorter. Where one joins the next the picture jumps, for every runner alike.
+    The clips follow one another and begin again where they are shorter. Where one joins the next the picture jumps,
+    for every runner alike.
     """
     judge = Judge(calibration.normality, calibration.limits.noise, None)
     frames = endless_frames(clips, runner.spec.form.rate_hz)
-    rounds = rounds_from_frames(CAMERA, (next(frames) for _ in range(steps)))
+    rounds = rounds_from_frames(CAMERA, (next(frames) for _ in range(steps + WARMUP_FRAMES)))
     wanted = set(np.linspace(steps // 10, steps - 2, _PICTURES).astype(int).tolist())
     surprise, level, means, pictures = [], [], [], []
     for number, moment in enumerate(watch(rounds, runner, {CAMERA: judge})):

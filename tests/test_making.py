@@ -105,7 +105,7 @@ def test_rollouts_do_not_depend_on_the_clips_being_long_enough() -> None:
     """160 closed-loop steps of 150 frames: the footage begins again."""
     runner = open_runner(SOURCE.step, SOURCE.spec, 1)
     calibration, _ = fitted(SOURCE, Form("float", SOURCE.step, SOURCE.spec, ()), quiet)
-    assert len(roll_out(CLIPS, runner, calibration, 160).surprise) == 155  # five frames of warm-up
+    assert len(roll_out(CLIPS, runner, calibration, 160).surprise) == 160
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_the_report_says_what_was_found(folder: Path) -> None:
     assert report["seconds"]["float: watching normal footage"] > 0
     for one in report["variants"][1:]:
         assert one["parity"]["rank_correlation"] >= 0.99
-        assert one["parity"]["steps"] == 145
+        assert one["parity"]["steps"] == 150
     page = files["report.html"].decode()
     assert page == (folder / "tiny.report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 5  # predictions, and the surprise of four variants
