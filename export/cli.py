@@ -71,7 +71,7 @@ def _add_variant_options(group: argparse._ArgumentGroup) -> None:
                        help="what the bundle holds beside 'float' (default: %(default)s)")  # fmt: skip
     group.add_argument("--precision", choices=("auto", "int8"), default="auto",
                        help="auto: layers return to float where the gate fails, and the report says what it costs; "
-                            "int8: every layer must be INT8, or the export fails with code 4")  # fmt: skip
+                            "int8: every layer that can be is INT8, or the export fails with code 4")  # fmt: skip
     group.add_argument("--allow-fallback", action="store_true",
                        help="with --precision int8: let the most sensitive layers return to float")  # fmt: skip
     group.add_argument("--gate-steps", type=int, default=1000, metavar="STEPS",

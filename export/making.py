@@ -38,8 +38,8 @@ Stage = Callable[[str, int, int], None]
 class Wanted:
     """What the bundle is to hold: variants, and what may be done where one fails the gate.
 
-    With `demands_int8` every convolution of a rounded variant must be whole, or the export fails, unless
-    `may_return` allows that layers return to float. `steps` are the gate's closed-loop steps; `command` is told in
+    With `demands_int8` the export fails where a variant fails the gate, and is not left out; without `may_return`
+    every convolution that a variant can round stays whole. `steps` are the gate's closed-loop steps; `command` is told in
     the report, and `licence` in the manifest.
     """
 
@@ -244,7 +244,7 @@ def _refuse_below_demand(wanted: Wanted, others: Sequence[Settled], out: Path) -
     if not wanted.demands_int8:
         return
     for one in others:
-        if one.parity.failures or (one.returned and not wanted.may_return):
+        if one.parity.failures:
             raise GateFailed(
                 f"{one.form.name} fails the gate: {'; '.join(one.parity.failures)}. {out} was not written; see "
                 f"{out.with_suffix('.report.html')}, allow layers to return to float with --allow-fallback, or give "
