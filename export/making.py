@@ -39,8 +39,8 @@ class Wanted:
     """What the bundle is to hold: variants, and what may be done where one fails the gate.
 
     With `demands_int8` the export fails where a variant fails the gate, and is not left out; without `may_return`
-    every convolution that a variant can round stays whole. `steps` are the gate's closed-loop steps; `command` is told in
-    the report, and `licence` in the manifest.
+    every convolution that a variant can round stays whole. `steps` are the gate's closed-loop steps; `command` is
+    told in the report, and `licence` in the manifest.
     """
 
     variants: tuple[str, ...] = VARIANTS
