@@ -3,7 +3,8 @@
     python benchmarks/step.py [--networks edge kitti] [--rounds 15] [--threads 2]
 
 Needs `openvino` beside the test environment for its rows (they are left out without it). Each round runs every
-candidate once, so that a busy neighbour hits all alike; printed are medians, minima and ratios to ONNX Runtime on the
+candidate once, so that a busy neighbour hits all alike (processor time is there for a machine that is busy all the
+time); printed are medians, minima and ratios to ONNX Runtime on the
 float step, the time of 4 cameras in one batch over 4 single steps, and the share of the arithmetic limit: the float
 candidates' of what one matrix product of float32 reaches here, the CPU variant's of what QLinearConv reaches on a
 convolution that is nothing but arithmetic. Weights are random: time does not depend on them.
@@ -17,6 +18,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +65,7 @@ def main() -> int:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="candidates whose names begin so")
     parsed = parser.parse_args()
     torch.set_num_threads(parsed.threads)
     print(f"machine: {processor()}, {parsed.threads} threads; commit {commit()}")
@@ -70,7 +73,7 @@ def main() -> int:
     float_limit, whole_limit = limits(parsed.threads)
     print(f"arithmetic limit here: {float_limit:.0f} GMAC/s in float32, {whole_limit:.0f} GMAC/s in uint8 × int8\n")
     for name in parsed.networks:
-        candidates = made(NETWORKS[name], parsed.threads)
+        candidates = made(NETWORKS[name], parsed.threads, tuple(parsed.only))
         print(table(name, NETWORKS[name], measured(candidates, parsed.rounds), float_limit, whole_limit))
     return 0
 
@@ -82,29 +85,33 @@ def processor() -> str:
     return f"{platform.machine()} {model}{' with VNNI' if '_vnni' in text else ' without VNNI'}"
 
 
-def made(architecture: Architecture, threads: int) -> dict[str, Go]:
-    """Return every candidate by name, for one camera and for four."""
+def made(architecture: Architecture, threads: int, only: tuple[str, ...]) -> dict[str, Go]:
+    """Return every candidate by name, for one camera and for four, whose name begins with one of `only`."""
     weights, spec = random_weights(architecture, scale=0.03), spec_from_architecture(architecture)
     step = step_onnx(architecture, weights)
     ranges = {f"{kind}{layer}": 1.0 for layer in range(architecture.layers) for kind in ("r", "e", "a", "ahat")}
     cpu = form_of("cpu", step, spec, ranges, roundable("cpu", step))
     whole = form_of("int8", step, spec, ranges, roundable("int8", step))
     inputs_alone = with_uint8_data(whole.step)
-    found: dict[str, Go] = {}
+    makers: dict[str, Go] = {}
     for cameras in CAMERAS:
         mark = f", {cameras} cameras" if cameras > 1 else ""
-        found[f"ONNX Runtime, float{mark}"] = onnx_go(step, spec, cameras, threads)
-        found[f"ONNX Runtime, Q/DQ int8 as written{mark}"] = onnx_go(whole.step, whole.spec, cameras, threads)
-        found[f"ONNX Runtime, Q/DQ int8 fused{mark}"] = fused_go(whole.step, whole.spec, cameras, threads)
-        found[f"ONNX Runtime, Q/DQ uint8 data fused{mark}"] = fused_go(inputs_alone, whole.spec, cameras, threads)
-        found[f"the CPU variant{mark}"] = onnx_go(cpu.step, cpu.spec, cameras, threads)
-        if importlib.util.find_spec("openvino"):
-            found[f"OpenVINO, float{mark}"] = openvino_go(step, spec, cameras, threads, "f32")
-            found[f"OpenVINO, bfloat16{mark}"] = openvino_go(step, spec, cameras, threads, "bf16")
-            found[f"OpenVINO, Q/DQ int8{mark}"] = openvino_go(whole.step, whole.spec, cameras, threads, "f32")
-        found[f"PyTorch, eager{mark}"] = torch_go(architecture, weights, cameras, compiled=False)
-    found["PyTorch, compiled"] = torch_go(architecture, weights, 1, compiled=True)
-    return found
+        for name, go in (
+            ("ONNX Runtime, float", partial(onnx_go, step, spec, cameras, threads)),
+            ("ONNX Runtime, Q/DQ int8 as written", partial(onnx_go, whole.step, whole.spec, cameras, threads)),
+            ("ONNX Runtime, Q/DQ int8 fused", partial(fused_go, whole.step, whole.spec, cameras, threads)),
+            ("ONNX Runtime, Q/DQ uint8 data fused", partial(fused_go, inputs_alone, whole.spec, cameras, threads)),
+            ("the CPU variant", partial(onnx_go, cpu.step, cpu.spec, cameras, threads)),
+            ("OpenVINO, float", partial(openvino_go, step, spec, cameras, threads, "f32")),
+            ("OpenVINO, bfloat16", partial(openvino_go, step, spec, cameras, threads, "bf16")),
+            ("OpenVINO, Q/DQ int8", partial(openvino_go, whole.step, whole.spec, cameras, threads, "f32")),
+            ("PyTorch, eager", partial(torch_go, architecture, weights, cameras, compiled=False)),
+            ("PyTorch, compiled", partial(torch_go, architecture, weights, cameras, compiled=True)),
+        ):
+            makers[name + mark] = go
+    if not importlib.util.find_spec("openvino"):
+        makers = {name: go for name, go in makers.items() if not name.startswith("OpenVINO")}
+    return {name: make() for name, make in makers.items() if name.startswith(only)}  # type: ignore[misc]
 
 
 def with_uint8_data(step: bytes) -> bytes:
@@ -188,8 +195,11 @@ def torch_go(architecture: Architecture, weights: dict[str, np.ndarray], cameras
 
 
 def measured(candidates: dict[str, Go], rounds: int) -> dict[str, np.ndarray]:
-    """Return each candidate's times in seconds, one a round; a candidate that fails is told and left out."""
-    times: dict[str, list[float]] = {}
+    """Return each candidate's times in seconds, [rounds, 2]: by the clock, and of all processors together.
+
+    A candidate that fails is told and left out.
+    """
+    times: dict[str, list[tuple[float, float]]] = {}
     for name, go in candidates.items():
         try:
             go()
@@ -199,9 +209,9 @@ def measured(candidates: dict[str, Go], rounds: int) -> dict[str, np.ndarray]:
             print(f"left out: {name} ({type(error).__name__}: {str(error).splitlines()[0][:100]})")
     for _ in range(rounds):
         for name, taken in times.items():
-            began = time.perf_counter()
+            began = time.perf_counter(), time.process_time()
             candidates[name]()
-            taken.append(time.perf_counter() - began)
+            taken.append((time.perf_counter() - began[0], time.process_time() - began[1]))
     return {name: np.array(one) for name, one in times.items()}
 
 
@@ -210,20 +220,25 @@ def table(
 ) -> str:
     """Return the table of one network, in Markdown."""
     products = sum(one for one, _ in costs_of(architecture).values()) / 1e9
-    reference = {
-        count: np.median(times[f"ONNX Runtime, float{', 4 cameras' if count > 1 else ''}"]) for count in CAMERAS
-    }
+    clock = {candidate: np.median(one[:, 0]) for candidate, one in times.items()}
+    work = {candidate: np.median(one[:, 1]) for candidate, one in times.items()}
     lines = [f"{name}: {products:.2f} GMAC a frame", "",
-             "| candidate | median ms | least ms | ONNX Runtime float ÷ it | 4 cameras ÷ 4 steps of 1 | of the limit |",
-             "|---|---|---|---|---|---|"]  # fmt: skip
+             "| candidate | median ms | least ms | processor ms | float ÷ it | by processor time | 4 cameras ÷ 4 × 1 | "
+             "of the limit |",
+             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for candidate, one in times.items():
-        cameras = 4 if candidate.endswith(" cameras") else 1
-        single = times.get(candidate.removesuffix(", 4 cameras"))
-        batch = "" if cameras == 1 or single is None else f"{np.median(one) / (4 * np.median(single)):.2f}"
-        limit = whole_limit if candidate.startswith("the CPU variant") else float_limit
-        share = cameras * products / one.min() / limit
-        lines.append(f"| {candidate} | {1e3 * np.median(one):.1f} | {1e3 * one.min():.1f} | "
-                     f"{reference[cameras] / np.median(one):.2f} | {batch} | {100 * share:.0f} % |")  # fmt: skip
+        single = candidate.removesuffix(", 4 cameras")
+        cameras = 4 if candidate != single else 1
+        reference = f"ONNX Runtime, float{', 4 cameras' if cameras > 1 else ''}"
+        batch = "" if cameras == 1 else f"{clock[candidate] / (4 * clock[single]):.2f}"
+        limit = whole_limit if single == "the CPU variant" else float_limit
+        share = cameras * products / one[:, 0].min() / limit
+        median, least, used = 1e3 * clock[candidate], 1e3 * one[:, 0].min(), 1e3 * work[candidate]
+        lines.append(
+            f"| {candidate} | {median:.1f} | {least:.1f} | {used:.1f} | "
+            f"{clock[reference] / clock[candidate]:.2f} | {work[reference] / work[candidate]:.2f} | {batch} | "
+            f"{100 * share:.0f} % |"
+        )
     return "\n".join(lines) + "\n"
 
 
