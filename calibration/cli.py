@@ -62,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     site.add_argument("--size", default=SIZE, metavar="WIDTHxHEIGHT", help="of a predictor (default: %(default)s)")
     site.add_argument("--colour", choices=("grey", "rgb"), default="grey", help="of a predictor (default: grey)")
     site.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of a predictor (default: 10)")
-    site.add_argument("--variant", default="float", help="the bundle's variant that the camera runs (default: float)")
+    site.add_argument(
+        "--variant", default="auto", help="the bundle's variant that the camera runs (default: cpu, else float)"
+    )
     site.add_argument("--camera", default="camera", help="the camera's name in the configuration")
     site.add_argument("-o", "--out", type=Path, help="the .normal file (default with --config: the camera's)")
     site.add_argument("--show-only", action="store_true", help="show what would have fired, and write nothing")

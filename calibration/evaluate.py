@@ -28,9 +28,10 @@ from edge.calibrated import Calibration
 from edge.detection import Rules
 from edge.errors import UsageError
 from edge.frames import FrameFormat
+from edge.model import chosen_variant, runner_of
 from edge.pipeline import Judge
 from edge.runner import Runner
-from edge.runners import open_predictor, open_runner
+from edge.runners import open_predictor
 
 Stage = Callable[[str, int], None]
 
@@ -82,7 +83,8 @@ class Evaluation:
 def candidate_from_bundle(path: Path, variant: str) -> Candidate:
     """Return the candidate of a bundle's variant."""
     bundle = read_bundle(path)
-    return Candidate(path.stem, open_runner(bundle.step(variant), bundle.spec, slots=1), bundle.calibration(variant))
+    variant = chosen_variant(bundle, variant)
+    return Candidate(path.stem, runner_of(bundle, variant, slots=1), bundle.calibration(variant))
 
 
 def candidate_from_predictor(name: str, form: FrameFormat) -> Candidate:

@@ -50,7 +50,7 @@ def add_evaluate_command(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = commands.add_parser("evaluate", help="measure on a labelled dataset", description=EVALUATE_HELP)
     parser.add_argument("--dataset", type=Path, required=True, help="the dataset's folder")
     parser.add_argument("--bundle", type=Path, nargs="+", default=[], help="bundles to measure")
-    parser.add_argument("--variant", default="float", help="of the bundles (default: %(default)s)")
+    parser.add_argument("--variant", default="auto", help="of the bundles (default: cpu, else float)")
     parser.add_argument("--predictor", nargs="+", choices=PREDICTORS, default=[], help="what needs no network")
     parser.add_argument("--size", default=SIZE, metavar="WIDTHxHEIGHT", help="of predictors (default: %(default)s)")
     parser.add_argument("--colour", choices=("grey", "rgb"), default="grey", help="of predictors (default: grey)")

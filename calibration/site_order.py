@@ -14,7 +14,7 @@ from edge.calibrated import Calibration
 from edge.config import read_config
 from edge.detection import Rules
 from edge.errors import PrednetError, UsageError
-from edge.model import with_normal
+from edge.model import chosen_variant, with_normal
 from edge.privacy import Shape
 
 
@@ -47,7 +47,8 @@ def site_order(parsed: argparse.Namespace) -> SiteOrder:
         bundle = bundle_from_predictor(parsed.predictor, form_from_options(parsed.size, parsed.colour, parsed.rate))
         variant = parsed.predictor
     else:
-        bundle, variant = read_bundle(parsed.bundle), parsed.variant
+        bundle = read_bundle(parsed.bundle)
+        variant = chosen_variant(bundle, parsed.variant)
     out = None if parsed.show_only else parsed.out
     return SiteOrder(parsed.footage, bundle, variant, parsed.camera, out, _in_force(bundle, variant, parsed.out))
 
@@ -63,12 +64,12 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
             f"{parsed.config}: {parsed.camera} has no 'normal' file to be replaced; add, for example, "
             f"'normal: {parsed.camera}.normal' to it, or give -o FILE."
         )
-    variant = config.predictor or config.variant
     bundle = (
         bundle_from_predictor(config.predictor, config.frame.form)
         if config.predictor
         else read_bundle(Path(config.bundle))
     )
+    variant = config.predictor or chosen_variant(bundle, config.variant)
     return SiteOrder(
         parsed.footage or [camera.source],
         bundle,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from edge.errors import PrednetError
 from edge.files import write_whole
 
 MANIFEST = "manifest.json"
+# May lie beside the manifest without being named in it: it is made of the manifest.
+SIGNATURE = "signature.json"
+MOST_SIGNATURE_BYTES = 1 << 12
 # Unpacked, nothing of ours is larger: the step of the KITTI network has 28 MB.
 MOST_BYTES = 1 << 30
 MOST_MANIFEST_BYTES = 1 << 20
@@ -58,9 +62,14 @@ def members_from_files(files: Mapping[str, bytes]) -> dict[str, Member]:
 def write_archive(path: Path, manifest: Header, files: Mapping[str, bytes]) -> None:
     """Write the archive in one step; the same contents give the same bytes."""
     text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    write_members(path, {MANIFEST: text} | dict(files))
+
+
+def write_members(path: Path, members: Mapping[str, bytes]) -> None:
+    """Write an archive of these members, the manifest among them, in one step."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, data in ({MANIFEST: text} | dict(files)).items():
+        for name, data in members.items():
             info = zipfile.ZipInfo(name, ZIP_DATE)
             info.compress_type = zipfile.ZIP_DEFLATED
             info.external_attr = 0o644 << 16
@@ -82,9 +91,15 @@ def read_archive(path: Path, kind: Kind, header: type[AnyHeader]) -> tuple[AnyHe
             manifest = _manifest(archive, path, kind, header)
             files = {name: _member(archive, name, member, path) for name, member in manifest.files.items()}
             _refuse_strangers(archive, manifest, path)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise PrednetError(f"{path}: not a {kind.format} archive, or a damaged one ({error}). {kind.remedy}") from error
     return manifest, files, f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def read_members(path: Path) -> dict[str, bytes]:
+    """Return every member of an archive that `read_archive` has found good, the manifest and a signature included."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def _manifest(archive: zipfile.ZipFile, path: Path, kind: Kind, header: type[AnyHeader]) -> AnyHeader:
@@ -130,7 +145,9 @@ def _member(archive: zipfile.ZipFile, name: str, member: Member, path: Path) -> 
 def _refuse_strangers(archive: zipfile.ZipFile, manifest: Header, path: Path) -> None:
     names = archive.namelist()
     for name in names:
-        if name not in manifest.files and name != MANIFEST:
+        if name not in manifest.files and name not in (MANIFEST, SIGNATURE):
             raise PrednetError(f"{path}: holds {name}, which its manifest does not name; refused.")
+        if name == SIGNATURE and archive.getinfo(name).file_size > MOST_SIGNATURE_BYTES:
+            raise PrednetError(f"{path}: its signature is larger than {MOST_SIGNATURE_BYTES} bytes; refused.")
     if len(names) != len(set(names)):
         raise PrednetError(f"{path}: holds two files of one name; refused.")

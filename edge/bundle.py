@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,8 @@ from edge.archive import Header, Kind, read_archive
 from edge.calibrated import Calibration, limits_from_bytes, normality_from_bytes
 from edge.errors import PrednetError
 from edge.frames import FrameFormat
-from edge.runner import StepSpec, TensorSpec
+from edge.golden import Golden, Tolerance, golden_from_bytes
+from edge.runner import StepSpec, TensorSpec, check_states
 
 BUNDLE = Kind("prednet-bundle", 1, "Export one on a workstation: prednet-export bundle.")
 MOST_PIXELS = 4096
@@ -20,15 +21,26 @@ MOST_LAYERS = 16
 
 
 class Variant(msgspec.Struct, frozen=True):
-    """One form of the step, with what was fitted on it: the names of its files."""
+    """One form of the step, with what was fitted on it: the names of its files, and what is said of it.
+
+    `golden` names the answers that a right runner gives, with `golden_tolerance`. `states` are given where they
+    differ from the bundle's. `int8` names the convolutions that compute in whole numbers, of `convolutions` in all,
+    and `ranges` how far the activations reach that were rounded.
+    """
 
     step: str
     normality: str
     limits: str
+    golden: str = ""
+    golden_tolerance: Tolerance | None = None
+    states: tuple[TensorSpec, ...] | None = None
+    int8: tuple[str, ...] = ()
+    convolutions: int = 0
+    ranges: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class Manifest(Header, frozen=True, kw_only=True):
-    """What a bundle says of itself."""
+    """What a bundle says of itself. What a bundle of an earlier release lacks is empty."""
 
     name: str
     created: str
@@ -42,6 +54,10 @@ class Manifest(Header, frozen=True, kw_only=True):
     footage_digest: str
     variants: dict[str, Variant]
     licence: str = ""
+    golden_frames: str = ""
+    reports: tuple[str, ...] = ()
+    command: str = ""
+    tools: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def spec(self) -> StepSpec:
@@ -60,8 +76,21 @@ class Bundle:
 
     @property
     def spec(self) -> StepSpec:
-        """The contract that the bundle's steps keep."""
+        """What all variants share: frames, layers, grid, and the states of those that name none of their own."""
         return self.manifest.spec
+
+    def spec_of(self, variant: str) -> StepSpec:
+        """Return the contract that a variant's step keeps, its own states included."""
+        states = self._variant(variant).states
+        return self.spec if states is None else replace(self.spec, states=states)
+
+    def golden(self, variant: str) -> Golden | None:
+        """Return what a right runner of a variant answers; None in bundles that hold no golden answers."""
+        names = self._variant(variant)
+        if not names.golden or names.golden_tolerance is None:
+            return None
+        where, frames = f"{self.path}: {names.golden}", self.files[self.manifest.golden_frames]
+        return golden_from_bytes(frames, self.files[names.golden], names.golden_tolerance, self.spec, where)
 
     def step(self, variant: str) -> bytes:
         """Return the ONNX bytes of a variant; PrednetError where the bundle does not hold it."""
@@ -100,6 +129,13 @@ def _check(manifest: Manifest, path: Path) -> None:
     if not (0 < form.rate_hz <= 1000 and 1 <= manifest.layers <= MOST_LAYERS and min(manifest.grid) >= 1):
         raise PrednetError(f"{path}: its frame rate, layers or grid are out of bounds. {BUNDLE.remedy}")
     for variant in manifest.variants.values():
-        for name in (variant.step, variant.normality, variant.limits):
-            if name not in manifest.files:
-                raise PrednetError(f"{path}: its manifest names no digest of {name}. {BUNDLE.remedy}")
+        _check_files(manifest, variant, path)
+        check_states(variant.states or manifest.states, f"{path}: its manifest")
+
+
+def _check_files(manifest: Manifest, variant: Variant, path: Path) -> None:
+    needed = [variant.step, variant.normality, variant.limits]
+    needed += [variant.golden, manifest.golden_frames] if variant.golden else []
+    for name in (*needed, *manifest.reports):
+        if name not in manifest.files:
+            raise PrednetError(f"{path}: its manifest names no digest of {name}. {BUNDLE.remedy}")

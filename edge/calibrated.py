@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -145,7 +146,7 @@ def normality_from_bytes(data: bytes, form: FrameFormat, grid: tuple[int, int], 
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in (*_MAPS, "change_levels", "background", "patches", "starts")}
-    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise PrednetError(f"{where}: the normality cannot be read ({error}); make it anew.") from error
     _check_normality(found, form, grid, where)
     patches, starts = found["patches"], found["starts"]

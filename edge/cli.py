@@ -86,7 +86,7 @@ def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:
     replay = commands.add_parser("replay", help="run the same river over a file", description=REPLAY_HELP)
     replay.add_argument("video", help="a video, a folder of images, test://…; '#t=START,END' for a stretch")
     replay.add_argument("--bundle", type=Path, required=True, help="the bundle to watch with")
-    replay.add_argument("--variant", default="float", help="the bundle's variant (default: float)")
+    replay.add_argument("--variant", default="auto", help="the bundle's variant (default: cpu, else float)")
     replay.add_argument("--normal", type=Path, help="a site calibration, instead of the bundle's own normality")
     replay.add_argument("--chart", type=Path, help="where to write the chart (default: NAME.chart.png here)")
     replay.add_argument("--hold", type=float, default=Rules.hold_seconds, metavar="SECONDS",

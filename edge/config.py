@@ -122,7 +122,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     predictor: Literal["", "flow", "flow-light"] = ""
     frame: Frames = Frames()
     device: str = ""
-    variant: str = "float"
+    variant: str = "auto"
     threads: int = 0
     state_directory: str = DEFAULT_STATE_DIRECTORY
     mqtt: Mqtt = Mqtt()

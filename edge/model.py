@@ -9,12 +9,16 @@ from edge.builtin import predictor_of
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import Calibration, Tail
 from edge.detection import Rules
+from edge.golden import check_golden
 from edge.messages import EventModel
 from edge.pipeline import Judge, Kind
 from edge.rates import Rates
 from edge.runner import Runner
 from edge.runners import open_predictor, open_runner
 from edge.site_calibration import read_site
+
+# The variant to run where nobody says one.
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,31 @@ def judge_from_calibration(fitted: Calibration, rules: Rules) -> Judge:
 
 
 def runner_of(bundle: Bundle, variant: str, slots: int, threads: int = 0) -> Runner:
-    """Return a runner of a bundle's variant, or of the predictor that the bundle stands for."""
+    """Return a runner of a bundle's variant, or of the predictor that the bundle stands for.
+
+    A runner that does not give the bundle's golden answers is refused with a PrednetError.
+    """
     predictor = predictor_of(bundle)
     if predictor is not None:
         return open_predictor(predictor, bundle.spec.form, slots)
-    return open_runner(bundle.step(variant), bundle.spec, slots, threads)
+    runner = open_runner(bundle.step(variant), bundle.spec_of(variant), slots, threads)
+    golden = bundle.golden(variant)
+    if golden is not None:
+        check_golden(runner, golden, f"{bundle.path}: variant {variant} on {runner.name}")
+    return runner
+
+
+def chosen_variant(bundle: Bundle, asked: str) -> str:
+    """Return the variant that is asked for; of `auto` the one laid out for the CPU, or float where there is none.
+
+    The CPU is what runs a step today; a runner for TensorRT will take its own.
+    """
+    if asked != AUTO:
+        return asked
+    return next(
+        (name for name in ("cpu", "float") if name in bundle.manifest.variants),
+        next(iter(bundle.manifest.variants), "float"),
+    )
 
 
 def read_model(bundle: Path, variant: str, normal: Path | None) -> Model:
@@ -69,7 +93,8 @@ def read_model(bundle: Path, variant: str, normal: Path | None) -> Model:
 
 
 def with_normal(bundle: Bundle, variant: str, normal: Path | None) -> Model:
-    """Return a variant of a bundle that is read already; see `read_model`."""
+    """Return a variant of a bundle that is read already; see `read_model`. `auto` is `chosen_variant`'s."""
+    variant = chosen_variant(bundle, variant)
     if normal is None:
         return Model(bundle, variant, bundle.calibration(variant), is_site=False)
     return Model(bundle, variant, read_site(normal, bundle, variant), is_site=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,14 +12,23 @@ from numpy.typing import NDArray
 from edge.errors import PrednetError
 from edge.frames import FrameFormat
 
+# States other than float32: whole numbers where the export chose them, and the last frame.
+WHOLE_DTYPES = ("int8", "uint8")
+STATE_AXES = 3
+MOST_STATE_SIZE = 8192
+
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """Name, shape without the batch axis, and numpy dtype name of one state of the step."""
+    """Name, shape without the batch axis, and numpy dtype name of one state of the step.
+
+    `zero` is the number that stands for 0 in the state, with which it starts: other than 0 for some whole numbers.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
+    zero: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,27 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """Free what the runner holds."""
+
+
+def check_states(states: Sequence[TensorSpec], where: str) -> None:
+    """Raise PrednetError where states have names, shapes or types that no step has."""
+    for state in states:
+        is_whole = state.dtype in WHOLE_DTYPES and np.iinfo(state.dtype).min <= state.zero <= np.iinfo(state.dtype).max
+        if not is_whole and not (state.dtype == "float32" and state.zero == 0):
+            raise PrednetError(
+                f"{where}: the state {state.name} is {state.dtype} with zero at {state.zero}; expected float32, or "
+                f"{' or '.join(WHOLE_DTYPES)} with a zero that it can hold. Export the bundle anew."
+            )
+        if state.name.startswith("c") and state.dtype != "float32":
+            raise PrednetError(f"{where}: the state {state.name} is {state.dtype}; C has no bound and is float32.")
+        if len(state.shape) != STATE_AXES or not all(1 <= size <= MOST_STATE_SIZE for size in state.shape):
+            raise PrednetError(
+                f"{where}: the state {state.name} is {list(state.shape)}; expected {STATE_AXES} sizes of 1 to "
+                f"{MOST_STATE_SIZE}. Export the bundle anew."
+            )
+    names = [state.name for state in states]
+    if len(set(names)) != len(names):
+        raise PrednetError(f"{where}: two states have one name. Export the bundle anew.")
 
 
 def check_inputs(

@@ -19,7 +19,10 @@ _PROVIDER = "CPUExecutionProvider"
 
 
 class OnnxRunner:
-    """States stay in two sets of buffers that trade places: what one step writes, the next one reads."""
+    """States stay in two sets of buffers that trade places: what one step writes, the next one reads.
+
+    `extras` holds what the model gives beyond the contract, by name: float32 [N, …], valid until the next step.
+    """
 
     name = "onnxruntime-cpu"
 
@@ -30,6 +33,7 @@ class OnnxRunner:
         _check_model(self._session, spec)
         self._inputs = _input_buffers(spec, slots)
         self._outputs = self._output_buffers()
+        self.extras = self._extra_buffers()
         self._states = [_state_buffers(spec, slots), _state_buffers(spec, slots)]
         self._bindings = [self._bound(0, 1), self._bound(1, 0)]
         self._turn = 0
@@ -67,12 +71,20 @@ class OnnxRunner:
             "prediction": np.zeros((self.slots, form.height, form.width, form.channels), pixel),
         }
 
+    def _extra_buffers(self) -> dict[str, NDArray[np.float32]]:
+        known = self._outputs.keys() | {f"{state.name}_next" for state in self.spec.states}
+        return {
+            output.name: np.zeros((self.slots, *output.shape[1:]), np.float32)
+            for output in self._session.get_outputs()
+            if output.name not in known
+        }
+
     def _bound(self, read: int, written: int) -> Any:
         binding = self._session.io_binding()
         for name, buffer in (self._inputs | self._states[read]).items():
             binding.bind_input(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
         nexts = {f"{name}_next": buffer for name, buffer in self._states[written].items()}
-        for name, buffer in (self._outputs | nexts).items():
+        for name, buffer in (self._outputs | self.extras | nexts).items():
             binding.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
         return binding
 
@@ -84,6 +96,8 @@ def _session(model: bytes, threads: int) -> Any:
     options.log_severity_level = 3
     # Between two frames the threads must sleep: spinning would cost a core of a device that waits most of the time.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Q/DQ graphs are computed as they are written: fused, they would give other numbers on every kind of processor.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
         session = onnxruntime.InferenceSession(model, options, providers=[_PROVIDER])
     except Exception as error:
@@ -122,4 +136,4 @@ def _input_buffers(spec: StepSpec, slots: int) -> dict[str, NDArray[Any]]:
 
 
 def _state_buffers(spec: StepSpec, slots: int) -> dict[str, NDArray[Any]]:
-    return {state.name: np.zeros((slots, *state.shape), state.dtype) for state in spec.states}
+    return {state.name: np.full((slots, *state.shape), state.zero, state.dtype) for state in spec.states}

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
-from tqdm import tqdm
 
 from calibration.told import add_false_per_day, told_limits
-from edge.bundle import Bundle, read_bundle
 from edge.command import Parser, parser_for, run_command
+from edge.errors import UsageError
+from export.bundle_cli import add_bundle_file_commands
 from export.import_cli import add_import_command, add_network_options, given_from_arguments, opened
 from export.importing.found import LEAST_USEFUL_RATIO
+from export.stages import Stages, told_seconds
 from export.train_cli import add_train_command
+
+# As in export.variants.forms, which needs the workstation's packages.
+VARIANT_NAMES = ("float", "int8", "fp16", "int8.fp16", "cpu")
+LEAST_GATE_STEPS = 100
 
 BUNDLE_HELP = """Turn trained weights and footage of normal work into a bundle that a camera can run.
 
 What is normal is fitted on the footage: it must show nothing that you want to be told of, and be
 footage that the training did not see, or the limits are too low.
 
+The bundle holds the step as float32 and in the variants below: int8, fp16 and int8.fp16 for TensorRT, cpu for ONNX
+Runtime. Each is compared with float over closed-loop steps of the footage before it goes in, and has limits of its own.
+NAME.report.html, beside the bundle and in it, shows what came of it.
+
   prednet-export bundle press.safetensors --footage normal/ -o press.prednet
   prednet-export bundle MODEL.json WEIGHTS.hdf5 --footage normal/ -o press.prednet
+  prednet-export bundle press.safetensors --footage normal/ -o press.prednet --variants float
+  prednet-export bundle press.safetensors --footage normal/ -o press.prednet --variants int8 --precision int8
 """
 
 
@@ -34,10 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_train_command(commands)
     add_import_command(commands)
     _add_bundle_command(commands)
-    inspect = commands.add_parser("inspect", help="show what a bundle holds, after checking it")
-    inspect.add_argument("bundle", type=Path)
-    inspect.add_argument("--json", action="store_true", help="print the manifest as JSON")
-    inspect.set_defaults(run=_inspect)
+    add_bundle_file_commands(commands)
+    parser.set_defaults(typed=list(sys.argv[1:] if arguments is None else arguments))
     return run_command(parser, arguments)
 
 
@@ -52,16 +62,33 @@ def _add_bundle_command(commands: argparse._SubParsersAction[Parser]) -> None:
     bundle.add_argument("-o", "--out", type=Path, required=True, help="the .prednet file to write")
     add_network_options(bundle.add_argument_group("a network of another program"))
     add_false_per_day(bundle)
+    _add_variant_options(bundle.add_argument_group("the variants"))
     bundle.add_argument("--json", action="store_true", help="print the result as JSON")
     bundle.set_defaults(run=_bundle)
 
 
+def _add_variant_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--variants", metavar="NAME,NAME,…", default=",".join(VARIANT_NAMES),
+                       help="what the bundle holds beside 'float' (default: %(default)s)")  # fmt: skip
+    group.add_argument("--precision", choices=("auto", "int8"), default="auto",
+                       help="auto: layers return to float where the gate fails, and the report says what it costs; "
+                            "int8: every layer that can be is INT8, or the export fails with code 4")  # fmt: skip
+    group.add_argument("--allow-fallback", action="store_true",
+                       help="with --precision int8: let the most sensitive layers return to float")  # fmt: skip
+    group.add_argument("--gate-steps", type=int, default=1000, metavar="STEPS",
+                       help="closed-loop steps that every variant is compared over (default: %(default)s)")  # fmt: skip
+    group.add_argument("--licence", default="", help="of the network, for the manifest")
+
+
 def _bundle(parsed: argparse.Namespace) -> int:
     making, given = opened("export.making"), given_from_arguments(parsed)
-    with tqdm(unit="frame", disable=None, leave=False) as bar:
+    stages = Stages()
+    try:
         made = making.make_bundle(
-            parsed.weights, given, parsed.footage, parsed.out, partial(_show, bar), parsed.false_per_day
+            parsed.weights, given, parsed.footage, parsed.out, stages, _wanted(making, parsed), stages.seconds
         )
+    finally:
+        stages.close()
     for note in made.notes:
         print(f"note: {note}", file=sys.stderr)
     if parsed.json:
@@ -69,6 +96,9 @@ def _bundle(parsed: argparse.Namespace) -> int:
         return 0
     print(f"{parsed.out}: {made.megabytes:.1f} MB\n{told_limits(made.limits)}")
     print(f"error beside that of repeating the last frame: {made.ratio:.2f}")
+    print("\n".join(_told_variant(one) for one in made.variants))
+    print(f"report: {parsed.out.with_suffix('.report.html')}", file=sys.stderr)
+    print(told_seconds(made.seconds), file=sys.stderr)
     if made.ratio >= LEAST_USEFUL_RATIO:
         print("warning: the network hardly beats repeating the last frame; train it longer.", file=sys.stderr)
     if made.is_training_footage:
@@ -76,36 +106,27 @@ def _bundle(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _show(bar: tqdm, name: str, done: int, total: int) -> None:
-    if bar.disable and not done:
-        print(name, file=sys.stderr)
-    bar.set_description(name, refresh=not done)
-    bar.total = total or None
-    bar.update(done - bar.n)
+def _wanted(making: Any, parsed: argparse.Namespace) -> Any:
+    names = tuple(name.strip() for name in parsed.variants.split(","))
+    unknown = [name for name in names if name not in VARIANT_NAMES]
+    if unknown:
+        raise UsageError(f"--variants: '{unknown[0]}' is not known; there are {', '.join(VARIANT_NAMES)}.")
+    if parsed.gate_steps < LEAST_GATE_STEPS:
+        raise UsageError(
+            f"--gate-steps is {parsed.gate_steps}; a gate of fewer than {LEAST_GATE_STEPS} proves nothing."
+        )
+    demands = parsed.precision == "int8"
+    command = shlex.join(["prednet-export", *parsed.typed])
+    may_return = not demands or parsed.allow_fallback
+    return making.Wanted(names, demands, may_return, parsed.gate_steps, command, parsed.licence, parsed.false_per_day)
 
 
-def _inspect(parsed: argparse.Namespace) -> int:
-    bundle = read_bundle(parsed.bundle)
-    print(msgspec.json.encode(bundle.manifest).decode() if parsed.json else told_bundle(bundle))
-    return 0
-
-
-def told_bundle(bundle: Bundle) -> str:
-    """Return what a bundle holds, in lines for a person."""
-    manifest, form = bundle.manifest, bundle.spec.form
-    colour = "grey" if form.channels == 1 else "RGB"
-    lines = [
-        f"{manifest.name}  ({bundle.digest})",
-        f"made {manifest.created} by {manifest.made_by}",
-        f"frames: {form.width}×{form.height} {colour}, {form.rate_hz:g} a second; error grid {manifest.grid}",
-        f"network: {_told_facts(manifest.architecture, ('stack', 'r_stack', 'head', 'cell'))}",
-        f"training: {_told_facts(manifest.training, manifest.training) or 'nothing is known of it'}",
-    ]
-    for name in manifest.variants:
-        told = told_limits(bundle.calibration(name).limits).replace("\n", "\n  ")
-        lines.append(f"variant {name}: step {len(bundle.step(name)) / 1e6:.1f} MB\n  {told}")
-    return "\n".join(lines)
-
-
-def _told_facts(facts: dict[str, object], keys: Sequence[str] | dict[str, object]) -> str:
-    return ", ".join(f"{key} {facts[key]}" for key in keys if key in facts)
+def _told_variant(one: Any) -> str:
+    speed = "" if one.step_milliseconds is None else f", {one.step_milliseconds:.1f} ms a step here"
+    if one.parity is None:
+        return f"{one.name}: {one.bytes / 1e6:.2f} MB{speed}"
+    kept = "" if one.is_kept else "LEFT OUT: "
+    return (
+        f"{one.name}: {kept}{one.bytes / 1e6:.2f} MB, {len(one.int8)} of {one.convolutions} convolutions INT8, "
+        f"rank correlation {one.parity.rank_correlation:.4f} over {one.parity.steps} steps{speed}"
+    )

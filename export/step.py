@@ -57,12 +57,13 @@ def step_onnx(architecture: Architecture, weights: Weights, *, float_prediction:
     spec = spec_from_architecture(architecture)
     states = _states_in(graph, spec)
     representations, memories = _top_down(graph, architecture, weights, states)
-    frame = _pixels(graph, "frames", "a0", WHITES[architecture.cell])
+    shown = graph.add("Cast", ["frames"], "frames_seen", to=TensorProto.FLOAT)
+    frame = _pixels(graph, shown, "a0", WHITES[architecture.cell])
     predicted = _predicted_pixels(graph, architecture, weights, representations[0], states.get("last_frame"))
     errors, errors_out, peaks_out = _bottom_up(graph, architecture, weights, representations, frame, predicted)
     news = _named_states(representations, memories, errors)
     if "last_frame" in states:
-        news["last_frame"] = "frames"
+        news["last_frame"] = shown
     _states_out(graph, spec, states, news)
     graph.add("Concat", errors_out, "errors", axis=1)
     graph.add("Concat", peaks_out, "peaks", axis=1)
@@ -93,7 +94,8 @@ class Graph:
     def constant(self, name: str, array: NDArray[np.generic]) -> str:
         """Add an initialiser, or find the one of that name."""
         if name not in self.initialisers:
-            self.initialisers[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+            whole = array if array.ndim == 0 else np.ascontiguousarray(array)  # which makes a number a list of one
+            self.initialisers[name] = numpy_helper.from_array(whole, name)
         return name
 
     def number(self, value: float) -> str:
@@ -108,20 +110,30 @@ class Graph:
 
 
 def _states_in(graph: Graph, spec: StepSpec) -> dict[str, str]:
-    """The states as this step sees them: zero where reset, chosen with Where so that no NaN survives."""
+    """The states as this step sees them: float32, zero where reset, chosen with Where so that no NaN survives.
+
+    TensorRT knows uint8 at a network's border alone, and only Cast takes it: pixels are float32 from there on.
+    """
     per_slot = graph.constant("per_slot", np.array([-1, 1, 1, 1], np.int64))
     graph.add("Reshape", ["reset", per_slot], "reset_slots")
     graph.add("Reshape", ["advance", per_slot], "advance_slots")
     states = {}
     for state in spec.states:
-        zero = graph.constant(f"zero_{state.dtype}", np.array(0, state.dtype))
-        states[state.name] = graph.add("Where", ["reset_slots", zero, state.name], f"{state.name}_seen")
+        held = state.name
+        if state.dtype == "uint8":
+            held = graph.add("Cast", [held], f"{state.name}_held", to=TensorProto.FLOAT)
+        states[state.name] = graph.add("Where", ["reset_slots", graph.number(0.0), held], f"{state.name}_seen")
     return states
 
 
 def _states_out(graph: Graph, spec: StepSpec, old: Mapping[str, str], new: Mapping[str, str]) -> None:
     for state in spec.states:
-        graph.add("Where", ["advance_slots", new[state.name], old[state.name]], f"{state.name}_next")
+        chosen = ["advance_slots", new[state.name], old[state.name]]
+        if state.dtype == "uint8":
+            whole = graph.add("Where", chosen, f"{state.name}_next_whole")
+            graph.add("Cast", [whole], f"{state.name}_next", to=TensorProto.UINT8)
+        else:
+            graph.add("Where", chosen, f"{state.name}_next")
 
 
 def _named_states(representations: list[str], memories: list[str], errors: list[str]) -> dict[str, str]:
@@ -174,9 +186,9 @@ def _conv_lstm(graph: Graph, layer: int, weights: Weights, x: str, memory: str) 
 
 
 def _pixels(graph: Graph, images: str, named: str, white: float = 1.0) -> str:
-    """Turn uint8 [N, H, W, C] into float32 [N, C, H, W] in 0–white."""
-    floats = graph.add("Cast", [graph.add("Transpose", [images], perm=[0, 3, 1, 2])], to=TensorProto.FLOAT)
-    return graph.add("Div", [floats, graph.number(255.0 / white)], named)
+    """Turn grey levels, float32 [N, H, W, C] in 0–255, into [N, C, H, W] in 0–white."""
+    turned = graph.add("Transpose", [images], perm=[0, 3, 1, 2])
+    return graph.add("Div", [turned, graph.number(255.0 / white)], named)
 
 
 def _predicted_pixels(
@@ -224,7 +236,7 @@ def _outside(graph: Graph, architecture: Architecture, value: str) -> str:
 def _predicted_layer(graph: Graph, weights: Weights, layer: int, representation: str) -> str:
     name = f"ahat.{layer}"
     drawn = graph.convolution(representation, name, weights[f"{name}.weight"], weights[f"{name}.bias"])
-    return graph.add("Relu", [drawn])
+    return graph.add("Relu", [drawn], f"ahat{layer}")
 
 
 def _next_layer(graph: Graph, architecture: Architecture, weights: Weights, layer: int, error: str) -> str:
@@ -257,8 +269,8 @@ def _prediction_out(graph: Graph, predicted: str, as_float: bool) -> None:
         return
     levels = graph.add("Round", [graph.add("Mul", [predicted, graph.number(255.0)])])
     clipped = graph.add("Clip", [levels, graph.number(0.0), graph.number(255.0)])
-    whole = graph.add("Cast", [clipped], to=TensorProto.UINT8)
-    graph.add("Transpose", [whole], "prediction", perm=[0, 2, 3, 1])
+    turned = graph.add("Transpose", [clipped], perm=[0, 2, 3, 1])
+    graph.add("Cast", [turned], "prediction", to=TensorProto.UINT8)
 
 
 def _model(graph: Graph, spec: StepSpec, float_prediction: bool) -> onnx.ModelProto:

@@ -93,7 +93,18 @@ def test_another_programs_network_goes_straight_to_a_bundle(
     tensors = leido_tensors((1, 4), (2, 3))
     torch.save(torch_tensors(tensors), tmp_path / "training.pt")
     out = tmp_path / "net.prednet"
-    words = ["bundle", str(tmp_path / "training.pt"), "--size", "40x32", "--footage", video, "-o", str(out)]
+    words = [
+        "bundle",
+        str(tmp_path / "training.pt"),
+        "--size",
+        "40x32",
+        "--footage",
+        video,
+        "-o",
+        str(out),
+        "--variants",
+        "float",
+    ]
     assert export.cli.main(words) == 0
     assert "note: cell 'leido'" in capsys.readouterr().err
     bundle = read_bundle(out)

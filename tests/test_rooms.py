@@ -13,16 +13,18 @@ ROOMS = {"edge": 0, "calibration": 1, "export": 2}
 # The only files or folders that may import each library. A chooser opens a door inside a function.
 DOORS = {
     "av": {"edge/capture_av.py", "edge/recording.py", "edge/scene/video.py"},
+    "cryptography": {"export/signing.py"},
     "cv2": {"edge/flow.py", "edge/look.py", "edge/scene/canvas.py", "edge/snapshot.py"},
     "gi": {"edge/capture_gst.py"},
     "h5py": {"export/importing/keras_files.py"},
     "iotcore": {"edge/broker.py"},
-    "matplotlib": {"calibration/curves.py", "edge/chart.py"},
-    "onnx": {"export/step.py"},
+    "matplotlib": {"calibration/curves.py", "calibration/parity_chart.py", "edge/chart.py"},
+    "onnx": {"export/step.py", "export/variants/"},
     "onnxruntime": {"edge/runner_onnx.py"},
     "paho": {"edge/mqtt/"},
     "safetensors": {"export/checkpoint.py", "export/importing/safetensors_files.py"},
     "scipy": {"calibration/labels.py", "calibration/noise.py", "calibration/tail.py"},
+    "tensorrt_rtx": {"export/compiling.py"},
     "torch": {"export/learning/"},
 }
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from calibration.fit import fit_calibration, observe
 from calibration.footage import Clip
+from edge.calibrated import Calibration
 from edge.runner import Runner
 from edge.runners import open_runner
 from export.architecture import Architecture, parameter_shapes
@@ -79,12 +80,16 @@ def tiny_runner(slots: int = 1, architecture: Architecture | None = None) -> Run
     return open_runner(model, spec_from_architecture(architecture), slots, threads=1)
 
 
+def tiny_calibration() -> Calibration:
+    """Normality and limits of the repeating network on 200 frames of normal work."""
+    clips = [clip_from(normal_images(200))]
+    return fit_calibration(clips, observe(clips, tiny_runner()), RATE_HZ)
+
+
 def write_tiny_bundle(path: Path) -> Path:
     """A bundle of the repeating network, fitted on 200 frames of normal work."""
     architecture = tiny_architecture()
-    weights = repeating_weights(architecture)
-    clips, runner = [clip_from(normal_images(200))], tiny_runner()
-    calibration = fit_calibration(clips, observe(clips, runner), RATE_HZ)
+    weights, calibration = repeating_weights(architecture), tiny_calibration()
     spec, step = spec_from_architecture(architecture), step_onnx(architecture, weights)
     write_bundle(path, architecture, spec, [MadeVariant("float", step, calibration)], {"seed": 0})
     return path

@@ -1,0 +1,287 @@
+"""The step on this machine's CPU: every way of running it that was tried, side by side in one run.
+
+    python benchmarks/step.py [--networks edge kitti] [--rounds 15] [--threads 2]
+
+Needs `openvino` beside the test environment for its rows (they are left out without it). Each round runs every
+candidate once, so that a busy neighbour hits all alike (processor time is there for a machine that is busy all the
+time); printed are medians, minima and ratios to ONNX Runtime on the
+float step, the time of 4 cameras in one batch over 4 single steps, and the share of the arithmetic limit: the float
+candidates' of what one matrix product of float32 reaches here, the CPU variant's of what QLinearConv reaches on a
+convolution that is nothing but arithmetic. Weights are random: time does not depend on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import platform
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from ped2 import commit
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from edge.frames import FrameFormat
+from edge.runner import StepSpec
+from edge.runner_onnx import OnnxRunner
+from export.architecture import Architecture
+from export.learning.network import PredNet, load_weights
+from export.step import spec_from_architecture, step_onnx
+from export.variants.draft import closed, opened
+from export.variants.forms import form_of, roundable
+from export.variants.settling import costs_of
+from tests.tiny import random_weights
+
+Go = Callable[[], object]
+NETWORKS = {
+    "edge": Architecture(
+        height=128,
+        width=160,
+        channels=1,
+        rate_hz=10,
+        stack=(1, 16, 32, 64),
+        r_stack=(4, 16, 32, 64),
+        head="residual",
+        error_gain=5.0,
+    ),
+    "kitti": Architecture(
+        height=128, width=160, channels=3, rate_hz=10, stack=(3, 48, 96, 192), r_stack=(3, 48, 96, 192)
+    ),
+}
+CAMERAS = (1, 4)
+
+
+def main() -> int:
+    """Measure and print a table for each network."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="candidates whose names begin so")
+    parsed = parser.parse_args()
+    torch.set_num_threads(parsed.threads)
+    print(f"machine: {processor()}, {parsed.threads} threads; commit {commit()}")
+    print(f"ONNX Runtime {onnxruntime.__version__}, PyTorch {torch.__version__}; {parsed.rounds} interleaved rounds")
+    float_limit, whole_limit = limits(parsed.threads)
+    print(f"arithmetic limit here: {float_limit:.0f} GMAC/s in float32, {whole_limit:.0f} GMAC/s in uint8 × int8\n")
+    for name in parsed.networks:
+        candidates = made(NETWORKS[name], parsed.threads, tuple(parsed.only))
+        print(table(name, NETWORKS[name], measured(candidates, parsed.rounds), float_limit, whole_limit))
+    return 0
+
+
+def processor() -> str:
+    """Return the processor's name and whether it multiplies whole numbers by VNNI."""
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    model = next((line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")), "unknown")
+    return f"{platform.machine()} {model}{' with VNNI' if '_vnni' in text else ' without VNNI'}"
+
+
+def made(architecture: Architecture, threads: int, only: tuple[str, ...]) -> dict[str, Go]:
+    """Return every candidate by name, for one camera and for four, whose name begins with one of `only`."""
+    weights, spec = random_weights(architecture, scale=0.03), spec_from_architecture(architecture)
+    step = step_onnx(architecture, weights)
+    ranges = {f"{kind}{layer}": 1.0 for layer in range(architecture.layers) for kind in ("r", "e", "a", "ahat")}
+    cpu = form_of("cpu", step, spec, ranges, roundable("cpu", step))
+    whole = form_of("int8", step, spec, ranges, roundable("int8", step))
+    inputs_alone = with_uint8_data(whole.step)
+    makers: dict[str, Go] = {}
+    for cameras in CAMERAS:
+        mark = f", {cameras} cameras" if cameras > 1 else ""
+        for name, go in (
+            ("ONNX Runtime, float", partial(onnx_go, step, spec, cameras, threads)),
+            ("ONNX Runtime, Q/DQ int8 as written", partial(onnx_go, whole.step, whole.spec, cameras, threads)),
+            ("ONNX Runtime, Q/DQ int8 fused", partial(fused_go, whole.step, whole.spec, cameras, threads)),
+            ("ONNX Runtime, Q/DQ uint8 data fused", partial(fused_go, inputs_alone, whole.spec, cameras, threads)),
+            ("the CPU variant", partial(onnx_go, cpu.step, cpu.spec, cameras, threads)),
+            ("OpenVINO, float", partial(openvino_go, step, spec, cameras, threads, "f32")),
+            ("OpenVINO, bfloat16", partial(openvino_go, step, spec, cameras, threads, "bf16")),
+            ("OpenVINO, Q/DQ int8", partial(openvino_go, whole.step, whole.spec, cameras, threads, "f32")),
+            ("PyTorch, eager", partial(torch_go, architecture, weights, cameras, compiled=False)),
+            ("PyTorch, compiled", partial(torch_go, architecture, weights, cameras, compiled=True)),
+        ):
+            makers[name + mark] = go
+    if not importlib.util.find_spec("openvino"):
+        makers = {name: go for name, go in makers.items() if not name.startswith("OpenVINO")}
+    return {name: make() for name, make in makers.items() if name.startswith(only)}  # type: ignore[misc]
+
+
+def with_uint8_data(step: bytes) -> bytes:
+    """Return a Q/DQ step whose data is uint8 with its zero in the middle, as ONNX Runtime's kernels like it."""
+    draft = opened(step)
+    middle = draft.graph.constant("uint8_middle", np.array(128, np.uint8))
+    for node in draft.graph.nodes:
+        if node.output[0].endswith((".data_int8", ".data_dequantised")):
+            node.input[2] = middle
+    return closed(draft)
+
+
+def images(form: FrameFormat, cameras: int) -> np.ndarray:
+    """Return frames of noise."""
+    shape = (cameras, form.height, form.width, form.channels)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def onnx_go(step: bytes, spec: StepSpec, cameras: int, threads: int) -> Go:
+    """Return the step by our own runner: states bound from output to input."""
+    runner, frames = OnnxRunner(step, spec, cameras, threads), images(spec.form, cameras)
+    flags = np.ones(cameras, bool), np.zeros(cameras, bool)
+    return lambda: runner.step(frames, *flags)
+
+
+def fused_go(step: bytes, spec: StepSpec, cameras: int, threads: int) -> Go:
+    """Return a Q/DQ step as ONNX Runtime would fuse it, which our runner forbids."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(step, options, providers=["CPUExecutionProvider"])
+    feed = {state.name: np.full((cameras, *state.shape), state.zero, state.dtype) for state in spec.states}
+    feed |= {"frames": images(spec.form, cameras), "advance": np.ones(cameras, bool), "reset": np.zeros(cameras, bool)}
+    return lambda: session.run(None, feed)
+
+
+def openvino_go(step: bytes, spec: StepSpec, cameras: int, threads: int, precision: str) -> Go:
+    """Return the step by OpenVINO, states in two sets of buffers that trade places as in our own runner."""
+    import openvino  # noqa: PLC0415 - the benchmark runs without it
+
+    core = openvino.Core()
+    model = core.read_model(step)
+    model.reshape(
+        {one.any_name: [cameras, *(d.get_length() for d in list(one.partial_shape)[1:])] for one in model.inputs}
+    )
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": precision}
+    compiled = core.compile_model(model, "CPU", options)
+    fixed = {"frames": images(spec.form, cameras), "advance": np.ones(cameras, bool), "reset": np.zeros(cameras, bool)}
+    states = [{one.name: np.zeros((cameras, *one.shape), one.dtype) for one in spec.states} for _ in range(2)]
+    requests = [compiled.create_infer_request() for _ in range(2)]
+    for turn, request in enumerate(requests):
+        for name, buffer in (fixed | states[turn]).items():
+            request.set_tensor(name, openvino.Tensor(buffer, shared_memory=True))
+        for name, buffer in states[1 - turn].items():
+            request.set_tensor(f"{name}_next", openvino.Tensor(buffer, shared_memory=True))
+    held, turns = (fixed, states, compiled), [0]
+
+    def go() -> object:
+        turns[0] = 1 - turns[0]
+        requests[turns[0]].infer()
+        return held  # the buffers live as long as what uses them
+
+    return go
+
+
+def torch_go(architecture: Architecture, weights: dict[str, np.ndarray], cameras: int, compiled: bool) -> Go:
+    """Return the step by the network that trains; it pools no error maps, which is in its favour."""
+    network = PredNet(architecture).eval()
+    load_weights(network, weights)
+    run = torch.compile(network) if compiled else network
+    form = spec_from_architecture(architecture).form
+    frames = torch.from_numpy(images(form, cameras)).permute(0, 3, 1, 2).float() / 255.0
+    states = [network.start(cameras)]
+
+    def go() -> object:
+        with torch.inference_mode():
+            _, states[0] = run(frames, states[0])
+        return states
+
+    return go
+
+
+def measured(candidates: dict[str, Go], rounds: int) -> dict[str, np.ndarray]:
+    """Return each candidate's times in seconds, [rounds, 2]: by the clock, and of all processors together.
+
+    A candidate that fails is told and left out.
+    """
+    times: dict[str, list[tuple[float, float]]] = {}
+    for name, go in candidates.items():
+        try:
+            go()
+            go()
+            times[name] = []
+        except Exception as error:  # noqa: BLE001 - whatever a library cannot do here is a result
+            print(f"left out: {name} ({type(error).__name__}: {str(error).splitlines()[0][:100]})")
+    for _ in range(rounds):
+        for name, taken in times.items():
+            began = time.perf_counter(), time.process_time()
+            candidates[name]()
+            taken.append((time.perf_counter() - began[0], time.process_time() - began[1]))
+    return {name: np.array(one) for name, one in times.items()}
+
+
+def table(
+    name: str, architecture: Architecture, times: dict[str, np.ndarray], float_limit: float, whole_limit: float
+) -> str:
+    """Return the table of one network, in Markdown."""
+    products = sum(one for one, _ in costs_of(architecture).values()) / 1e9
+    clock = {candidate: np.median(one[:, 0]) for candidate, one in times.items()}
+    work = {candidate: np.median(one[:, 1]) for candidate, one in times.items()}
+    lines = [f"{name}: {products:.2f} GMAC a frame", "",
+             "| candidate | median ms | least ms | processor ms | float ÷ it | by processor time | 4 cameras ÷ 4 × 1 | "
+             "of the limit |",
+             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for candidate, one in times.items():
+        single = candidate.removesuffix(", 4 cameras")
+        cameras = 4 if candidate != single else 1
+        reference = f"ONNX Runtime, float{', 4 cameras' if cameras > 1 else ''}"
+        batch = "" if cameras == 1 else f"{clock[candidate] / (4 * clock[single]):.2f}"
+        limit = whole_limit if single == "the CPU variant" else float_limit
+        share = cameras * products / one[:, 0].min() / limit
+        median, least, used = 1e3 * clock[candidate], 1e3 * one[:, 0].min(), 1e3 * work[candidate]
+        lines.append(
+            f"| {candidate} | {median:.1f} | {least:.1f} | {used:.1f} | "
+            f"{clock[reference] / clock[candidate]:.2f} | {work[reference] / work[candidate]:.2f} | {batch} | "
+            f"{100 * share:.0f} % |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def limits(threads: int) -> tuple[float, float]:
+    """Return the GMAC/s that ONNX Runtime reaches on a convolution of float32 and of whole numbers."""
+    channels, side = 256, 48
+    products = channels * channels * 9 * side * side / 1e9
+    plain, whole = (best(convolution(kind, channels, side, threads)) for kind in ("Conv", "QLinearConv"))
+    return products / plain, products / whole
+
+
+def best(go: Go) -> float:
+    """Return the least time of 15 runs, in seconds."""
+    times = []
+    for _ in range(15):
+        began = time.perf_counter()
+        go()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def convolution(kind: str, channels: int, side: int, threads: int) -> Go:
+    """Return one convolution of 3 × 3, Conv or QLinearConv, as ONNX Runtime runs it."""
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-64, 65, (channels, channels, 3, 3))
+    rows = np.full(channels, 0.001, np.float32)
+    arrays = {"s": np.float32(0.01), "z": np.uint8(128), "w": weight.astype(np.int8), "ws": rows,
+              "wz": np.zeros(channels, np.int8), "b": np.zeros(channels, np.int32)}  # fmt: skip
+    inputs = ["x", "s", "z", "w", "ws", "wz", "s", "z", "b"]
+    if kind == "Conv":
+        arrays, inputs = {"w": weight.astype(np.float32), "b": rows}, ["x", "w", "b"]
+    element = TensorProto.FLOAT if kind == "Conv" else TensorProto.UINT8
+    node = helper.make_node(kind, inputs, ["y"], kernel_shape=[3, 3], pads=[1] * 4)
+    values = [helper.make_tensor_value_info(name, element, [1, channels, side, side]) for name in "xy"]
+    constants = [numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()]
+    graph = helper.make_graph([node], "limit", values[:1], values[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    x = rng.integers(0, 256, (1, channels, side, side)).astype(np.float32 if kind == "Conv" else np.uint8)
+    return lambda: session.run(None, {"x": x})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
