@@ -31,7 +31,8 @@ from real_clips import commit
 from calibration.fit import fit_calibration, observe
 from calibration.footage import Clip
 from edge.frames import Frame, FrameFormat
-from edge.pipeline import Judge, rounds_from_frames, watch
+from edge.moments import Judge
+from edge.pipeline import rounds_from_frames, watch
 from edge.runners import open_predictor
 from edge.sources import Capture, has_gstreamer, open_source
 

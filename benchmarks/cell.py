@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from edge.detection import Rules
 from edge.model import Model, read_model
-from edge.pipeline import Kind, rounds_from_frames, watch
+from edge.moments import Kind
+from edge.pipeline import rounds_from_frames, watch
 from edge.runner import Runner
 from edge.scene import ACCIDENTS, Incident, scene_from_url
 from edge.sources import open_source

@@ -32,7 +32,8 @@ from edge.builtin import bundle_from_predictor
 from edge.bundle import read_bundle
 from edge.frames import FrameFormat
 from edge.model import runner_of
-from edge.pipeline import Judge, Moment, rounds_from_frames, watch
+from edge.moments import Judge, Moment
+from edge.pipeline import rounds_from_frames, watch
 
 Images = NDArray[np.uint8]
 Change = Callable[[NDArray[np.float32]], NDArray[np.float32]]

@@ -44,8 +44,9 @@ from edge.demo import BUNDLE  # noqa: E402
 from edge.detection import Rules  # noqa: E402
 from edge.messages import Event  # noqa: E402
 from edge.model import read_model  # noqa: E402
+from edge.moments import Moment  # noqa: E402
 from edge.mqtt import BrokerSettings, Subscriber  # noqa: E402
-from edge.pipeline import Moment, rounds_from_frames  # noqa: E402
+from edge.pipeline import rounds_from_frames  # noqa: E402
 from edge.pipeline import watch as watch_river  # noqa: E402
 from edge.scene import scene_from_url  # noqa: E402
 from edge.scene.footage import write_scene  # noqa: E402

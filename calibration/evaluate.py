@@ -29,7 +29,7 @@ from edge.detection import Rules
 from edge.errors import UsageError
 from edge.frames import FrameFormat
 from edge.model import chosen_variant, runner_of
-from edge.pipeline import Judge
+from edge.moments import Judge
 from edge.runner import Runner
 from edge.runners import open_predictor
 

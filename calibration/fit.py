@@ -15,8 +15,9 @@ from calibration.noise import fit_noise
 from calibration.normality import Run, Track, fit_normality
 from edge.calibrated import Calibration, Limits
 from edge.detection import Rules, stall_rules
+from edge.moments import Sensed
 from edge.normality import STALL, SURPRISE, speaking
-from edge.pipeline import Sensed, rounds_from_frames, sense
+from edge.pipeline import rounds_from_frames, sense
 from edge.runner import Runner
 from edge.senses import Senses
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from calibration.footage import Clip
 from edge.calibrated import Calibration
 from edge.frames import Frame
+from edge.moments import Judge, Moment
 from edge.normality import error_score
-from edge.pipeline import WARMUP_FRAMES, Judge, Moment, rounds_from_frames, watch
+from edge.pipeline import WARMUP_FRAMES, rounds_from_frames, watch
 from edge.runner import Runner
 
 CAMERA = "footage"

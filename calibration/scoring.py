@@ -17,9 +17,10 @@ from calibration.metrics import Values, cell_shares
 from edge.detection import Reading
 from edge.errors import UsageError
 from edge.frames import FrameFormat
+from edge.moments import Judge, Moment
 from edge.normality import SURPRISE, WITNESSES, Normality, box_from_cells, speaking, witness_values
 from edge.pacing import Pacer
-from edge.pipeline import Judge, Moment, rounds_from_frames, watch
+from edge.pipeline import rounds_from_frames, watch
 from edge.runner import Runner
 from edge.senses import witnessed
 

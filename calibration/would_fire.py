@@ -12,7 +12,8 @@ from calibration.footage import Clip
 from edge.calibrated import Calibration
 from edge.detection import Rules
 from edge.model import judge_from_calibration
-from edge.pipeline import Finding, Kind, rounds_from_frames, watch
+from edge.moments import Finding, Kind
+from edge.pipeline import rounds_from_frames, watch
 from edge.runner import Runner
 
 

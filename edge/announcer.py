@@ -32,9 +32,9 @@ from edge.messages import (
     new_event_id,
     utc_from_seconds,
 )
+from edge.moments import Kind, Moment
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
-from edge.pipeline import Kind, Moment
 from edge.setup import Device
 from edge.switches import Switches
 from edge.topics import FAULTS, HEALTH, STATUS, camera_subtopic, zone_subtopic

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 from edge.detection import EndReason
 from edge.errors import CameraRefused, DeviceUnavailable, PrednetError
 from edge.frames import Frame, FrameFormat, Source
-from edge.pipeline import Round
+from edge.moments import Round
 from edge.places import place_from_spec
 from edge.privacy import Shape
 from edge.sources import Capture, open_place

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from edge.events import Teller, Told
 from edge.messages import Condition, ConditionName, Event, EventMedia, EventTime, utc_from_seconds
-from edge.pipeline import Moment
+from edge.moments import Moment
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,10 @@ from edge.errors import OK, ConfigInvalid
 from edge.hooks import hooks_of, running_hooks
 from edge.in_force import Normals
 from edge.messages import Info
+from edge.moments import Moment, Round
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
-from edge.pipeline import Moment, Round, watch
+from edge.pipeline import watch
 from edge.setup import Device, read_device
 from edge.topics import default_device
 

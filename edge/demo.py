@@ -16,8 +16,8 @@ from edge.chart import draw_chart
 from edge.daemon import watch_device
 from edge.errors import GateFailed, UsageError
 from edge.messages import Event
+from edge.moments import Moment
 from edge.mqtt import BrokerSettings, Subscriber
-from edge.pipeline import Moment
 from edge.scene import Incident, scene_from_url
 from edge.setup import Device, read_device
 from edge.trace import Trace, Tracer

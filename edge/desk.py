@@ -17,9 +17,9 @@ from edge.command_store import CommandStore
 from edge.coverage_ledger import Ledger
 from edge.detection import Limit
 from edge.home_assistant import announce
+from edge.moments import Judge
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
-from edge.pipeline import Judge
 from edge.setup import Device
 from edge.switches import Switches
 

@@ -9,7 +9,7 @@ from typing import Literal
 from edge.calibrated import Tail, rate_per_hour
 from edge.detection import Detection
 from edge.messages import Event, EventLatency, EventMedia, EventModel, EventScore, EventTime, utc_from_seconds
-from edge.pipeline import Finding, Kind, Moment
+from edge.moments import Finding, Kind, Moment
 from edge.rates import Rates
 
 

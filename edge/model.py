@@ -11,7 +11,7 @@ from edge.calibrated import Calibration, Tail
 from edge.detection import Rules
 from edge.golden import check_golden
 from edge.messages import EventModel
-from edge.pipeline import Judge, Kind
+from edge.moments import Judge, Kind
 from edge.rates import Rates
 from edge.runner import Runner
 from edge.runners import open_predictor, open_runner

@@ -12,7 +12,8 @@ from edge.events import Teller, Told, events_from_moment
 from edge.frames import Frame, Source
 from edge.messages import ULID_RANDOM_BYTES, Event, new_event_id
 from edge.model import Model
-from edge.pipeline import Kind, Moment, rounds_from_frames, watch
+from edge.moments import Kind, Moment
+from edge.pipeline import rounds_from_frames, watch
 from edge.runner import Runner
 from edge.trace import Trace, traced
 

@@ -11,7 +11,7 @@ import msgspec
 
 from edge.detection import Limit
 from edge.files import write_whole
-from edge.pipeline import Judge, Round
+from edge.moments import Judge, Round
 
 log = logging.getLogger(__name__)
 

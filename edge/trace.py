@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from edge.detection import Episode, Limit
 from edge.frames import Image
+from edge.moments import Finding, Kind, Moment, Sensed
 from edge.normality import Map
-from edge.pipeline import Finding, Kind, Moment, Sensed
 
 # Pictures are kept of this many events; numbers are kept of all.
 MOST_PICTURES = 6

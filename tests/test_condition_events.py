@@ -11,15 +11,16 @@ from edge.condition_events import ToldConditions, event_from_conditions
 from edge.events import Teller
 from edge.frames import Frame
 from edge.messages import Condition, ConditionName, Event, EventModel, encode
+from edge.moments import Moment, Sensed
 from edge.mqtt import BrokerSettings, Subscriber
-from edge.pipeline import Moment, Sensed
+from edge.senses import Senses
 from tests.brokers import Mosquitto
 from tests.test_daemon import R, broker, receive, start  # noqa: F401 - a fixture is used by its name
 
 ROOT = Path(__file__).parents[1]
 TELLER = Teller(
     site="plant7", device="edge1", camera="press3", model=EventModel(bundle="b", name="n", variant="float", fps=10.0),
-    tail=None, calibrated=True, wall_offset_seconds=1_000_000.0, clock="synced", media_offset_seconds=None,
+    rarities={}, calibrated=True, wall_offset_seconds=1_000_000.0, clock="synced", media_offset_seconds=None,
     new_id=lambda seconds: f"id-{seconds:g}",
 )  # fmt: skip
 
@@ -29,7 +30,8 @@ def moment(seconds: float, *names: ConditionName) -> Moment:
     empty = np.zeros((1, 1, 1), np.float32)
     frame = Frame(np.zeros((1, 1, 1), np.uint8), seconds)
     conditions = tuple(Condition(name=name, confidence=0.9) for name in names)
-    sensed = Sensed("press3", frame, "degraded", 0.1, empty, empty, frame.image, None, conditions, bool(names))
+    senses = Senses(empty[0], empty[0], np.zeros((2, 2, 1), np.float32))
+    sensed = Sensed("press3", frame, "degraded", 0.1, empty, empty, frame.image, senses, None, conditions, bool(names))
     return Moment("press3", seconds, "degraded", sensed)
 
 

@@ -14,7 +14,8 @@ from calibration.footage import Clip, read_footage
 from edge.conditions import FROZEN_SECONDS, Watched, returned, watched
 from edge.detection import Limit
 from edge.frames import Frame, FrameFormat, Image
-from edge.pipeline import Judge, Moment, Round, rounds_from_frames, watch
+from edge.moments import Judge, Moment, Round
+from edge.pipeline import rounds_from_frames, watch
 from edge.runners import open_predictor
 from edge.scene import Kind, Scene, plant
 from edge.scene.source import SceneSource

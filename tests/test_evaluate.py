@@ -17,7 +17,8 @@ from calibration.fit import fit_calibration, observe
 from calibration.scoring import score_clip, smoothed
 from edge.detection import Rules
 from edge.frames import FrameFormat
-from edge.pipeline import WARMUP_FRAMES, Judge
+from edge.moments import Judge
+from edge.pipeline import WARMUP_FRAMES
 from edge.places import Place
 from edge.runners import open_predictor
 from tests.test_daemon import write_clip

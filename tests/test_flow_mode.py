@@ -17,7 +17,7 @@ from edge.config import read_config
 from edge.daemon import watch_device
 from edge.errors import ConfigInvalid, PrednetError, UsageError
 from edge.frames import Frame, FrameFormat
-from edge.pipeline import Moment
+from edge.moments import Moment
 from edge.setup import read_device
 from tests.test_daemon import write_clip
 from tests.tiny import normal_images, with_accident

@@ -7,8 +7,9 @@ import pytest
 
 from calibration.fit import fit_calibration, observe
 from edge.frames import Frame
+from edge.moments import Judge
 from edge.pacing import Pacer, is_gap
-from edge.pipeline import Judge, rounds_from_frames, watch
+from edge.pipeline import rounds_from_frames, watch
 from tests.tiny import RATE_HZ, clip_from, normal_images, tiny_runner
 
 

@@ -12,7 +12,8 @@ from calibration.fit import fit_calibration, observe
 from edge.capture import Mailboxes
 from edge.errors import PrednetError
 from edge.frames import Frame
-from edge.pipeline import Judge, Moment, Round, watch
+from edge.moments import Judge, Moment, Round
+from edge.pipeline import watch
 from edge.slots import Slots
 from tests.tiny import RATE_HZ, clip_from, normal_images, tiny_runner, with_accident
 

@@ -9,8 +9,9 @@ from calibration.fit import error_ratio, fit_calibration, observe
 from edge.appearance import appearance_from_patches
 from edge.errors import UsageError
 from edge.frames import Frame
+from edge.moments import Judge, Round
 from edge.normality import Normality, box_from_cells, scores_from_maps
-from edge.pipeline import WARMUP_FRAMES, Judge, Round, rounds_from_frames, watch
+from edge.pipeline import WARMUP_FRAMES, rounds_from_frames, watch
 from tests.tiny import RATE_HZ, clip_from, normal_images, tiny_runner, with_accident
 
 

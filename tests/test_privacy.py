@@ -14,7 +14,7 @@ from edge.capture import CameraStatus
 from edge.config import read_config
 from edge.daemon import watch_device
 from edge.errors import ConfigInvalid
-from edge.pipeline import Moment
+from edge.moments import Moment
 from edge.privacy import mask_from_shapes
 from edge.setup import read_device
 from tests.brokers import free_port

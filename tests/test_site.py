@@ -15,7 +15,7 @@ from edge.capture import CameraStatus
 from edge.daemon import watch_device
 from edge.in_force import LOOK_SECONDS, Normals
 from edge.model import with_normal
-from edge.pipeline import Moment
+from edge.moments import Moment
 from edge.setup import read_device
 from edge.site_calibration import read_site
 from tests.brokers import free_port

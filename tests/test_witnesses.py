@@ -18,8 +18,9 @@ from edge.appearance import (
     patches_from_thumbnail,
 )
 from edge.halves import block_highs, half_means
+from edge.moments import Judge
 from edge.normality import NEVER, Normality, scores_from_maps, speaking
-from edge.pipeline import Judge, rounds_from_frames, watch
+from edge.pipeline import rounds_from_frames, watch
 from edge.stillness import first_stillness, held_seconds, still_seconds, watched_on
 from tests.tiny import RATE_HZ, clip_from, normal_images, tiny_runner
 

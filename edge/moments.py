@@ -1,0 +1,121 @@
+"""The river's words: what comes in, what is sensed of a frame, and what it is judged to mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.detection import Detection, EndReason, Episode, Limit, Rules
+from edge.frames import Frame
+from edge.level import Level, Noise
+from edge.messages import Condition
+from edge.normality import Map, Normality
+from edge.senses import Senses
+
+State = Literal["watching", "warming_up", "degraded", "blind"]
+Kind = Literal["surprise", "stall"]
+
+
+@dataclass(frozen=True)
+class Round:
+    """What is there to look at now: at most one new frame a camera, and the cameras that were lost."""
+
+    frames: Mapping[str, Frame]
+    lost: Mapping[str, EndReason] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What one camera is judged by. Without a limit nothing is detected: that is how limits are fitted."""
+
+    normality: Normality
+    noise: Noise
+    limit: Limit | None
+    rules: Rules = field(default_factory=Rules)
+    stall_noise: Noise | None = None
+    stall_limit: Limit | None = None
+
+
+@dataclass(frozen=True)
+class Sensed:
+    """One frame after the step. `errors`, `peaks`: float32 [L, Gh, Gw]; `prediction` uint8 [H, W, C].
+
+    The arrays are the moment's own copies. `state` says whether the errors mean something; `senses` is what the
+    host sees beside the step; `skill` is 1 − error / error of repeating the last frame, over the last seconds.
+    `conditions` are those of the camera; while `is_paused` they make the picture unfit to be scored.
+    """
+
+    camera: str
+    frame: Frame
+    state: State
+    step_seconds: float
+    errors: Map
+    peaks: Map
+    prediction: NDArray[np.uint8]
+    senses: Senses
+    skill: float | None
+    conditions: tuple[Condition, ...] = ()
+    is_paused: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one frame means for one kind of event: the score, its level, and what is decided.
+
+    `z` is the innovation in standard deviations; `cells` float32 [Gh, Gw] are the witness's that says it. `episode`
+    is the crossing of the limit that is under way, announced or not; `detection` what is to be told.
+    """
+
+    score: float
+    level: Level
+    z: float
+    cells: Map
+    limit: Limit | None
+    episode: Episode | None
+    detection: Detection | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to be told: an event of one kind begins, goes on or ends."""
+
+    kind: Kind
+    detection: Detection
+    limit: Limit
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One frame of one camera, judged. `surprise`, `level` and `z` are None where nothing could be scored.
+
+    What is said of the surprise stands here itself, see `Verdict`; what is said of a movement that fails to come, in
+    `stall`, which is None where nothing could be scored or no limit of it is known. `findings` are both kinds'.
+    A camera that is lost gives one last moment without `sensed`, which ends its events; `lost` says why.
+    """
+
+    camera: str
+    seconds: float
+    state: State
+    sensed: Sensed | None = None
+    surprise: float | None = None
+    level: Level | None = None
+    z: float | None = None
+    cells: Map | None = None
+    limit: Limit | None = None
+    episode: Episode | None = None
+    detection: Detection | None = None
+    stall: Verdict | None = None
+    findings: tuple[Finding, ...] = ()
+    lost: EndReason | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A camera that gives no frames any more, and why its open event ends."""
+
+    camera: str
+    reason: EndReason
