@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
@@ -27,6 +27,9 @@ TRIAL_FRAMES = 200
 # Frames that activations are observed on, in each of the two passes; spread over all clips.
 OBSERVED_FRAMES = 3000
 _SETTLING_FRAMES = 5
+
+# A try of one variant is fitted on so many frames at the most, the variant that passes on all.
+TRIED_FRAMES = 3000
 
 
 @dataclass(frozen=True)
@@ -156,26 +159,39 @@ def settle(
     """Return the variant that passes the gate with as many convolutions in whole numbers as can be.
 
     Where the gate fails and `may_return` allows it, convolutions return to float in the order of the deviation that
-    each alone causes. What fails with none left, or without permission, comes back with its failures.
+    each alone causes. On long footage that is tried on a part of it; what passes there is fitted on all of it, and
+    must pass again. What fails with none left, or without permission, comes back with its failures.
     """
-    settled = _tried(source, name, ranges, roundable(name, source.step), reference, told)
-    order: list[Returned] = []
-    if settled.parity.failures and may_return and name in ROUNDED:
-        order = sensitivities(source, name, ranges, told)
-    for count in range(1, len(order) + 1):
-        if not settled.parity.failures:
+    part = _part_of(source)
+    begun = reference if part is source else fitted(part, Form("float", source.step, source.spec, ()), told)[1]
+    order: list[Returned] | None = None
+    returned: list[Returned] = []
+    while True:
+        settled = _tried(part, name, ranges, begun, told, returned)
+        if not settled.parity.failures and part is not source:
+            settled = _tried(source, name, ranges, reference, told, returned)
+        if not settled.parity.failures or not may_return or name not in ROUNDED:
             break
-        returned = order[:count]
-        gone = {one.convolution for one in returned}
-        whole = [one for one in roundable(name, source.step) if one not in gone]
-        settled = _tried(source, name, ranges, whole, reference, told, returned)
+        order = sensitivities(source, name, ranges, told) if order is None else order
+        if len(returned) == len(order):
+            break
+        returned = order[: len(returned) + 1]
     return settled
 
 
+def _part_of(source: Source) -> Source:
+    """The source with the beginning of each clip, where there is more footage than a try needs."""
+    frames = sum(len(clip.images) for clip in source.clips)
+    if frames <= TRIED_FRAMES:
+        return source
+    return replace(source, clips=spread(source.clips, TRIED_FRAMES))
+
+
 def _tried(
-    source: Source, name: str, ranges: Mapping[str, float], whole: Sequence[str], reference: Rollout, told: Told,
-    returned: Sequence[Returned] = (),
-) -> Settled:  # fmt: skip
+    source: Source, name: str, ranges: Mapping[str, float], reference: Rollout, told: Told, returned: Sequence[Returned]
+) -> Settled:
+    gone = {one.convolution for one in returned}
+    whole = [one for one in roundable(name, source.step) if one not in gone]
     form = form_of(name, source.step, source.spec, ranges, whole)
     calibration, rollout = fitted(source, form, told)
     return Settled(form, calibration, rollout, compare(reference, rollout), list(returned))
