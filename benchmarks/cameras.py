@@ -27,8 +27,9 @@ from real_clips import commit
 
 from edge.capture import Mailboxes
 from edge.captures import CameraSource, Captures
+from edge.detection import Rules
 from edge.model import read_model
-from edge.pipeline import Rules, watch
+from edge.pipeline import watch
 from edge.runner import Runner, Step
 from edge.runners import open_predictor
 

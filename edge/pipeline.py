@@ -18,7 +18,7 @@ from edge.judgement import Memory, judged, renewed, told_lost
 from edge.moments import Judge, Lost, Moment, Round, Sensed, State
 from edge.pacing import is_gap
 from edge.runner import Runner
-from edge.runners import open_speed
+from edge.runners import BeginSpeed, open_speed
 from edge.senses import sensed_from_frame
 from edge.skill import Skill, told_skill, with_frame
 from edge.slots import Slots
@@ -49,13 +49,19 @@ def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) 
 
 def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterator[Sensed | Lost]:
     """Yield each frame's errors and each camera's loss: the river up to the judgement."""
+    with open_speed() as begin_speed:
+        yield from _sensed(rounds, runner, cameras, begin_speed)
+
+
+def _sensed(
+    rounds: Iterable[Round], runner: Runner, cameras: list[str], begin_speed: BeginSpeed
+) -> Iterator[Sensed | Lost]:
     from edge.conditions import Watched, returned, watched  # noqa: PLC0415 - opens the door of cv2
 
     slots = Slots(runner.slots, cameras)
     form = runner.spec.form
     images = np.zeros((runner.slots, form.height, form.width, form.channels), np.uint8)
     tracks: dict[str, _Track] = {}
-    speed = open_speed()
     looks = defaultdict[str, Watched](Watched)
     for now in rounds:
         for camera, reason in now.lost.items():
@@ -72,13 +78,16 @@ def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterat
             images[slots[camera]] = frame.image
             advance[slots[camera]] = True
             reset[slots[camera]] = camera not in tracks
+        speeds = {  # the flow is found while the step is computed
+            camera: begin_speed(tracks[camera].frame.image if camera in tracks else frame.image, frame.image)
+            for camera, frame in now.frames.items()
+        }
         step = runner.step(images, advance, reset)
         for camera, frame in now.frames.items():
             slot = slots[camera]
             error = float(step.errors[slot, 0].mean())
-            last = tracks[camera].frame.image if camera in tracks else frame.image
             prediction = step.prediction[slot].copy()
-            senses = sensed_from_frame(frame.image, prediction, speed(last, frame.image), runner.spec.grid)
+            senses = sensed_from_frame(frame.image, prediction, speeds[camera].result(), runner.spec.grid)
             track = _followed(tracks.get(camera), frame, error, form.rate_hz)
             looks[camera] = look = watched(looks[camera], frame, is_gap=track.is_gap)
             tracks[camera] = track = _paused(track) if look.is_paused else track

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,8 @@ from numpy.typing import NDArray
 from edge.errors import UsageError
 from edge.frames import FrameFormat
 from edge.runner import Runner, StepSpec
+
+BeginSpeed = Callable[[NDArray[np.uint8], NDArray[np.uint8]], "Future[NDArray[np.float32]]"]
 
 # What predicts without a network, in the order of what it costs.
 PREDICTORS = ("last-frame", "moving-block", "flow-coarse", "flow-light", "flow")
@@ -42,9 +46,14 @@ def open_predictor(name: str, form: FrameFormat, slots: int) -> Runner:
     return FlowRunner(form, slots, efforts[name], name)
 
 
-def open_speed() -> Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]]:
-    """Return what gives the speed of the flow from one image to the next, float32 [H, W] in pixels; uint8 [H, W, C]."""
+@contextmanager
+def open_speed() -> Iterator[BeginSpeed]:
+    """Give what begins to find the speed of the flow from one image to the next, in a thread beside the caller's.
+
+    Its result is float32 [H, W] in pixels a frame; images are uint8 [H, W, C].
+    """
     from edge.flow import LIGHT, DenseFlow, speed_from_flow  # noqa: PLC0415 - only a chooser opens a door
 
     flow = DenseFlow(LIGHT)
-    return lambda last, image: speed_from_flow(flow.between(image, last))
+    with ThreadPoolExecutor(1, thread_name_prefix="flow") as beside:
+        yield lambda last, image: beside.submit(lambda: speed_from_flow(flow.between(image, last)))
