@@ -31,11 +31,12 @@ from calibration.heights import NOWHERE, Run, count_events, limit_from_on, middl
 from calibration.limits import levels_from_track
 from calibration.metrics import auc
 from calibration.noise import Track, most_likely_noise, quick_enough
-from calibration.normality import fit_normality
+from calibration.normality import Run as NormalRun
+from calibration.normality import fit_normality, scored
 from edge.detection import Reading, Rules
 from edge.frames import FrameFormat
 from edge.level import Noise, condition, first_level, predict
-from edge.normality import Normality, surprise_from_errors
+from edge.normality import Normality
 from edge.places import Place, place_from_spec
 from edge.runner import Runner
 from edge.runners import open_predictor
@@ -78,7 +79,7 @@ def main() -> int:
 
 def factory(seen: list[Observation], accident_days: int) -> Stream:
     """The surprises of flow-light on the factory: normality from the first days, normal work from the others."""
-    normality, _ = fit_normality([one.errors for one in seen[:LEARNED_DAYS]])
+    normality, _, _ = fit_normality([NormalRun(one.seconds, one.senses) for one in seen[:LEARNED_DAYS]])
     normal = [(one.seconds, surprise_of(one, normality)) for one in seen[LEARNED_DAYS:]]
     busy = [
         f"test://factory?seed={501 + day}&accidents=all&first=10&spacing=9&seconds=130" for day in range(accident_days)
@@ -102,8 +103,8 @@ def ped2(folder: Path) -> Stream:
     runner = open_predictor("flow", form, 1)
     clips = [read_clip(place, form) for place in dataset.normal]
     seen = observe(clips, runner)
-    normality, held_out = fit_normality([one.errors for one in seen])
-    normal = [(one.seconds, surprise) for one, surprise in zip(seen, held_out, strict=True)]
+    normality, held_out, _ = fit_normality([NormalRun(one.seconds, one.senses) for one in seen])
+    normal = [(one.seconds, one.scores) for one in held_out]
     places = [replace(one.place, rate_hz=one.place.rate_hz or 10.0) for one in dataset.test]
     tracks = surprises(places, runner, form, normality)
     labelled = []
@@ -124,7 +125,7 @@ def surprises(places: Sequence[Place], runner: Runner, form: FrameFormat, normal
 
 def surprise_of(seen: Observation, normality: Normality) -> np.ndarray:
     """The surprise of every scored frame."""
-    return np.array([surprise_from_errors(errors, normality).value for errors in seen.errors])
+    return scored(NormalRun(seen.seconds, seen.senses), normality)[0].scores
 
 
 def filters(stream: Stream) -> dict[str, Filter]:

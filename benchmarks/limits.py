@@ -28,10 +28,10 @@ from calibration.footage import read_clip
 from calibration.heights import Run, count_events, limit_from_on, middle_of, watched_seconds
 from calibration.limits import FoundLimit, fit_limit, levels_from_track
 from calibration.noise import Track, fit_noise
-from calibration.normality import fit_normality
+from calibration.normality import Run as NormalRun
+from calibration.normality import fit_normality, scored
 from edge.detection import Rules
 from edge.frames import FrameFormat
-from edge.normality import surprise_from_errors
 from edge.places import place_from_spec
 from edge.runners import open_predictor
 
@@ -91,11 +91,11 @@ def watched_day(seed: int) -> Observation:
 def factory(seen: list[Observation], run_days: int) -> float:
     """The share of runs whose interval is right."""
     learned, rest = seen[:LEARNED_DAYS], seen[LEARNED_DAYS:]
-    normality, surprises = fit_normality([one.errors for one in learned])
-    noise = fit_noise([(one.seconds, values) for one, values in zip(learned, surprises, strict=True)], FORM.rate_hz)
+    normality, surprises, _ = fit_normality([NormalRun(one.seconds, one.senses) for one in learned])
+    noise = fit_noise([(one.seconds, one.scores) for one in surprises], FORM.rate_hz)
     runs: list[Run] = []
     for one in rest:
-        track: Track = (one.seconds, np.array([surprise_from_errors(e, normality).value for e in one.errors]))
+        track: Track = (one.seconds, scored(NormalRun(one.seconds, one.senses), normality)[0].scores)
         runs.append((one.seconds, np.array([level.mean for level in levels_from_track(track, noise)])))
     hours = watched_seconds(runs, RULES) / 3600.0
     print(f"\nfactory, flow-light: {hours:.1f} h in {len(runs)} days; each fit sees {run_days} of them")

@@ -12,7 +12,17 @@ from calibration.appearance import Part, background_of, joined, part_of
 from calibration.stillness import change_levels_of, expected_to_move
 from edge.appearance import levelled
 from edge.errors import UsageError
-from edge.normality import STALL, SURPRISE, WITNESSES, Map, Normality, cell_scores, speaking, standing_out
+from edge.normality import (
+    STALL,
+    SURPRISE,
+    WITNESSES,
+    Map,
+    Normality,
+    cell_scores,
+    scores_from_maps,
+    speaking,
+    standing_out,
+)
 from edge.senses import Senses, witnessed
 
 # Fewer scored frames than this say nothing about what is normal.
@@ -69,6 +79,16 @@ def fit_normality(runs: Sequence[Run]) -> tuple[Normality, list[Track], list[Tra
         [_maps(run, bare, parts, ends) for run, ends in zip(runs, _folds_of(runs, fold), strict=True)]
     )
     return _fitted(runs, held_out, fold, bare)
+
+
+def scored(run: Run, normality: Normality) -> tuple[Track, Track]:
+    """Return the surprise and the stall of a run's frames against a normality, as the river finds them."""
+    stillness, found = None, []
+    for seconds, senses in zip(run.seconds.tolist(), run.senses, strict=True):
+        maps, stillness = witnessed(senses, stillness, seconds, normality)
+        found.append([score.value for score in scores_from_maps(maps, normality)])
+    surprise, stall = np.array(found, np.float64).T
+    return Track(run.seconds, surprise), Track(run.seconds, stall)
 
 
 def _folds_of(runs: Sequence[Run], fold: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -7,6 +7,7 @@ import pytest
 
 from calibration.appearance import KEPT_PATCHES, background_of, joined, part_of
 from calibration.fit import fit_calibration, observe
+from calibration.normality import Run, scored
 from calibration.stillness import change_levels_of, expected_to_move
 from edge.appearance import (
     BACKGROUND_LEVELS,
@@ -200,3 +201,18 @@ def test_a_movement_that_fails_to_come_is_a_stall() -> None:
     assert 15.0 < told[0][0] < 20.0
     # in so small a picture the spot that sets off again is also taken for a camera that was moved
     assert told[-1][1].detection.end_reason in ("cleared", "condition")
+
+
+def test_scores_of_kept_senses_are_those_of_the_river() -> None:
+    """What is scored again from what was kept of a run is what `watch` found of its frames."""
+    clips = [clip_from(normal_images(200))]
+    observations = observe(clips, tiny_runner())
+    calibration = fit_calibration(clips, observations, RATE_HZ)
+    other = clip_from(normal_images(60, seed=9))
+    (seen,) = observe([other], tiny_runner())
+    surprise, stall = scored(Run(seen.seconds, seen.senses), calibration.normality)
+    judge = Judge(calibration.normality, calibration.limits.noise, None)
+    moments = list(watch(rounds_from_frames("a", other.frames()), tiny_runner(), {"a": judge}))
+    expected = [moment.surprise for moment in moments if moment.surprise is not None]
+    np.testing.assert_allclose(surprise.scores, expected, rtol=1e-6)
+    assert len(stall.scores) == len(expected)

@@ -1,6 +1,6 @@
 """The pass to the CPU's layout: whole numbers from convolution to convolution, as ONNX Runtime's kernels like them.
 
-Measured (docs/decisions/0010-int8.md): quantised outputs, uint8 activations and QLinearConv are the fastest of what
+Measured (docs/decisions/0012-int8.md): quantised outputs, uint8 activations and QLinearConv are the fastest of what
 was tried. Weights reach ±64 only: on processors without VNNI two products of uint8 and int8 are added in 16 bits,
 and 2 · 255 · 64 is the most that fits there, so that every processor gives the same numbers.
 """
@@ -22,7 +22,7 @@ from export.variants.quantised import LEAST_SCALE, Ranges, quantisable
 WEIGHT_STEPS = 64
 MIDDLE = 128
 # What draws the picture stays float: rounded to 8 bits it is as coarse as the errors of a good prediction. It is the
-# most sensitive by far and a fiftieth of the arithmetic (docs/decisions/0010-int8.md).
+# most sensitive by far and a fiftieth of the arithmetic (docs/decisions/0012-int8.md).
 FLOAT_CONVOLUTIONS = ("gates.0", "ahat.0")
 # A hard sigmoid is 0 or 1 beyond ±2.5; that tanh(2.5) is 0.987 costs less than coarser steps for all.
 GATE_REACH = 2.5
