@@ -165,10 +165,12 @@ def _check_normality(
     shapes |= {"patches": (count, size), "starts": (rows * columns + 1,)}
     for name, shape in shapes.items():
         values = found[name]
-        if values.shape != shape or values.dtype.kind not in "fiu" or np.isnan(values).any():
+        if values.shape != shape or values.dtype.kind not in "fiu":
             raise PrednetError(
                 f"{where}: {name} is {values.dtype} {list(values.shape)}, expected numbers {list(shape)}; make it anew."
             )
+        if np.isnan(values).any():
+            raise PrednetError(f"{where}: {name} holds NaN, expected numbers; make it anew.")
     starts = found["starts"].astype(np.int64)
     if starts[0] != 0 or starts[-1] != count or (np.diff(starts) < 0).any():
         raise PrednetError(f"{where}: its patches are not in the order of their cells; make it anew.")
