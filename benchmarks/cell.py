@@ -1,6 +1,6 @@
 """The synthetic cell: every accident on days that no limit was fitted on, and an hour of normal work.
 
-    python benchmarks/cell.py [BUNDLE] [--days 6] [--normal-seconds 3600] [--hold 1.5]
+    python benchmarks/cell.py [BUNDLE] [--days 6] [--normal-seconds 3600] [--hold 1.5] [--false-per-day 240]
 
 Prints, as a Markdown table, how many accidents of each kind the river announced within two seconds and at all, and
 the false events: on the accidents' days outside of them, and in the hour of other days' normal work. 20 minutes.
@@ -11,13 +11,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from ped2 import commit
 from tqdm import tqdm
 
+from edge.calibrated import limits_for
+from edge.demo import FALSE_EVENTS_PER_DAY
 from edge.detection import Rules
 from edge.model import Model, read_model
 from edge.moments import Kind
@@ -50,14 +52,23 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=6)
     parser.add_argument("--normal-seconds", type=float, default=3600.0)
     parser.add_argument("--hold", type=float, default=Rules.hold_seconds)
+    parser.add_argument("--false-per-day", type=float, default=FALSE_EVENTS_PER_DAY, help="asked for, as in the demo")
     parsed = parser.parse_args()
-    model, rules = read_model(parsed.bundle, parsed.variant, None), Rules(hold_seconds=parsed.hold)
-    print(f"commit {commit()}; {parsed.bundle.name} {parsed.variant}; hold {rules.hold_seconds:g} s")
+    rules = Rules(hold_seconds=parsed.hold)
+    model = asked_for(read_model(parsed.bundle, parsed.variant, None), rules, parsed.false_per_day)
+    print(f"commit {commit()}; {parsed.bundle.name} {parsed.variant}; hold {rules.hold_seconds:g} s; "
+          f"at most {parsed.false_per_day:g} false events a day are asked for")  # fmt: skip
     runner = model.runner(1, threads=1)
     accidents = [watched_day(url, model, runner, rules) for url in accident_days(parsed.days)]
     normal = [watched_day(url, model, runner, rules) for url in normal_days(parsed.normal_seconds)]
     print("\n".join(told(accidents, normal)))
     return 0
+
+
+def asked_for(model: Model, rules: Rules, false_per_day: float) -> Model:
+    """Return the model with the limits that a device's configuration would ask for."""
+    limits = limits_for(model.calibration.limits, rules, false_per_day)
+    return replace(model, calibration=replace(model.calibration, limits=limits))
 
 
 def accident_days(count: int) -> Iterator[str]:
