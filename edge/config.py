@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
 import msgspec
 import yaml
@@ -21,6 +20,7 @@ from edge.frames import FrameFormat
 from edge.privacy import Shape, fault_of_shape
 from edge.sources import Capture
 from edge.topics import checked_name
+from edge.yaml_keys import line_of, unknown_keys
 
 DEFAULT_STATE_DIRECTORY = "/var/lib/prednet-edge"
 
@@ -143,7 +143,7 @@ def read_config(path: Path) -> Config:
         raise ConfigInvalid(f"{path}: not YAML ({' '.join(str(error).split())}).") from error
     if not isinstance(data, dict):
         raise ConfigInvalid(f"{path}: holds no keys; start from the sample in the README.")
-    for message in _unknown_keys(root, Config, ""):
+    for message in unknown_keys(root, Config, ""):
         raise ConfigInvalid(f"{path}:{message}")
     return _checked(_converted(path, root, data), path, root)
 
@@ -155,7 +155,7 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
         told, _, where = str(error).partition(" - at `")
         keys = _keys_from_path(where.rstrip("`"), data)
         name = ".".join(keys) or "the file"
-        raise ConfigInvalid(f"{path}:{_line(root, keys)}: {name}: {told[0].lower()}{told[1:]}.") from error
+        raise ConfigInvalid(f"{path}:{line_of(root, keys)}: {name}: {told[0].lower()}{told[1:]}.") from error
     folder = path.parent
     cameras = {
         name: msgspec.structs.replace(
@@ -183,7 +183,7 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
 
 def _checked(config: Config, path: Path, root: yaml.Node | None) -> Config:
     for keys, message in _faults(config):
-        raise ConfigInvalid(f"{path}:{_line(root, keys)}: {'.'.join(keys)}: {message}")
+        raise ConfigInvalid(f"{path}:{line_of(root, keys)}: {'.'.join(keys)}: {message}")
     return config
 
 
@@ -257,24 +257,6 @@ def _from_folder(folder: Path, where: str) -> str:
     return str(folder / where)
 
 
-def _unknown_keys(node: yaml.Node | None, kind: Any, where: str) -> Iterator[str]:
-    """Yield a sentence for every key that no type knows, with its line and the nearest that one knows."""
-    if not isinstance(node, yaml.MappingNode):
-        return
-    if get_origin(kind) is dict:
-        for key, value in node.value:
-            yield from _unknown_keys(value, get_args(kind)[1], f"{where}{key.value}.")
-    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        known = get_type_hints(kind)
-        for key, value in node.value:
-            if key.value in known:
-                yield from _unknown_keys(value, known[key.value], f"{where}{key.value}.")
-                continue
-            near = difflib.get_close_matches(str(key.value), known, n=1, cutoff=0.5)
-            remedy = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}."
-            yield f"{key.start_mark.line + 1}: unknown key '{where}{key.value}'; {remedy}"
-
-
 def _keys_from_path(where: str, data: object) -> list[str]:
     """The keys of an error's path such as `$.mqtt.port`; msgspec writes `[...]` for the name of a camera."""
     keys = [key for key in re.split(r"[.\[\]]+", where.lstrip("$").replace("[...]", ".*")) if key]
@@ -289,16 +271,3 @@ def _wrong_camera(data: object) -> str:
         except msgspec.ValidationError:
             return str(name)
     return "?"
-
-
-def _line(root: yaml.Node | None, keys: list[str]) -> int:
-    """The line of the deepest key of a path that the file holds."""
-    line = 1
-    for name in keys:
-        if not isinstance(root, yaml.MappingNode):
-            break
-        for key, value in root.value:
-            if key.value == name:
-                line, root = key.start_mark.line + 1, value
-                break
-    return line
