@@ -119,6 +119,22 @@ def test_warm_up_counts_as_the_frame_after_it_and_skipped_frames_as_the_one_befo
     assert clip.watched.normal_seconds == pytest.approx(6.0)
 
 
+def test_each_witness_is_scored_alone_and_left_out(tmp_path: Path) -> None:
+    """With two witnesses, what is without one is the other alone, and the surprise is the higher of both."""
+    video = write_clip(tmp_path / "a.mkv", normal_images(60))
+    labelled = LabelledClip(Place("video", str(video)), False, np.zeros(60, np.uint8))
+    form = FrameFormat(32, 40, 1, RATE_HZ)
+    clip = score_clip(labelled, open_predictor("last-frame", form, 1), tiny_judge(), lambda: None)
+    assert {name for name in clip.scores if " " in name and name.split()[0] in ("only", "without")} == {
+        "only error", "only speed", "without error", "without speed",
+    }  # fmt: skip
+    np.testing.assert_array_equal(clip.scores["only speed"], clip.scores["without error"])
+    np.testing.assert_array_equal(clip.scores["only error"], clip.scores["without speed"])
+    seconds = np.arange(60 - WARMUP_FRAMES) / RATE_HZ
+    both = smoothed(clip.scores["surprise"][WARMUP_FRAMES:], seconds)
+    assert (both >= np.maximum(clip.scores["only error"], clip.scores["only speed"])[WARMUP_FRAMES:] - 1e-6).all()
+
+
 def test_frames_after_a_gap_count_as_the_scored_frame_after_them(tmp_path: Path) -> None:
     """A video with a missing second: the frame after it is degraded, the next one warms up."""
     import av  # noqa: PLC0415 - a test's own recorder
