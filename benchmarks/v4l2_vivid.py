@@ -25,7 +25,7 @@ from edge.capture import CameraStatus, Mailboxes
 from edge.captures import CameraSource, Captures
 from edge.errors import DeviceUnavailable
 from edge.frames import Frame, FrameFormat
-from edge.sources import Capture, open_source
+from edge.sources import Capture, has_gstreamer, open_source
 
 DEVICE = "/dev/video0"
 SPEC = f"v4l2://{DEVICE}"
@@ -38,8 +38,8 @@ PICTURES = {
     "green": (8, (0, 255, 0)),
     "blue": (9, (0, 0, 255)),
 }
-# Y'CbCr in eight bits, and the scalers' arithmetic, move a pure colour by this much at most.
-COLOUR_LEVELS = 6
+# Y'CbCr in eight bits and the arithmetic of the scalers move a pure colour: by 4 (PyAV) and 6 (GStreamer) as measured.
+COLOUR_LEVELS = 8
 LIBRARIES: tuple[Capture, ...] = ("pyav", "gstreamer")
 # The watchdog speaks after 5 s (faults.md); half a second for an emulated machine's threads.
 LOST_SECONDS = 5.5
@@ -53,6 +53,8 @@ failures = 0
 
 def main() -> int:
     """Run every check for both libraries."""
+    # Asked here, GStreamer also makes its registry, which takes longer in an emulated machine than a child may take.
+    demand(has_gstreamer(), "GStreamer's Python is missing")
     plug()
     for library in LIBRARIES:
         check(f"{library}: pure colours in RGB and grey", partial(colours, library))
