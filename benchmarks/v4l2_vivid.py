@@ -173,7 +173,8 @@ def pace(library: Capture, rate_hz: float) -> str:
     # The camera gives one in 40 ms: the nearest frame to the grid is up to half of that away, evenly to both sides.
     demand(abs(median * rate_hz - 1) < 0.25, f"median step {median:.3f} s")
     mean_rate = len(steps) / (frames[-1].seconds - frames[0].seconds)
-    return f"{mean_rate:.1f} in the mean, steps {min(steps):.3f} to {max(steps):.3f} s, median {median:.3f}; age {late:.2f} s"
+    spread = f"steps {min(steps):.3f} to {max(steps):.3f} s, median {median:.3f}"
+    return f"{mean_rate:.1f} in the mean, {spread}; age {late:.2f} s"
 
 
 def freshness(library: Capture) -> str:
