@@ -19,6 +19,9 @@ JETSON = frozenset(ELEMENTS)
 # Sensor mode that Argus is asked for; it is scaled in hardware.
 CSI_CAPS = "video/x-raw(memory:NVMM),width=1920,height=1080,framerate=30/1"
 RTSP_TIMEOUT_MICROSECONDS = 3_000_000
+# Left alone, v4l2src takes the largest picture that a camera has, at two to five a second where its bus is narrow. It
+# prefers what is named first: the smallest picture from that on. Every USB camera gives this one at full rate.
+V4L2_WIDTH, V4L2_HEIGHT, V4L2_RATE = 640, 480, "30/1"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Launch:
 
 def launch_from_place(place: Place, form: FrameFormat, elements: frozenset[str]) -> Launch:
     """Return the launch line of a place. Raises DeviceUnavailable where the machine lacks what it takes."""
-    source = _source(place, elements)
+    source = _source(place, form, elements)
     needed = {word for word in source.split() if word in ELEMENTS} | {"appsink"}
     is_jetson = "nvvidconv" in elements and place.kind != "launch"
     needed |= {"nvvidconv"} if is_jetson else {"videoscale", "videoconvert"}
@@ -65,13 +68,20 @@ def _scaled(form: FrameFormat, pixel: str, is_jetson: bool) -> str:
     return f"{scale} ! videoconvert ! video/x-raw,format={pixel}"
 
 
-def _source(place: Place, elements: frozenset[str]) -> str:
+def _v4l2_caps(form: FrameFormat) -> str:
+    """Return what is preferred of a camera, and behind it all else that it may give."""
+    width, height = max(V4L2_WIDTH, form.width), max(V4L2_HEIGHT, form.height)
+    preferred = f"video/x-raw,width={width},height={height},framerate={V4L2_RATE}"
+    return f'capsfilter caps="{preferred};video/x-raw;image/jpeg;video/x-h264"'
+
+
+def _source(place: Place, form: FrameFormat, elements: frozenset[str]) -> str:
     # Elsewhere than on a Jetson hardware decoders differ from driver to driver; software gives the same everywhere.
     decoded = "decodebin" if "nvv4l2decoder" in elements else "decodebin force-sw-decoders=true"
     if place.kind == "csi":
         return f"nvarguscamerasrc sensor-id={place.where} ! {CSI_CAPS}"
     if place.kind == "v4l2":
-        return f"v4l2src device={quoted(place.where)} ! {decoded}"
+        return f"v4l2src device={quoted(place.where)} ! {_v4l2_caps(form)} ! {decoded}"
     if place.kind == "rtsp":
         return (
             f"rtspsrc location={quoted(place.where)} protocols=tcp latency=0 drop-on-latency=true "

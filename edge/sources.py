@@ -34,15 +34,24 @@ def open_place(
     """Return the opened source of a place, black under the masks.
 
     `auto` is GStreamer for a camera where the machine has it, and PyAV for everything else. `in_child`: in a process
-    of its own, which can be killed; None means where the library is known to hang, for CSI cameras.
+    of its own, which can be killed; None means where the library needs it (see `needs_a_process`).
     """
-    if in_child or (in_child is None and place.kind == "csi"):
+    if in_child or (in_child is None and needs_a_process(place, capture)):
         from edge.capture_child import ChildSource  # noqa: PLC0415 - a child opens sources
 
         return ChildSource(place, form, capture, tuple(masks))
     source = _opened(place, form, capture)
     mask = mask_from_shapes(masks, form.height, form.width)
     return source if mask is None else MaskedSource(source, mask)
+
+
+def needs_a_process(place: Place, capture: Capture) -> bool:
+    """Return whether the library that captures a place hangs or keeps what it was given, and so gets a process.
+
+    Argus hangs; GStreamer's v4l2src keeps the device open after it was closed, and while that is so a camera that was
+    unplugged does not come back under its name.
+    """
+    return place.kind == "csi" or (place.kind == "v4l2" and chosen(place, capture) == "gstreamer")
 
 
 def _opened(place: Place, form: FrameFormat, capture: Capture) -> Source:

@@ -25,6 +25,10 @@ RTSP = (
 )
 CSI = "nvarguscamerasrc sensor-id=0 ! video/x-raw(memory:NVMM),width=1920,height=1080,framerate=30/1"
 BY_PATH = "/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0"
+CAMERA = (
+    f'v4l2src device="{BY_PATH}" '
+    '! capsfilter caps="video/x-raw,width=640,height=480,framerate=30/1;video/x-raw;image/jpeg;video/x-h264"'
+)
 FILM = Place("video", "/a/b.mp4")
 LINE = "videotestsrc is-live=true ! video/x-raw,width=64,height=48"
 SOFT_DECODER = "decodebin force-sw-decoders=true"
@@ -33,9 +37,8 @@ LINES = [
     (Place("rtsp", "rtsp://me:pw@10.0.0.9/s"), SOFTWARE, GREY, f"{RTSP} ! {SOFT_DECODER} ! {SOFT_GREY} ! {LIVE}"),
     (Place("rtsp", "rtsp://me:pw@10.0.0.9/s"), JETSON, GREY, f"{RTSP} ! decodebin ! {JETSON_GREY} ! {LIVE}"),
     (Place("rtsp", "rtsp://me:pw@10.0.0.9/s"), JETSON, COLOUR, f"{RTSP} ! decodebin ! {JETSON_COLOUR} ! {LIVE}"),
-    (place_from_spec(f"v4l2://{BY_PATH}"), SOFTWARE, COLOUR,
-     f'v4l2src device="{BY_PATH}" ! {SOFT_DECODER} ! {SOFT_COLOUR} ! {LIVE}'),
-    (place_from_spec(f"v4l2://{BY_PATH}"), JETSON, GREY, f'v4l2src device="{BY_PATH}" ! decodebin ! {JETSON_GREY} ! {LIVE}'),
+    (place_from_spec(f"v4l2://{BY_PATH}"), SOFTWARE, COLOUR, f"{CAMERA} ! {SOFT_DECODER} ! {SOFT_COLOUR} ! {LIVE}"),
+    (place_from_spec(f"v4l2://{BY_PATH}"), JETSON, GREY, f"{CAMERA} ! decodebin ! {JETSON_GREY} ! {LIVE}"),
     (place_from_spec("csi://0"), JETSON, COLOUR, f"{CSI} ! {JETSON_COLOUR} ! {LIVE}"),
     (FILM, SOFTWARE, GREY, f'filesrc location="/a/b.mp4" ! {SOFT_DECODER} ! {SOFT_GREY} ! {FILE}'),
     (FILM, JETSON, GREY, f'filesrc location="/a/b.mp4" ! decodebin ! {JETSON_GREY} ! {FILE}'),
@@ -48,6 +51,12 @@ LINES = [
 def test_a_place_becomes_its_line(place: Place, elements: frozenset[str], form: FrameFormat, line: str) -> None:
     """Hardware where the machine has it, scaling before conversion, the newest frame alone of a camera."""
     assert launch_from_place(place, form, elements).text == line
+
+
+def test_a_camera_is_asked_for_no_less_than_the_network_sees() -> None:
+    """A network larger than the preferred picture prefers its own size."""
+    line = launch_from_place(place_from_spec("/dev/video0"), FrameFormat(480, 800, 1, 10.0), SOFTWARE).text
+    assert 'caps="video/x-raw,width=800,height=480,framerate=30/1;video/x-raw;' in line
 
 
 def test_the_hardware_in_use_is_named() -> None:

@@ -24,7 +24,7 @@ from edge.places import Place, place_from_spec
 from edge.privacy import Shape
 from edge.scene import scene_from_url
 from edge.scene.footage import write_scene
-from edge.sources import Capture, open_place, open_source
+from edge.sources import Capture, needs_a_process, open_place, open_source
 from tests.test_places import write_images
 from tests.test_rtsp import RtspServer, need_gstreamer
 
@@ -218,6 +218,13 @@ def test_a_child_says_what_its_source_says(tmp_path: Path) -> None:
     broken.write_text("no video " * 100)
     with pytest.raises(UsageError, match=r"broken\.mp4: not a video that can be read"):
         ChildSource(Place("video", str(broken)), FORM, "pyav")
+
+
+def test_what_hangs_or_keeps_its_device_gets_a_process() -> None:
+    """CSI, and V4L2 where GStreamer captures it; PyAV gives a device back, and a network holds none."""
+    apart = [("csi://0", "auto", True), ("/dev/video0", "gstreamer", True), ("/dev/video0", "pyav", False)]
+    for spec, capture, is_apart in [*apart, ("rtsp://a/b", "gstreamer", False)]:
+        assert needs_a_process(place_from_spec(spec), capture) is is_apart, (spec, capture)  # type: ignore[arg-type]
 
 
 def test_a_library_that_hangs_is_abandoned_and_replaced(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
