@@ -29,7 +29,7 @@ SCENES = {
     "line-a": "test://factory?seed=21&accidents=fire,jam,fall,slow&first=10&spacing=9",
     "line-b": "test://factory?seed=22&accidents=no_helmet,no_vest,arm_off_path,arm_halted&first=10&spacing=9",
 }
-# Fifty minutes of normal footage support no promise below ten events a day; the demo asks for ten an hour at the most.
+# The demo asks for ten an hour at the most: the promise of one an hour, which its footage supports too, misses more.
 FALSE_EVENTS_PER_DAY = 240.0
 # What the README says of the demo; a result that is worse fails.
 CLAIMED_FOUND = 4
