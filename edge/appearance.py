@@ -40,13 +40,17 @@ def appearance_from_patches(background: Map, patches: NDArray[np.uint8], starts:
     return Appearance(background, known, np.einsum("mi,mi->m", known, known), starts)
 
 
-def levelled(thumbnail: Map, background: Map) -> Map:
-    """Return the thumbnail at the background's brightness; both float32 [2 Gh, 2 Gw, C].
+def gain_of(thumbnail: Map, background: Map) -> float:
+    """Return how much brighter than the background a thumbnail is; both float32 [2 Gh, 2 Gw, C].
 
-    The gain is that of the middle one of all places, so that no object can carry it.
+    It is that of the middle one of all places, so that no object can carry it.
     """
-    gain = float(np.median(thumbnail / (background + 1.0)))
-    level: Map = thumbnail / np.float32(max(gain, TINY))
+    return max(float(np.median(thumbnail / (background + 1.0))), TINY)
+
+
+def levelled(thumbnail: Map, background: Map) -> Map:
+    """Return the thumbnail at the background's brightness; both float32 [2 Gh, 2 Gw, C]."""
+    level: Map = thumbnail / np.float32(gain_of(thumbnail, background))
     return level
 
 

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
+# The pictures are small: what threads cost is more than what they save.
+cv2.setNumThreads(1)
+
 # What grey is of red, green and blue (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from edge.appearance import gain_of
 from edge.detection import Detection, Detector, EndReason, Limit, Reading, Rules, decide, end, stall_rules
 from edge.level import Level, Noise, first_level, predict, update
+from edge.messages import Condition
 from edge.moments import Finding, Judge, Kind, Lost, Moment, Sensed, Verdict
 from edge.normality import Score, box_from_cells, scores_from_maps
 from edge.senses import witnessed
 from edge.stillness import Stillness
+
+# A light that differs from that of the normal footage by more than this factor is another scene: what is normal in it
+# is not known. Measured: from 1.5 on, errors of a network rise with the contrast beyond what its limit allows for.
+MOST_GAIN = 1.4
+# It must last for longer than a cover or a lamp takes to be known for what it is.
+STRANGE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,7 @@ class Memory:
     detector: Detector = field(default_factory=Detector)
     seconds: float = 0.0
     stillness: Stillness | None = None
+    strange_since: float | None = None
     stall_level: Level | None = None
     stall_detector: Detector = field(default_factory=Detector)
 
@@ -32,6 +41,9 @@ def renewed(memory: Memory) -> Memory:
 def judged(memory: Memory, sensed: Sensed, judge: Judge) -> tuple[Memory, Moment]:
     """Return a camera's memory after one frame, and the moment that it makes."""
     seconds = sensed.frame.seconds
+    memory = replace(memory, strange_since=_strange_since(memory, sensed, judge))
+    if memory.strange_since is not None and seconds - memory.strange_since >= STRANGE_SECONDS:
+        sensed = _in_strange_light(sensed)
     if sensed.is_paused:
         return _explained(memory, sensed, judge)
     maps, stillness = witnessed(sensed.senses, memory.stillness, seconds, judge.normality)
@@ -63,9 +75,25 @@ def judged(memory: Memory, sensed: Sensed, judge: Judge) -> tuple[Memory, Moment
         stall=stalled,
         findings=_findings(judge, said.detection, None if stalled is None else stalled.detection),
     )  # fmt: skip
-    return Memory(
-        said.level, detector, seconds, stillness, None if stalled is None else stalled.level, stall_detector
-    ), moment
+    stall_level = None if stalled is None else stalled.level
+    kept = Memory(said.level, detector, seconds, stillness, memory.strange_since, stall_level, stall_detector)
+    return kept, moment
+
+
+def _strange_since(memory: Memory, sensed: Sensed, judge: Judge) -> float | None:
+    """Since when the picture has been lit as the normal footage never was; None where it is not."""
+    gain = gain_of(sensed.senses.thumbnail, judge.normality.appearance.background)
+    if 1.0 / MOST_GAIN <= gain <= MOST_GAIN:
+        return None
+    return sensed.frame.seconds if memory.strange_since is None else memory.strange_since
+
+
+def _in_strange_light(sensed: Sensed) -> Sensed:
+    """The frame, not to be scored; where no other condition explains it, the light does."""
+    if sensed.conditions:
+        return replace(sensed, is_paused=True, state="degraded")
+    lit = Condition(name="lighting", confidence=1.0)
+    return replace(sensed, is_paused=True, state="degraded", conditions=(lit,))
 
 
 def _verdict(
@@ -116,7 +144,8 @@ def _ended(memory: Memory, reason: EndReason, seconds: float, judge: Judge) -> t
     """Close what is open and forget what was seen; both kinds begin anew."""
     detector, detection = end(memory.detector, reason, seconds)
     stall_detector, stalled = end(memory.stall_detector, reason, seconds)
-    return Memory(None, detector, seconds, stall_detector=stall_detector), _findings(judge, detection, stalled)
+    kept = Memory(None, detector, seconds, strange_since=memory.strange_since, stall_detector=stall_detector)
+    return kept, _findings(judge, detection, stalled)
 
 
 def told_lost(memory: Memory, lost: Lost, judge: Judge) -> tuple[Memory, Moment]:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.appearance import levelled, novelty
+from edge.appearance import gain_of, novelty
 from edge.halves import block_highs, half_means
 from edge.normality import Map, Normality
 from edge.stillness import Stillness, first_stillness, held_seconds, still_seconds, watched_on
+
+# A gain up to this is the day's own, and stands in what was learned; beyond it a lamp was switched on.
+BRIGHTER = 1.1
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,13 @@ def witnessed(
     `stillness` is None for the first frame; `seconds` is the frame's time on the source's clock.
     """
     appearance = normality.appearance
-    thumbnail = levelled(senses.thumbnail, appearance.background)
+    gain = gain_of(senses.thumbnail, appearance.background)
+    thumbnail = senses.thumbnail / np.float32(gain)
     if stillness is None:
         stillness = first_stillness(thumbnail, seconds)
     else:
         stillness = watched_on(stillness, thumbnail, seconds, normality.change_levels)
     still = still_seconds(stillness, seconds)
     held = held_seconds(stillness, thumbnail, appearance.background, seconds)
-    return np.stack([senses.error, senses.speed, novelty(thumbnail, appearance), still, held]), stillness
+    error = senses.error / np.float32(gain) if gain > BRIGHTER else senses.error  # errors grow with the light
+    return np.stack([error, senses.speed, novelty(thumbnail, appearance), still, held]), stillness

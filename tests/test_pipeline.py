@@ -126,3 +126,15 @@ def test_too_little_footage_is_refused_with_its_count() -> None:
     clips = [clip_from(normal_images(12))]
     with pytest.raises(UsageError, match=r"the normal footage has 7 scored frames; at least 10 are needed"):
         fit_calibration(clips, observe(clips, tiny_runner()), RATE_HZ)
+
+
+def test_a_light_that_was_never_learned_is_a_condition_and_not_scored(judge: Judge) -> None:
+    """Half the light, for good: the camera is degraded and says so, an event that is open ends, and all comes back."""
+    images = normal_images(200).copy()
+    images[60:140] = (images[60:140] * 0.5).astype(np.uint8)
+    moments = list(watch(rounds_from_frames("a", clip_from(images).frames()), tiny_runner(), {"a": judge}))
+    dark = moments[75:140]
+    assert all(moment.state == "degraded" and moment.surprise is None for moment in dark)
+    assert all(moment.sensed and [one.name for one in moment.sensed.conditions] == ["lighting"] for moment in dark)
+    assert moments[199].state == "watching"
+    assert not any(moment.findings for moment in moments)

@@ -22,6 +22,7 @@ from edge.halves import block_highs, half_means
 from edge.moments import Judge
 from edge.normality import NEVER, Normality, scores_from_maps, speaking
 from edge.pipeline import rounds_from_frames, watch
+from edge.senses import Senses, witnessed
 from edge.stillness import first_stillness, held_seconds, still_seconds, watched_on
 from tests.tiny import RATE_HZ, clip_from, normal_images, tiny_runner
 
@@ -216,3 +217,14 @@ def test_scores_of_kept_senses_are_those_of_the_river() -> None:
     expected = [moment.surprise for moment in moments if moment.surprise is not None]
     np.testing.assert_allclose(surprise.scores, expected, rtol=1e-6)
     assert len(stall.scores) == len(expected)
+
+
+def test_a_lamp_that_was_switched_on_raises_no_error() -> None:
+    """Errors grow with the light; beyond the day's own drift they are taken at the brightness that was learned."""
+    background = thumbnail()
+    appearance = appearance_from_patches(background, np.zeros((0, 16), np.uint8), np.zeros(49, np.int32))
+    normality = Normality(*(np.zeros(0, np.float32) for _ in range(4)), appearance, 4.0)  # type: ignore[arg-type]
+    error = np.full((6, 8), 0.03, np.float32)
+    for gain, expected in ((1.05, 0.03), (1.5, 0.02), (0.5, 0.03)):
+        senses = Senses(error, np.zeros((6, 8), np.float32), gain * (background + 1.0))
+        assert witnessed(senses, None, 0.0, normality)[0][0] == pytest.approx(expected, rel=1e-5)  # float32
