@@ -200,7 +200,7 @@ def test_a_movement_that_fails_to_come_is_a_stall() -> None:
     assert [finding.detection.type for _, finding in (told[0], told[-1])] == ["new", "end"]
     assert {finding.detection.type for _, finding in told[1:-1]} == {"update"}
     assert 15.0 < told[0][0] < 20.0
-    # in so small a picture the spot that sets off again is also taken for a camera that was moved
+    # the spot that sets off again is also taken for a condition of the camera; which one was not looked into
     assert told[-1][1].detection.end_reason in ("cleared", "condition")
 
 
