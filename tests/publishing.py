@@ -86,6 +86,16 @@ def statuses(messages: list[Received]) -> list[str]:
     return [message.payload.decode() for message in messages if subtopic(message) == "status"]
 
 
+def heard_until(watcher: Subscriber, status: bytes) -> list[Received]:
+    """Return what the watcher hears until `status` says this; fail where nothing comes for ten seconds."""
+    heard = []
+    for message in watcher.messages(WAIT_SECONDS):
+        heard.append(message)
+        if subtopic(message) == "status" and message.payload == status:
+            return heard
+    raise AssertionError(f"status never said {status!r}; heard {heard[-3:]}")
+
+
 def events(messages: list[Received]) -> list[dict[str, Any]]:
     """Return the events, in order."""
     return [json.loads(message.payload) for message in messages if subtopic(message) == "events"]

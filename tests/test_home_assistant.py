@@ -11,7 +11,7 @@ import pytest
 
 from edge.mqtt import Subscriber
 from tests.brokers import Mosquitto, mosquitto
-from tests.commanding import Operator, R, running
+from tests.commanding import WAIT_SECONDS, Operator, R, running
 from tests.publishing import settings_of
 from tests.test_daemon import write_config
 
@@ -133,18 +133,15 @@ def test_discovery_keeps_the_published_format_and_is_sent_again_on_birth(tmp_pat
         Operator(broker.port) as operator,
         running(configured(tmp_path, broker)),
     ):
-        operator.wait("cam/busy/coverage")
-        operator.wait("cam/busy/score")
-        first = next(ears.messages(5.0))
+        first = next(ears.messages(WAIT_SECONDS))
         assert first.topic == TOPIC, "before info and all states"
         payload = json.loads(first.payload)
         jsonschema.Draft202012Validator(FORMAT).validate(payload)
-        heard = {message.topic for message in [*operator.heard, *ears.messages(0.2)]}
-        topics = {part["state_topic"] for part in payload["components"].values()}
-        assert topics <= heard
+        for topic in {part["state_topic"] for part in payload["components"].values()}:
+            operator.wait(topic.removeprefix(f"{R}/"))
         assert payload["availability"][0]["topic"] == f"{R}/status"
         operator.send("homeassistant/status", b"online")
-        again = next(message for message in ears.messages(5.0) if message.topic == TOPIC)
+        again = next(message for message in ears.messages(WAIT_SECONDS) if message.topic == TOPIC)
         assert again.payload == first.payload
     assert announced(broker) == first.payload, "retained"
 

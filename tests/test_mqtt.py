@@ -24,6 +24,7 @@ from tests.publishing import (
     embedded,
     event,
     events,
+    heard_until,
     publishing,
     retained,
     settings_of,
@@ -58,11 +59,11 @@ def test_order_on_connect_and_on_close(broker: Mosquitto | Address, tmp_path: Pa
         with publishing(tmp_path, settings_of(broker)) as (publisher, outbox):
             for number in range(30):
                 publisher.set_state(f"cam/press{number}/state", "watching")
-            wait_until(lambda: publisher.is_connected)
+            messages = heard_until(watcher, b"online")
             first = publisher.publish_event(event(1))
             wait_until(lambda: outbox.depth().messages == 0)
             last = publisher.publish_event(event(2))
-        messages = list(watcher.messages(0.3))
+        messages += heard_until(watcher, b"offline")
     names = [subtopic(message) for message in messages]
     assert names[0] == "info"
     assert {name for name in names[1 : names.index("status")] if name != "events"} == {
@@ -158,9 +159,9 @@ def test_older_broker(tmp_path: Path) -> None:
         watcher_settings = settings_of(old, "watcher", protocol="3.1.1")
         with Subscriber(watcher_settings, TOPICS.full("#")) as watcher:
             with publishing(tmp_path, settings_of(old)) as (publisher, _):
-                wait_until(lambda: publisher.is_connected)
+                messages = heard_until(watcher, b"online")
                 publisher.publish_event(event(1))
-            messages = list(watcher.messages(0.3))
+            messages += heard_until(watcher, b"offline")
     assert subtopic(messages[0]) == "info"
     assert statuses(messages) == ["online", "stopping", "offline"]
     assert len(events(messages)) == 1

@@ -73,8 +73,7 @@ def test_states_are_republished_after_an_outage(real: Mosquitto, tmp_path: Path)
         publisher.set_state("cam/press3/state", "warming_up")
         wait_until(lambda: not publisher.is_connected)
         real.start()
-        wait_until(lambda: publisher.is_connected)
-        time.sleep(0.1)
+        wait_until(lambda: retained(real).get("status") == b"online")
         found = retained(real)
         conn_seq = publisher.conn_seq
     assert found["cam/press3/state"] == b"warming_up"

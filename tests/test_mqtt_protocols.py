@@ -15,7 +15,18 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.mqtt import Subscriber
 from tests.brokers import mosquitto
 from tests.commanding import Operator, R, running
-from tests.publishing import TOPICS, event, events, publishing, settings_of, statuses, subtopic, wait_until, watching
+from tests.publishing import (
+    TOPICS,
+    event,
+    events,
+    heard_until,
+    publishing,
+    settings_of,
+    statuses,
+    subtopic,
+    wait_until,
+    watching,
+)
 from tests.test_daemon import write_config
 from tests.test_mqtt_faults import child, next_line
 
@@ -28,14 +39,14 @@ def test_a_device_s_life_in_either_version(tmp_path: Path, protocol: Literal["5"
         with watching(broker) as watcher:
             with publishing(tmp_path, settings) as (publisher, outbox):
                 publisher.set_state("cam/press3/state", "watching")
-                wait_until(lambda: publisher.is_connected)
+                messages = heard_until(watcher, b"online")
                 publisher.publish_event(event(1))
                 wait_until(lambda: outbox.depth().messages == 0)
                 with Operator(broker.port) as operator:
                     operator.send(f"{R}/cmd/snooze", b"{}")
                     wait_until(lambda: [one.verb for one in publisher.take_commands(9)] == ["snooze"])
-            messages = [one for one in watcher.messages(0.3) if "/cmd/" not in one.topic]
-    names = [subtopic(one) for one in messages]
+            messages += heard_until(watcher, b"offline")
+    names = [subtopic(one) for one in messages if "/cmd/" not in one.topic]
     assert names[0] == "info"
     assert names.index("cam/press3/state") < names.index("status")
     assert statuses(messages) == ["online", "stopping", "offline"]
