@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.topics import PREFIX
+from tests.holding import violations
+
 HOST = "127.0.0.1"
 START_SECONDS = 5.0
 
@@ -127,18 +130,30 @@ def mosquitto(folder: Path, extra: str = "allow_anonymous true\n") -> Iterator[M
 def consumer(
     broker: Mosquitto, topic_filter: str, folder: Path, within: Sequence[str] = (), name: str = "consumer"
 ) -> Iterator[Callable[[], list[str]]]:
-    """Run Mosquitto's own subscriber with a session that survives outages; yield what reads its lines so far."""
+    """Run Mosquitto's own subscriber with a session that survives outages; yield what reads its payloads so far.
+
+    What it received is held to the contract at the end, as all that this process sends and hears is.
+    """
     output = folder / f"{name}.log"
     command = [*within, program_path("mosquitto_sub"), "-h", broker.host, "-p", str(broker.port), "-V", "5"]
-    command += ["-i", name, "-c", "-x", "3600", "-q", "1", "-t", topic_filter, "-F", "%p", "-d"]
+    command += ["-i", name, "-c", "-x", "3600", "-q", "1", "-t", topic_filter, "-F", "%t %p", "-d"]
     with output.open("wb") as sink:
         process = subprocess.Popen(["stdbuf", "-oL", *command], stdout=sink, stderr=sink)
     try:
         _wait_for_subscription(output)
-        yield lambda: [line for line in output.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
+        yield lambda: [payload for _, payload in _received(output)]
     finally:
         process.terminate()
         process.wait(5.0)
+    broken = [fault for topic, payload in _received(output) for fault in violations(topic, payload.encode())]
+    assert not broken, f"{len(broken)} messages break the contract: {broken[:5]}"
+
+
+def _received(output: Path) -> list[tuple[str, str]]:
+    """Topic and payload of each message that the subscriber has written down."""
+    lines = output.read_text(encoding="utf-8").splitlines()
+    found = [line.partition(" ") for line in lines if line.startswith(f"{PREFIX}/")]
+    return [(topic, payload) for topic, _, payload in found]
 
 
 def _wait_for_subscription(output: Path) -> None:

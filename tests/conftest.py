@@ -13,9 +13,13 @@ from tests.holding import violations
 
 
 @pytest.fixture(autouse=True)
-def every_message_keeps_the_contract(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Look at what is published in this process, and at what other processes let a subscriber receive."""
+def every_message_keeps_the_contract(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Look at what is published in this process and its children, and at what a subscriber receives."""
     found: list[str] = []
+    of_children = tmp_path_factory.getbasetemp() / "held"
+    monkeypatch.setenv("PREDNET_HELD_TO", str(of_children))
     publish, receive = Wire.publish, Subscriber._on_message
 
     def held_publish(self: Wire, topic: str, payload: bytes, **options: Any) -> int:
@@ -29,4 +33,7 @@ def every_message_keeps_the_contract(monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setattr(Wire, "publish", held_publish)
     monkeypatch.setattr(Subscriber, "_on_message", held_receive)
     yield
+    if of_children.exists():
+        found.extend(of_children.read_text(encoding="utf-8").splitlines())
+        of_children.unlink()
     assert not found, f"{len(found)} messages break the contract: {found[:5]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import jsonschema
 
 from edge.contract import Channel, channel_of
 from edge.messages import EVENT_BYTES_LIMIT
+from edge.mqtt.connection import Wire
 from edge.schema import documents
 from edge.topics import PREFIX
 
@@ -29,6 +31,26 @@ def violations(topic: str, payload: bytes, *, qos: int | None = None, retain: bo
         return [f"{topic} is no topic of the contract"]
     found = _of_delivery(channel, qos, retain) + _of_payload(channel, payload)
     return [f"{topic}: {one}: {payload[:300]!r}" for one in found]
+
+
+def hold_publishing(found: Path) -> None:
+    """Let whatever this process publishes be looked at first; what breaks the contract is written down in a file."""
+    publish = Wire.publish
+
+    def held_publish(self: Wire, topic: str, payload: bytes, **options: Any) -> int:
+        broken = violations(topic, payload, qos=options["qos"], retain=options["retain"])
+        if broken:
+            with found.open("a", encoding="utf-8") as file:
+                file.writelines(f"{one}\n" for one in broken)
+        return publish(self, topic, payload, **options)
+
+    Wire.publish = held_publish  # type: ignore[method-assign]
+
+
+def child_environment() -> dict[str, str]:
+    """Return the environment of a child process that publishes: what it sends is held as ours is."""
+    here = Path(__file__).parent
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(here.parent), str(here / "held")])}
 
 
 def _of_delivery(channel: Channel, qos: int | None, retain: bool | None) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.brokers import Mosquitto
+from tests.holding import child_environment
 from tests.test_daemon import write_clip
 from tests.tiny import normal_images, with_accident, write_tiny_bundle
 
-ROOT = Path(__file__).resolve().parent.parent
 FRAMES = 140
 START_SECONDS = 120.0
 DRAIN_SECONDS = 60.0
@@ -105,9 +104,8 @@ class Daemon:
         """Start it and wait for its first message of this start."""
         before = len(self.put())
         command = [sys.executable, "-c", DAEMON, str(self._ledger), str(self._config)]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
         with self._config.with_name("daemon.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=child_environment())
         deadline = time.monotonic() + START_SECONDS
         while len(self.put()) == before:
             if self._process.poll() is not None or time.monotonic() > deadline:

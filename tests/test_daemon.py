@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from edge.capture import Mailboxes
 from edge.frames import Frame
 from edge.mqtt import BrokerSettings, Received, Subscriber
 from tests.brokers import Mosquitto
+from tests.holding import child_environment
 from tests.test_places import write_video
 from tests.tiny import normal_images, with_accident, write_tiny_bundle
 
@@ -73,8 +73,7 @@ def start(config: Path) -> subprocess.Popen[str]:
         "--config",
         str(config),
     ]
-    root = str(Path(__file__).parents[1])
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": root})
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=child_environment())
 
 
 def receive(subscriber: Subscriber, until: str, seconds: float = 40.0) -> list[Received]:

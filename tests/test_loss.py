@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.brokers import Mosquitto, consumer, mosquitto, program_path
-from tests.loss import ROOT, Daemon, account_of, kill_again_and_again, write_lively_config
+from tests.holding import child_environment
+from tests.loss import Daemon, account_of, kill_again_and_again, write_lively_config
 from tests.networks import FAR_ADDRESS, cable
 from tests.publishing import TOPICS, wait_until
 
@@ -113,7 +114,7 @@ with opened("boot2") as outbox:
 def publisher_process(arguments: Sequence[str], within: Sequence[str]) -> subprocess.Popen[str]:
     """Start a publisher in a process of its own, within a namespace."""
     command = [*within, sys.executable, "-c", PUBLISHER, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=child_environment())
 
 
 def next_words(process: subprocess.Popen[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,11 +15,13 @@ import pytest
 
 from edge.mqtt import TlsFiles
 from tests.brokers import Mosquitto, TakingOver, consumer, free_port, make_certificate, mosquitto
+from tests.holding import child_environment
 from tests.publishing import (
     TOPICS,
     Address,
     event,
     events,
+    heard_until,
     publishing,
     retained,
     settings_of,
@@ -101,12 +102,11 @@ with publishing(folder, settings, "boot0") as (publisher, outbox):
 def child(folder: Path, port: int, events_put: int, will_delay_seconds: int) -> Iterator[subprocess.Popen[str]]:
     """Run a publisher in a process of its own, which is killed at the end."""
     arguments = [str(folder), str(port), str(events_put), str(will_delay_seconds)]
-    root = str(Path(__file__).resolve().parent.parent)
     process = subprocess.Popen(
         [sys.executable, "-c", CHILD, *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": root},
+        env=child_environment(),
     )
     with process:
         try:
@@ -126,12 +126,9 @@ def test_will_of_a_killed_process(real: Mosquitto, tmp_path: Path) -> None:
     with watching(real) as watcher:
         with child(tmp_path, real.port, 0, will_delay_seconds=1) as process:
             assert next_line(process) == "connected"
+            messages = heard_until(watcher, b"online")
         killed = time.monotonic()
-        messages = []
-        for message in watcher.messages(4.0):
-            messages.append(message)
-            if message.payload == b"offline":
-                break
+        messages += heard_until(watcher, b"offline")
         took = time.monotonic() - killed
     assert statuses(messages) == ["online", "offline"]
     assert took > 0.5, "the will is delayed, so that a short break is no alarm"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 import edge.cli
 from edge import schema
 from edge.contract import CHANNELS, channel_of
-from tests.holding import RECORDED, first_validator, violations
+from tests.holding import RECORDED, child_environment, first_validator, violations
 from tests.test_messages import CONTRACT_EVENT
 
 MESSAGES = [json.loads(line) for line in (RECORDED / "messages.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -145,6 +147,18 @@ def test_a_damaged_event_is_found_out(change: dict[str, Any], word: str) -> None
 def test_wrong_topics_and_deliveries_are_found_out(topic: str, payload: bytes, options: dict[str, Any]) -> None:
     """So are unknown topics, wrong words, QoS and retain flags, and numbers that JSON has not."""
     assert violations(topic, payload, **options) != []
+
+
+def test_what_a_child_process_publishes_is_held_too(tmp_path: Path) -> None:
+    """A wrong word that a process of its own sends is written down for the test that started it."""
+    program = (
+        "from edge.mqtt.connection import Wire\n"
+        "Wire.publish(None, 'prednet/v1/plant7/edge1/status', b'asleep', qos=1, retain=True)"
+    )
+    found = tmp_path / "held"
+    environment = child_environment() | {"PREDNET_HELD_TO": str(found)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=False, capture_output=True)
+    assert "asleep" in found.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("one", MESSAGES, ids=named)

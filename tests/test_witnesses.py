@@ -5,20 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibration.appearance import KEPT_PATCHES, background_of, joined, part_of
+from calibration.appearance import background_of, shown_patches
+from calibration.bank import KEPT, covering_cells, joined
+from calibration.composition import palette_of, shown_mixtures
 from calibration.fit import fit_calibration, observe
 from calibration.normality import Run, scored
 from calibration.stillness import change_levels_of, expected_to_move
 from edge.appearance import (
     BACKGROUND_LEVELS,
     Appearance,
-    appearance_from_patches,
     background_distance,
     levelled,
     novelty,
     patches_from_thumbnail,
 )
-from edge.halves import block_highs, half_means
+from edge.bank import Bank, bank_from
+from edge.composition import TALL, WIDE, Composition, mixtures_from_thumbnail, strangeness
+from edge.halves import block_highs, half_means, quarter_means
 from edge.moments import Judge
 from edge.normality import NEVER, Normality, scores_from_maps, speaking
 from edge.pipeline import rounds_from_frames, watch
@@ -30,8 +33,23 @@ RNG = np.random.default_rng(5)
 
 
 def thumbnail(channels: int = 1) -> np.ndarray:
-    """A picture of 6 × 8 cells, [12, 16, C]."""
-    return RNG.uniform(20, 200, (12, 16, channels)).astype(np.float32)
+    """A picture of 6 × 8 cells, [24, 32, C]."""
+    return np.rint(RNG.uniform(20, 200, (24, 32, channels))).astype(np.float32)
+
+
+def no_bank(cells: int, size: int) -> Bank:
+    """A bank of nothing."""
+    return bank_from(np.zeros((0, size), np.uint8), np.zeros(cells + 1, np.int32))
+
+
+def plain_normality(high: np.ndarray, background: np.ndarray) -> Normality:
+    """A normality whose scores are log ratios to `high` [W, Gh, Gw], with floors of 1, that knows no patch."""
+    one = np.ones(6, np.float32)
+    cells, channels = background.shape[0] * background.shape[1] // 16, background.shape[2]
+    appearance = Appearance(background, no_bank(cells, 16 * channels))
+    return Normality(
+        high, one, 0 * one, one, appearance, Composition(np.zeros((1, channels), np.float32), no_bank(cells, 1)), 4.0
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -42,6 +60,9 @@ def test_half_cells_are_means_of_their_pixels(channels: int) -> None:
     expected = [[pixels[4 * y : 4 * y + 4, 4 * x : 4 * x + 4].mean(axis=(0, 1)) for x in range(6)] for y in range(4)]
     np.testing.assert_allclose(halves, expected, rtol=1e-5)  # float32 sums of 16 bytes
     np.testing.assert_array_equal(half_means(pixels, (16, 24)), pixels.repeat(2, 0).repeat(2, 1))
+    np.testing.assert_array_equal(quarter_means(pixels, (4, 6)), pixels)
+    np.testing.assert_array_equal(quarter_means(pixels, (2, 3)), np.rint(half_means(pixels, (4, 6))))
+    np.testing.assert_array_equal(quarter_means(pixels, (8, 12)), pixels.repeat(2, 0).repeat(2, 1))
 
 
 def test_blocks_are_the_highest_means_around_each_cell() -> None:
@@ -60,16 +81,16 @@ def test_blocks_are_the_highest_means_around_each_cell() -> None:
 
 
 def brute_novelty(picture: np.ndarray, known: Appearance) -> np.ndarray:
-    """The distance of each cell's patch to the nearest known one of its own and the two cells beside it."""
+    """The distance of each cell's patch to the nearest known one of its own and three cells on each side."""
     patches, ground = patches_from_thumbnail(picture), patches_from_thumbnail(known.background)
     found = np.zeros(patches.shape[:2])
     for row in range(found.shape[0]):
         for column in range(found.shape[1]):
             apart = [np.sqrt(((patches[row, column] - ground[row, column]) ** 2).mean())]
             if apart[0] > BACKGROUND_LEVELS:
-                for beside in range(max(column - 1, 0), min(column + 2, found.shape[1])):
+                for beside in range(max(column - 3, 0), min(column + 4, found.shape[1])):
                     cell = row * found.shape[1] + beside
-                    seen = known.patches[known.starts[cell] : known.starts[cell + 1]]
+                    seen = known.patches.known[known.patches.starts[cell] : known.patches.starts[cell + 1]]
                     apart += [np.sqrt(((patches[row, column] - patch) ** 2).mean()) for patch in seen]
             found[row, column] = min(apart)
     return found
@@ -81,68 +102,121 @@ def test_novelty_is_the_distance_to_the_nearest_normal_patch(channels: int) -> N
     background = thumbnail(channels)
     counts = RNG.integers(0, 4, 48)
     patches = RNG.integers(0, 256, (counts.sum(), 16 * channels)).astype(np.uint8)
-    known = appearance_from_patches(background, patches, np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
+    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    known = Appearance(background, bank_from(patches, starts))
     picture = background.copy()
-    picture[2:9, 3:12] = RNG.uniform(0, 255, (7, 9, channels))
+    picture[4:18, 6:24] = RNG.uniform(0, 255, (14, 18, channels))
     # float32 squares up to 255² · 48 are right to one part in 1e6, of which the root is taken
     np.testing.assert_allclose(novelty(picture, known), brute_novelty(picture, known), atol=0.1)
 
 
 def test_what_was_seen_is_not_novel_and_what_was_not_is() -> None:
     """A shape that normal work shows is known there and in the cells beside it, not elsewhere."""
-    background = np.full((12, 16, 1), 100.0, np.float32)
+    background = np.full((24, 32, 1), 100, np.uint8)
 
     def shown(row: int, column: int) -> np.ndarray:
         picture = background.copy()
-        picture[row : row + 3, column : column + 2] = 220.0
+        picture[row : row + 6, column : column + 4] = 220
         return picture
 
-    normal = np.stack([shown(4, column) for column in range(2, 12)])
-    known = joined(background, [part_of(normal, background)])
-    assert novelty(shown(4, 7), known).max() < 1.0  # patches are kept as whole grey levels
-    assert novelty(shown(9, 7), known).max() > 20.0
-    assert novelty(background, known).max() == 0.0
+    ground = background.astype(np.float32)
+    normal = [shown(8, column) for column in range(4, 24)]
+    known = Appearance(ground, joined([covering_cells(shown_patches(normal, ground), 48, 16)]))
+    assert (
+        novelty(shown(8, 14).astype(np.float32), known).max() < 3.0
+    )  # normal ones were levelled: the + 1 of the ratio
+    assert novelty(shown(18, 14).astype(np.float32), known).max() > 20.0
+    assert novelty(ground, known).max() == 0.0
+
+
+def test_a_mixture_counts_the_colours_of_the_foreground_around_each_cell() -> None:
+    """Counted pixel by pixel in every window, with nothing beyond the picture."""
+    background = thumbnail(3)
+    palette = np.array([[250, 0, 0], [0, 250, 0], [0, 0, 250]], np.float32)
+    picture = background.copy()
+    places = RNG.uniform(0, 1, background.shape[:2]) < 0.3
+    drawn = RNG.integers(0, 3, background.shape[:2])
+    picture[places] = palette[drawn[places]]
+    mixtures = mixtures_from_thumbnail(picture, background, palette)
+    for row in range(6):
+        for column in range(8):
+            window = (
+                slice(max(4 * (row - TALL), 0), 4 * (row + TALL + 1)),
+                slice(max(4 * (column - WIDE), 0), 4 * (column + WIDE + 1)),
+            )
+            counts = np.bincount(drawn[window][places[window]], minlength=3)
+            np.testing.assert_allclose(mixtures[row, column], counts * 255.0 / (16 * 15), rtol=1e-5)  # float32 sums
+
+
+def test_a_figure_that_lacks_one_colour_is_strange_though_all_its_parts_are_known() -> None:
+    """Figures of red over blue are normal wherever they walk; one that is all blue is not, and none is nothing."""
+    background = np.full((24, 32, 3), 90, np.uint8)
+
+    def figure(column: int, upper: tuple[int, int, int]) -> np.ndarray:
+        picture = background.copy()
+        picture[6:12, column : column + 4] = upper
+        picture[12:20, column : column + 4] = (20, 20, 200)
+        return picture
+
+    ground = background.astype(np.float32)
+    normal = [figure(column, (220, 30, 30)) for column in range(28)]
+    palette = palette_of(normal, ground)
+    np.testing.assert_allclose(
+        sorted(palette.tolist()), [[20, 20, 200], [220, 30, 30]], rtol=0.02
+    )  # the + 1 of the ratio
+    known = Composition(palette, joined([covering_cells(shown_mixtures(normal, ground, palette), 48, len(palette))]))
+
+    def told(picture: np.ndarray) -> float:
+        return float(strangeness(mixtures_from_thumbnail(picture.astype(np.float32), ground, palette), known).max())
+
+    assert told(figure(13, (220, 30, 30))) < 1.0  # mixtures are kept as whole 255ths
+    assert told(figure(13, (20, 20, 200))) > 10.0
+    assert told(background) == 0.0
 
 
 def test_light_does_not_make_a_picture_novel() -> None:
     """A picture at another brightness is levelled before it is looked at, and no object carries the gain."""
     background = thumbnail()
-    bright = background * 1.2
-    bright[:4, :4] = 250.0
-    np.testing.assert_allclose(levelled(bright, background)[5:], background[5:], rtol=0.02)  # the + 1 of the ratio
+    bright = np.rint(background * 1.2).astype(np.uint8)
+    bright[:8, :8] = 250
+    # the + 1 of the ratio, and half a grey level of 20 at the least
+    np.testing.assert_allclose(levelled(bright, background)[9:], background[9:], rtol=0.045)
 
 
 def test_a_selection_keeps_what_is_far_from_all_else() -> None:
-    """One strange patch among thousands of equal ones is kept; no cell keeps more than its share."""
-    background = np.full((4, 4, 1), 100.0, np.float32)
-    pictures = np.stack([np.clip(background + 60.0 + RNG.normal(0, 2, (4, 4, 1)), 0, 255) for _ in range(300)])
-    pictures[117] = 10.0
-    cells = part_of(pictures.astype(np.float32), background).cells
-    assert all(len(patches) == KEPT_PATCHES for patches in cells)
+    """One strange patch among hundreds of nearly equal ones is kept; no cell keeps more than its share."""
+    pictures = [np.clip(160 + RNG.normal(0, 2, (8, 8, 1)), 0, 255).astype(np.uint8) for _ in range(300)]
+    pictures[117][:] = 10
+    everywhere = np.arange(4)
+    vectors = [(everywhere, patches_from_thumbnail(one.astype(np.float32)).reshape(4, 16)) for one in pictures]
+    cells = covering_cells(vectors, 4, 16)
+    assert all(len(patches) == KEPT for patches in cells)
     assert all((np.abs(patches.astype(int) - 10).max(axis=1) == 0).any() for patches in cells)
 
 
 def test_the_background_is_what_is_mostly_there() -> None:
     """The median: what passes leaves no trace."""
-    pictures = [np.full((4, 4, 1), 200.0 if number % 3 == 0 else 50.0, np.float32) for number in range(30)]
+    pictures = [np.full((4, 4, 1), 200 if number % 3 == 0 else 50, np.uint8) for number in range(30)]
     assert (background_of(pictures) == 50.0).all()
-    assert (background_distance(pictures[0], background_of(pictures)) == 150.0).all()
+    assert (background_distance(pictures[0].astype(np.float32), background_of(pictures)) == 150.0).all()
 
 
 def test_stillness_counts_seconds_since_a_place_changed() -> None:
     """Noise is no change, a slow drift adds up to one, and what stands before the background is held."""
-    background = np.full((4, 6, 1), 100.0, np.float32)
+    background = np.full((8, 12, 1), 100.0, np.float32)
     memory = first_stillness(background, 0.0)
     for number in range(1, 41):
         picture = background + RNG.uniform(-1, 1, background.shape).astype(np.float32)
-        picture[:2, :2] += 0.5 * number  # half a level a frame: below the noise from one frame to the next
-        picture[2:, 4:] = 180.0
+        picture[:4, :4] += 0.5 * number  # half a level a frame: below the noise from one frame to the next
+        picture[4:6, 8:10] = 180.0  # four quarters of a cell
+        picture[4:6, 4:5] = 180.0  # two are too few
         memory = watched_on(memory, picture, 0.1 * number, change_levels=5.0)
     still, held = still_seconds(memory, 4.0), held_seconds(memory, picture, background, 4.0)
     assert still[0, 1] == pytest.approx(4.0)
     assert still[0, 0] < 1.2  # 0.5 levels a frame reach 5 ± 1 in a second
     assert held[1, 2] == pytest.approx(3.9)  # it came with the first of the frames
     assert held[0, 1] == 0.0
+    assert held[1, 1] == 0.0
 
 
 def test_movement_is_expected_where_pauses_are_short_for_the_footage() -> None:
@@ -159,23 +233,23 @@ def test_movement_is_expected_where_pauses_are_short_for_the_footage() -> None:
 
 def test_the_change_that_counts_is_well_above_the_noise() -> None:
     """Six times the median difference of still places, and no less than four levels."""
-    quiet = np.full((50, 4, 4, 1), 90.0, np.float32)
-    assert change_levels_of(quiet) == 4.0
-    noisy = quiet + RNG.normal(0, 3, quiet.shape).astype(np.float32)
-    assert change_levels_of(noisy) == pytest.approx(6 * 0.6745 * 3 * np.sqrt(2), rel=0.1)  # median of |N(0, 2 σ²)|
+    quiet = np.full((50, 16, 16, 1), 90, np.uint8)
+    ground = quiet[0].astype(np.float32)
+    assert change_levels_of(quiet, ground) == 4.0
+    noisy = np.rint(quiet + RNG.normal(0, 6, quiet.shape)).astype(np.uint8)
+    # the median of |N(0, 2 σ²)|, in whole levels of about six
+    assert change_levels_of(noisy, ground) == pytest.approx(6 * 0.6745 * 6 * np.sqrt(2), rel=0.15)
 
 
 def test_a_silent_witness_says_nothing() -> None:
     """Where a witness has no normal to compare with it neither raises nor lowers the score."""
-    appearance = appearance_from_patches(thumbnail(), np.zeros((0, 16), np.uint8), np.zeros(49, np.int32))
-    one = np.ones(5, np.float32)
-    high = np.full((5, 6, 8), np.inf, np.float32)
+    high = np.full((6, 6, 8), np.inf, np.float32)
     high[1] = 1.0
-    normality = Normality(high, one, 0 * one, one, appearance, 4.0)
-    maps = np.full((5, 6, 8), 50.0, np.float32)
+    normality = plain_normality(high, thumbnail())
+    maps = np.full((6, 6, 8), 50.0, np.float32)
     maps[1] = 3.0
     surprise, stall = scores_from_maps(maps, normality)
-    assert speaking(normality).tolist() == [False, True, False, False, False]
+    assert speaking(normality).tolist() == [False, True, False, False, False, False]
     assert surprise.value == pytest.approx(np.log(2.0), rel=1e-5)  # (3 + 1) / (1 + 1)
     assert surprise.witness == 1
     assert stall.value == 0.0
@@ -222,9 +296,9 @@ def test_scores_of_kept_senses_are_those_of_the_river() -> None:
 def test_a_lamp_that_was_switched_on_raises_no_error() -> None:
     """Errors grow with the light; beyond the day's own drift they are taken at the brightness that was learned."""
     background = thumbnail()
-    appearance = appearance_from_patches(background, np.zeros((0, 16), np.uint8), np.zeros(49, np.int32))
-    normality = Normality(*(np.zeros(0, np.float32) for _ in range(4)), appearance, 4.0)  # type: ignore[arg-type]
+    normality = plain_normality(np.ones((6, 6, 8), np.float32), background)
     error = np.full((6, 8), 0.03, np.float32)
     for gain, expected in ((1.05, 0.03), (1.5, 0.02), (0.5, 0.03)):
-        senses = Senses(error, np.zeros((6, 8), np.float32), gain * (background + 1.0))
-        assert witnessed(senses, None, 0.0, normality)[0][0] == pytest.approx(expected, rel=1e-5)  # float32
+        lit = np.rint(gain * (background + 1.0)).clip(0, 255).astype(np.uint8)
+        senses = Senses(error, np.zeros((6, 8), np.float32), lit)
+        assert witnessed(senses, None, 0.0, normality)[0][0] == pytest.approx(expected, rel=0.01)  # whole grey levels
