@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.appearance import Part, background_of, joined, part_of
+from calibration.appearance import background_of, shown_patches
+from calibration.bank import Cells, covering_cells, joined
+from calibration.composition import palette_of, shown_mixtures
 from calibration.stillness import change_levels_of, expected_to_move
-from edge.appearance import levelled
+from edge.appearance import SIDE, Appearance, Thumbnail
+from edge.composition import Composition
 from edge.errors import UsageError
 from edge.normality import (
     STALL,
@@ -33,11 +37,12 @@ FOLDS = 4
 HIGH_QUANTILE = 0.999
 # With fewer frames than this a place's own high is half that of the whole picture (docs/decisions/0009).
 PLACE_FRAMES = 20000
-# What is added to both sides of a ratio: a share of the median of what moves, grey levels, seconds.
-FLOORS = {"error": 0.002, "speed": 0.2, "novelty": 3.0, "still": 1.0, "held": 2.0}
+# What is added to both sides of a ratio: a share of the median of what moves, grey levels, 255ths of
+# a window, seconds.
+FLOORS = {"error": 0.002, "speed": 0.2, "novelty": 3.0, "composition": 3.0, "still": 1.0, "held": 2.0}
 # Footage shorter than this has not shown what normal work looks like, nor how long things may stand: the witness
 # is silent (docs/decisions/0009).
-LEAST_SECONDS = {"novelty": 400.0, "still": 60.0, "held": 400.0}
+LEAST_SECONDS = {"novelty": 400.0, "composition": 400.0, "still": 60.0, "held": 400.0}
 
 Values = NDArray[np.float64]
 
@@ -48,6 +53,14 @@ class Run:
 
     seconds: Values
     senses: Sequence[Senses]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a part of the footage keeps of each cell: patches of 16 C numbers, and mixtures of K colours."""
+
+    patches: Cells
+    mixtures: Cells
 
 
 @dataclass(frozen=True)
@@ -70,11 +83,13 @@ def fit_normality(runs: Sequence[Run]) -> tuple[Normality, list[Track], list[Tra
             f"the normal footage has {frames} scored frames; at least {LEAST_FRAMES} are needed "
             f"(the first 5 of each clip are warm-up). Give more footage of normal work."
         )
-    background = background_of([sense.thumbnail for run in runs for sense in run.senses])
+    thumbnails = [sense.thumbnail for run in runs for sense in run.senses]
+    background = background_of(thumbnails)
+    palette = palette_of(thumbnails, background)
     fold = np.arange(frames) * FOLDS // frames
-    thumbnails = np.stack([levelled(sense.thumbnail, background) for run in runs for sense in run.senses])
-    parts = [part_of(thumbnails[fold == one], background) for one in range(FOLDS)]
-    bare = _bare(joined(background, parts), change_levels_of(thumbnails))
+    ends = np.searchsorted(fold, range(FOLDS + 1))
+    parts = [_part(thumbnails[start:end], background, palette) for start, end in pairwise(ends.tolist())]
+    bare = _bare(background, palette, parts, change_levels_of(thumbnails, background))
     held_out = np.concatenate(
         [_maps(run, bare, parts, ends) for run, ends in zip(runs, _folds_of(runs, fold), strict=True)]
     )
@@ -95,18 +110,26 @@ def _folds_of(runs: Sequence[Run], fold: NDArray[np.int64]) -> list[NDArray[np.i
     return np.split(fold, np.cumsum([len(run.senses) for run in runs])[:-1])
 
 
-def _bare(appearance: object, change_levels: float) -> Normality:
-    """A normality without highs: enough to make the witnesses speak."""
+def _part(thumbnails: Sequence[Thumbnail], background: Map, palette: Map) -> Part:
+    rows, columns, channels = background.shape
+    count = rows * columns // SIDE**2
+    patches = covering_cells(shown_patches(thumbnails, background), count, SIDE * SIDE * channels)
+    return Part(patches, covering_cells(shown_mixtures(thumbnails, background, palette), count, len(palette)))
+
+
+def _bare(background: Map, palette: Map, parts: Sequence[Part], change_levels: float) -> Normality:
+    """A normality without highs: enough to make the witnesses speak of what the parts do not know."""
     nothing = np.zeros(0, np.float32)
-    return Normality(nothing, nothing, nothing, nothing, appearance, change_levels)  # type: ignore[arg-type]
+    appearance = Appearance(background, joined([part.patches for part in parts]))
+    composition = Composition(palette, joined([part.mixtures for part in parts]))
+    return Normality(nothing, nothing, nothing, nothing, appearance, composition, change_levels)
 
 
 def _maps(run: Run, bare: Normality, parts: Sequence[Part], folds: NDArray[np.int64]) -> Map:
-    """What every witness says of every frame, [T, W, Gh, Gw], novelty against the patches of the other folds."""
-    background = bare.appearance.background
+    """What every witness says of every frame, [T, W, Gh, Gw], patches and mixtures against those of the other folds."""
+    background, palette = bare.appearance.background, bare.composition.palette
     others = [
-        replace(bare, appearance=joined(background, [part for number, part in enumerate(parts) if number != one]))
-        for one in range(len(parts))
+        _bare(background, palette, [*parts[:one], *parts[one + 1 :]], bare.change_levels) for one in range(len(parts))
     ]
     stillness, maps = None, []
     for seconds, sense, one in zip(run.seconds.tolist(), run.senses, folds.tolist(), strict=True):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from edge.appearance import Thumbnail, levelled
 
 Map = NDArray[np.float32]
 
@@ -17,14 +21,19 @@ LONGEST_SHARE = 0.01
 PAIRS = 500
 
 
-def change_levels_of(thumbnails: Map) -> float:
-    """Return the difference (grey levels of 255) from which a half cell has changed; thumbnails [T, 2 Gh, 2 Gw, C].
+def change_levels_of(thumbnails: Sequence[Thumbnail], background: Map) -> float:
+    """Return the difference (grey levels of 255) from which a quarter has changed; thumbnails [4 Gh, 4 Gw, C].
 
     Most places stand still most of the time, so the median difference from frame to frame is noise.
     """
-    stride = max(1, len(thumbnails) // PAIRS)
-    noise = float(np.median(np.abs(thumbnails[1::stride] - thumbnails[:-1:stride])))
+    levels = [[levelled(one, background) for one in pair] for pair in _pairs(thumbnails)]
+    noise = float(np.median(np.abs([second - first for first, second in levels]))) if levels else 0.0
     return max(NOISE_TIMES * noise, LEAST_LEVELS)
+
+
+def _pairs(thumbnails: Sequence[Thumbnail]) -> Iterator[Sequence[Thumbnail]]:
+    for start in range(0, len(thumbnails) - 1, max(1, len(thumbnails) // PAIRS)):
+        yield thumbnails[start : start + 2]
 
 
 def expected_to_move(still: Map, footage_seconds: float) -> Map:

@@ -8,12 +8,15 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.appearance import SIDE, appearance_from_patches
+from edge.appearance import SIDE, Appearance
+from edge.bank import bank_from
+from edge.composition import Composition
 from edge.detection import Limit, Rules, stall_rules
 from edge.errors import PrednetError
 from edge.frames import FrameFormat
@@ -126,44 +129,43 @@ def _covers(fitted: Rules, rules: Rules) -> bool:
 def normality_to_bytes(normality: Normality) -> bytes:
     """Return the normality as an npz without pickles."""
     buffer = io.BytesIO()
-    known = normality.appearance
-    np.savez_compressed(
-        buffer,
-        **{name: getattr(normality, name) for name in _MAPS},
-        change_levels=np.float32(normality.change_levels),
-        background=known.background,
-        patches=known.patches.astype(np.uint8),
-        starts=known.starts,
-    )
+    appearance, composition = normality.appearance, normality.composition
+    arrays: dict[str, Any] = {name: getattr(normality, name) for name in _MAPS}
+    arrays |= {"change_levels": np.float32(normality.change_levels)}
+    arrays |= {"background": appearance.background, "palette": composition.palette}
+    for name, bank in zip(_BANKS, (appearance.patches, composition.mixtures), strict=True):
+        arrays |= {name: bank.known.astype(np.uint8), f"{name}_starts": bank.starts}
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
 _MAPS = ("high", "floor", "middle", "spread")
+_BANKS = ("patches", "mixtures")
+_ARRAYS = (*_MAPS, "change_levels", "background", "palette", *_BANKS, *(f"{bank}_starts" for bank in _BANKS))
 
 
 def normality_from_bytes(data: bytes, form: FrameFormat, grid: tuple[int, int], where: str) -> Normality:
     """Return the normality of an npz; PrednetError unless it fits frames of this form on the grid (Gh, Gw)."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in (*_MAPS, "change_levels", "background", "patches", "starts")}
+            found = {name: arrays[name] for name in _ARRAYS}
     except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise PrednetError(f"{where}: the normality cannot be read ({error}); make it anew.") from error
     _check_normality(found, form, grid, where)
-    patches, starts = found["patches"], found["starts"]
     maps = {name: found[name].astype(np.float32) for name in _MAPS}
-    appearance = appearance_from_patches(found["background"].astype(np.float32), patches, starts)
-    return Normality(**maps, appearance=appearance, change_levels=float(found["change_levels"]))
+    patches, mixtures = (bank_from(found[bank], found[f"{bank}_starts"]) for bank in _BANKS)
+    return Normality(
+        **maps,
+        appearance=Appearance(found["background"].astype(np.float32), patches),
+        composition=Composition(found["palette"].astype(np.float32), mixtures),
+        change_levels=float(found["change_levels"]),
+    )
 
 
 def _check_normality(
     found: Mapping[str, NDArray[np.generic]], form: FrameFormat, grid: tuple[int, int], where: str
 ) -> None:
-    rows, columns = grid
-    count, size = found["patches"].shape[0] if found["patches"].ndim else 0, SIDE * SIDE * form.channels
-    shapes: dict[str, tuple[int, ...]] = {"high": (len(WITNESSES), *grid)} | dict.fromkeys(_MAPS[1:], (len(WITNESSES),))
-    shapes |= {"change_levels": (), "background": (2 * rows, 2 * columns, form.channels)}
-    shapes |= {"patches": (count, size), "starts": (rows * columns + 1,)}
-    for name, shape in shapes.items():
+    for name, shape in _shapes(found, form, grid).items():
         values = found[name]
         if values.shape != shape or values.dtype.kind not in "fiu":
             raise PrednetError(
@@ -171,16 +173,36 @@ def _check_normality(
             )
         if np.isnan(values).any():
             raise PrednetError(f"{where}: {name} holds NaN, expected numbers; make it anew.")
-    starts = found["starts"].astype(np.int64)
-    if starts[0] != 0 or starts[-1] != count or (np.diff(starts) < 0).any():
-        raise PrednetError(f"{where}: its patches are not in the order of their cells; make it anew.")
-    if found["patches"].dtype != np.uint8:
-        raise PrednetError(f"{where}: its patches are {found['patches'].dtype}, expected uint8; make it anew.")
-    finite = [found[name].astype(np.float64) for name in ("floor", "middle", "spread", "change_levels", "background")]
-    if not all(np.isfinite(values).all() for values in finite) or found["high"].min() < 0:
+    for bank in _BANKS:
+        _check_bank(found[bank], found[f"{bank}_starts"].astype(np.int64), f"{where}: its {bank}")
+    names = ("floor", "middle", "spread", "change_levels", "background", "palette")
+    if not all(np.isfinite(found[name].astype(np.float64)).all() for name in names) or found["high"].min() < 0:
         raise PrednetError(f"{where}: a number is not finite, or below 0; make it anew.")
     if min(found["spread"].min(), found["floor"].min(), found["change_levels"].min()) <= 0:
         raise PrednetError(f"{where}: a spread, a floor or a difference is not above 0; make it anew.")
+
+
+def _shapes(
+    found: Mapping[str, NDArray[np.generic]], form: FrameFormat, grid: tuple[int, int]
+) -> dict[str, tuple[int, ...]]:
+    """The shape that each array must have; the numbers of vectors and colours are the file's own."""
+    rows, columns = grid
+    colours = max(found["palette"].shape[0], 1) if found["palette"].ndim else 1
+    sizes = {"patches": SIDE * SIDE * form.channels, "mixtures": colours}
+    shapes: dict[str, tuple[int, ...]] = {"high": (len(WITNESSES), *grid)} | dict.fromkeys(_MAPS[1:], (len(WITNESSES),))
+    shapes |= {"change_levels": (), "background": (SIDE * rows, SIDE * columns, form.channels)}
+    shapes |= {"palette": (colours, form.channels)}
+    for bank, size in sizes.items():
+        count = found[bank].shape[0] if found[bank].ndim else 0
+        shapes |= {bank: (count, size), f"{bank}_starts": (rows * columns + 1,)}
+    return shapes
+
+
+def _check_bank(known: NDArray[np.generic], starts: NDArray[np.int64], what: str) -> None:
+    if starts[0] != 0 or starts[-1] != len(known) or (np.diff(starts) < 0).any():
+        raise PrednetError(f"{what} are not in the order of their cells; make it anew.")
+    if known.dtype != np.uint8:
+        raise PrednetError(f"{what} are {known.dtype}, expected uint8; make it anew.")
 
 
 def limits_from_bytes(data: bytes, where: str) -> Limits:

@@ -1,4 +1,4 @@
-"""Maps at half a cell: the resolution at which the host looks at a frame, and blocks of 4 × 4 of them."""
+"""Parts of cells: halves and quarters, at which the host looks at a frame, and blocks of 4 × 4 halves."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ Map = NDArray[np.float32]
 
 
 def half_means(pixels: NDArray[np.generic], grid: tuple[int, int]) -> Map:
-    """Return the mean of each quarter of a cell: float32 [2 Gh, 2 Gw, C]; pixels [H, W, C].
+    """Return the mean of each quarter of a cell's area: float32 [2 Gh, 2 Gw, C]; pixels [H, W, C]."""
+    return _part_means(pixels, grid, 2)
 
-    Where a cell is a single pixel, its four quarters are that pixel.
-    """
-    rows, columns = 2 * grid[0], 2 * grid[1]
+
+def quarter_means(pixels: NDArray[np.uint8], grid: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the means of 4 × 4 parts of each cell, rounded: uint8 [4 Gh, 4 Gw, C]; pixels [H, W, C]."""
+    return np.rint(_part_means(pixels, grid, 4)).astype(np.uint8)
+
+
+def _part_means(pixels: NDArray[np.generic], grid: tuple[int, int], parts: int) -> Map:
+    """The mean of each of `parts` × `parts` of a cell; a pixel that lies in several of them counts in each."""
+    rows, columns = parts * grid[0], parts * grid[1]
     if pixels.shape[0] % rows or pixels.shape[1] % columns:
-        pixels = pixels.repeat(2, axis=0).repeat(2, axis=1)
+        pixels = pixels.repeat(parts, axis=0).repeat(parts, axis=1)
     high, wide = pixels.shape[0] // rows, pixels.shape[1] // columns
     sums = np.add.reduce([pixels[row::high].astype(np.float32) for row in range(high)])
     means: Map = np.add.reduce([sums[:, column::wide] for column in range(wide)]) / np.float32(high * wide)

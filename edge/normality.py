@@ -8,18 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.appearance import Appearance
+from edge.composition import Composition
 
 Map = NDArray[np.float32]
 
-# What is looked at, place by place. The first three carry the surprise, the last two the stall:
-# PredNet's error in blocks, the speed of the flow, the distance from everything that normal work looks like;
+# What is looked at, place by place. The first four carry the surprise, the last two the stall:
+# PredNet's error in blocks, the speed of the flow, the distance from everything that normal work looks like, and that
+# from every mixture of colours that it shows;
 # how long a place has not changed, and how long something that is not the background has stood there.
-WITNESSES = ("error", "speed", "novelty", "still", "held")
-SURPRISE = slice(0, 3)
-STALL = slice(3, 5)
+WITNESSES = ("error", "speed", "novelty", "composition", "still", "held")
+SURPRISE = slice(0, 4)
+STALL = slice(4, 6)
 # A witness's score is drawn from so many cells that stand out most: more than one, so that a hot
 # pixel or a flash on one spot cannot carry it, and few, so that a small thing in a large picture can.
-STANDING_OUT_CELLS = np.array([4, 4, 4, 2, 2])
+STANDING_OUT_CELLS = np.array([4, 4, 2, 2, 2, 1])
 # The score of a cell that a witness has nothing to say of.
 NEVER = -10.0
 
@@ -39,6 +41,7 @@ class Normality:
     middle: Map
     spread: Map
     appearance: Appearance
+    composition: Composition
     change_levels: float
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.appearance import gain_of, novelty
-from edge.halves import block_highs, half_means
+from edge.appearance import Thumbnail, gain_of, novelty
+from edge.composition import mixtures_from_thumbnail, strangeness
+from edge.halves import block_highs, half_means, quarter_means
 from edge.normality import Map, Normality
 from edge.stillness import Stillness, first_stillness, held_seconds, still_seconds, watched_on
 
@@ -21,12 +22,12 @@ class Senses:
     """One frame as the witnesses see it, before anything is held against normality.
 
     `error` and `speed`: float32 [Gh, Gw], the highest mean of a block in each cell: half the absolute error of the
-    prediction in 0–1, and pixels of movement a frame. `thumbnail`: float32 [2 Gh, 2 Gw, C], means of 0–255.
+    prediction in 0–1, and pixels of movement a frame. `thumbnail`: uint8 [4 Gh, 4 Gw, C], the frame's quarters.
     """
 
     error: Map
     speed: Map
-    thumbnail: Map
+    thumbnail: Thumbnail
 
 
 def sensed_from_frame(
@@ -34,7 +35,7 @@ def sensed_from_frame(
 ) -> Senses:
     """Return the senses of a frame [H, W, C], its prediction, and the speed of the flow into it, [H, W]."""
     speeds = block_highs(half_means(speed[..., None], grid)[..., 0])
-    return Senses(error_blocks(image, prediction, grid), speeds, half_means(image, grid))
+    return Senses(error_blocks(image, prediction, grid), speeds, quarter_means(image, grid))
 
 
 def error_blocks(image: NDArray[np.uint8], prediction: NDArray[np.uint8], grid: tuple[int, int]) -> Map:
@@ -50,14 +51,16 @@ def witnessed(
 
     `stillness` is None for the first frame; `seconds` is the frame's time on the source's clock.
     """
-    appearance = normality.appearance
-    gain = gain_of(senses.thumbnail, appearance.background)
+    appearance, composition = normality.appearance, normality.composition
+    background = appearance.background
+    gain = gain_of(senses.thumbnail, background)
     thumbnail = senses.thumbnail / np.float32(gain)
     if stillness is None:
         stillness = first_stillness(thumbnail, seconds)
     else:
         stillness = watched_on(stillness, thumbnail, seconds, normality.change_levels)
     still = still_seconds(stillness, seconds)
-    held = held_seconds(stillness, thumbnail, appearance.background, seconds)
+    held = held_seconds(stillness, thumbnail, background, seconds)
     error = senses.error / np.float32(gain) if gain > BRIGHTER else senses.error  # errors grow with the light
-    return np.stack([error, senses.speed, novelty(thumbnail, appearance), still, held]), stillness
+    strange = strangeness(mixtures_from_thumbnail(thumbnail, background, composition.palette), composition)
+    return np.stack([error, senses.speed, novelty(thumbnail, appearance), strange, still, held]), stillness

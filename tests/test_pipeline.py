@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from calibration.fit import error_ratio, fit_calibration, observe
-from edge.appearance import appearance_from_patches
 from edge.errors import UsageError
 from edge.frames import Frame
 from edge.moments import Judge, Round
-from edge.normality import Normality, box_from_cells, scores_from_maps
+from edge.normality import box_from_cells, scores_from_maps
 from edge.pipeline import WARMUP_FRAMES, rounds_from_frames, watch
-from tests.tiny import RATE_HZ, clip_from, normal_images, tiny_runner, with_accident
+from tests.tiny import RATE_HZ, clip_from, normal_images, plain_normality, tiny_runner, with_accident
 
 
 @pytest.fixture(scope="module")
@@ -98,17 +97,13 @@ def test_one_hot_cell_does_not_carry_the_surprise() -> None:
     """A single cell, however high, weighs one of several: a region of the same height is worse."""
     rng = np.random.default_rng(0)
     errors = np.exp(rng.normal(-4, 0.2, (200, 8, 10))).astype(np.float32)
-    still = np.zeros((4, 8, 10), np.float32)
-    shape = np.ones(5, np.float32)
-    appearance = appearance_from_patches(
-        np.zeros((16, 20, 1), np.float32), np.zeros((0, 16), np.uint8), np.zeros(81, np.int32)
-    )
-    high = np.concatenate([errors.max(axis=0)[None], np.full((4, 8, 10), np.inf, np.float32)])
-    normality = Normality(high, 0.002 * shape, 0 * shape, shape, appearance, 4.0)
+    silent = np.zeros((5, 8, 10), np.float32)
+    high = np.concatenate([errors.max(axis=0)[None], np.full((5, 8, 10), np.inf, np.float32)])
+    normality = plain_normality(high, np.zeros((32, 40, 1), np.float32), 0.002)
     spot, region = errors[0].copy(), errors[0].copy()
     spot[3, 3] *= 20
     region[3:5, 3:5] *= 20
-    maps = [np.concatenate([one[None], still]) for one in (errors[0], spot, region)]
+    maps = [np.concatenate([one[None], silent]) for one in (errors[0], spot, region)]
     values = [scores_from_maps(one, normality)[0].value for one in maps]
     assert values[0] < values[1]
     assert values[2] - values[0] > 3 * (values[1] - values[0])

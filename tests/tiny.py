@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from calibration.fit import fit_calibration, observe
 from calibration.footage import Clip
+from edge.appearance import Appearance
+from edge.bank import bank_from
 from edge.calibrated import Calibration
+from edge.composition import Composition
+from edge.normality import Normality
 from edge.runner import Runner
 from edge.runners import open_runner
 from export.architecture import Architecture, parameter_shapes
@@ -93,3 +97,13 @@ def write_tiny_bundle(path: Path) -> Path:
     spec, step = spec_from_architecture(architecture), step_onnx(architecture, weights)
     write_bundle(path, architecture, spec, [MadeVariant("float", step, calibration)], {"seed": 0})
     return path
+
+
+def plain_normality(high: np.ndarray, background: np.ndarray, floor: float = 1.0) -> Normality:
+    """A normality whose scores are log ratios to `high` [W, Gh, Gw]; it knows no patch and no mixture."""
+    one, (count, channels) = np.ones(len(high), np.float32), (high[0].size, background.shape[2])
+    patches, mixtures = (
+        bank_from(np.zeros((0, n), np.uint8), np.zeros(count + 1, np.int32)) for n in (16 * channels, 1)
+    )
+    composition = Composition(np.zeros((1, channels), np.float32), mixtures)
+    return Normality(high, floor * one, 0 * one, one, Appearance(background, patches), composition, 4.0)

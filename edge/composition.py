@@ -1,0 +1,81 @@
+"""Which colours stand together before the background, and how far a place's mixture is from all normal ones.
+
+A worker without a vest is made of parts that are all normal; it is the mixture around him that never was. What a
+window holds is counted by the colours of a small palette, a bag of colours, so that neither pose nor the exact place
+matters. Csurka et al., «Visual categorization with bags of keypoints» (2004), with colours for keypoints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.appearance import SIDE, is_foreground
+from edge.bank import Bank, nearest_squares
+
+Map = NDArray[np.float32]
+
+# The window around a cell, in cells: rows and columns to each side of it.
+TALL, WIDE = 2, 1
+# A cell with fewer quarters of foreground than this shows nothing, and a window that is covered by less than this, in
+# 255ths, holds nothing worth a look.
+LEAST_QUARTERS = 2
+LEAST_COVERED = 13.0
+
+
+@dataclass(frozen=True)
+class Composition:
+    """`palette`: float32 [K, C], the colours of normal work's foreground, 0–255; `mixtures`: a bank of vectors [K]."""
+
+    palette: Map
+    mixtures: Bank
+
+
+def mixtures_from_thumbnail(thumbnail: Map, background: Map, palette: Map) -> Map:
+    """Return how much of the window around each cell is foreground of each colour: float32 [Gh, Gw, K], 255ths.
+
+    `thumbnail` [4 Gh, 4 Gw, C] is levelled. Beyond the picture there is nothing; the window around a cell that shows
+    nothing itself is not looked at, and counts as empty.
+    """
+    rows, columns = np.nonzero(is_foreground(thumbnail, background))
+    colours = nearest_colours(thumbnail[rows, columns], palette)
+    height, width, count = background.shape[0] // SIDE, background.shape[1] // SIDE, len(palette)
+    bins = ((rows // SIDE) * width + columns // SIDE) * count + colours
+    cells = np.bincount(bins, minlength=height * width * count).reshape(height, width, count).astype(np.float32)
+    window = SIDE * SIDE * (2 * TALL + 1) * (2 * WIDE + 1)
+    mixtures: Map = _window_sums(_window_sums(cells, TALL, 0), WIDE, 1) * np.float32(255.0 / window)
+    mixtures[cells.sum(axis=2) < LEAST_QUARTERS] = 0.0
+    return mixtures
+
+
+def nearest_colours(colours: Map, palette: Map) -> NDArray[np.intp]:
+    """Return the index of the palette's nearest colour to each: [n] of colours [n, C]."""
+    apart = np.einsum("kc,kc->k", palette, palette) - 2.0 * (colours @ palette.T)
+    return np.asarray(apart.argmin(axis=1))
+
+
+def strangeness(mixtures: Map, composition: Composition) -> Map:
+    """Return how far each cell's mixture is from all normal ones of its place: float32 [Gh, Gw], 255ths.
+
+    `mixtures` [Gh, Gw, K]; an empty window is normal everywhere.
+    """
+    covered = mixtures.sum(axis=2)
+    found = np.zeros(covered.shape, np.float32)
+    rows, columns = np.nonzero(covered > LEAST_COVERED)
+    if rows.size:
+        vectors = mixtures[rows, columns]
+        empty = np.einsum("ni,ni->n", vectors, vectors)
+        squares = nearest_squares(vectors, rows, columns, covered.shape[1], composition.mixtures)
+        found[rows, columns] = np.sqrt(np.minimum(squares, empty))
+    return found
+
+
+def _window_sums(cells: Map, reach: int, axis: int) -> Map:
+    """Each cell's sum with those up to `reach` before and after it along one axis."""
+    padding = [(0, 0)] * cells.ndim
+    padding[axis] = (reach, reach)
+    padded, count = np.pad(cells, padding), cells.shape[axis]
+    sums: Map = np.add.reduce([padded.take(range(shift, shift + count), axis) for shift in range(2 * reach + 1)])
+    return sums
