@@ -1,6 +1,7 @@
 """Does the Kalman filter earn its place? Detection and delay with it and without, at equal rates of false events.
 
     python benchmarks/kalman.py [--ped2 FOLDER] [--keep FOLDER] [--minutes 10] [--accident-days 6]
+    python benchmarks/kalman.py --bundle edge/data/demo.prednet [--normal-days 8] [--accident-days 6]
 
 The synthetic factory, watched by flow-light at 80×64: the days of normal work of `limits.py`, and days with all eight
 accidents. Ped2, where it is there: optical flow at 160×128, normality from the training clips. Every filter gets the
@@ -36,6 +37,7 @@ from calibration.normality import fit_normality, scored
 from edge.detection import Reading, Rules
 from edge.frames import FrameFormat
 from edge.level import Noise, condition, first_level, predict
+from edge.model import read_model
 from edge.normality import Normality
 from edge.places import Place, place_from_spec
 from edge.runner import Runner
@@ -65,6 +67,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ped2", type=Path, default=PED2)
     parser.add_argument("--keep", type=Path, help="keep the normal days in this folder")
+    parser.add_argument("--bundle", type=Path, help="the factory watched by this bundle, in the place of flow-light")
+    parser.add_argument("--normal-days", type=int, default=8, help="of five minutes, for --bundle (default: 8)")
     parser.add_argument("--minutes", type=float, default=10.0, help="of drawing normal days (default: 10)")
     parser.add_argument("--accident-days", type=int, default=6, help="with all eight accidents (default: 6)")
     parsed = parser.parse_args()
@@ -73,6 +77,9 @@ def main() -> int:
         print(f"\n{told(ped2(parsed.ped2))}", flush=True)
     else:
         print(f"Ped2 skipped: {parsed.ped2} is absent; name its folder with --ped2.")
+    if parsed.bundle:
+        print(f"\n{told(trained(parsed.bundle, parsed.normal_days, parsed.accident_days))}", flush=True)
+        return 0
     print(f"\n{told(factory(days(parsed.minutes, parsed.keep), parsed.accident_days))}", flush=True)
     return 0
 
@@ -81,12 +88,22 @@ def factory(seen: list[Observation], accident_days: int) -> Stream:
     """The surprises of flow-light on the factory: normality from the first days, normal work from the others."""
     normality, _, _ = fit_normality([NormalRun(one.seconds, one.senses) for one in seen[:LEARNED_DAYS]])
     normal = [(one.seconds, surprise_of(one, normality)) for one in seen[LEARNED_DAYS:]]
-    busy = [
-        f"test://factory?seed={501 + day}&accidents=all&first=10&spacing=9&seconds=130" for day in range(accident_days)
-    ]
+    busy = [f"test://factory?seed={501 + day}&{ACCIDENTS}" for day in range(accident_days)]
     tracks = surprises([place_from_spec(url) for url in busy], open_predictor("flow-light", FORM, 1), FORM, normality)
     labelled = [(track, factory_labels(url, track)) for url, track in zip(busy, tracks, strict=True)]
     return Stream("factory, flow-light at 80×64", normal, labelled, FORM.rate_hz)
+
+
+def trained(path: Path, normal_days: int, accident_days: int) -> Stream:
+    """The surprises of a bundle on days of the factory that it was not made from."""
+    model = read_model(path, "float", None)
+    runner, form, normality = model.runner(1, threads=1), model.bundle.spec.form, model.calibration.normality
+    quiet = [f"test://factory?seed={1101 + day}&seconds=300" for day in range(normal_days)]
+    busy = [f"test://factory?seed={521 + day}&{ACCIDENTS}" for day in range(accident_days)]
+    normal = surprises([place_from_spec(url) for url in quiet], runner, form, normality)
+    tracks = surprises([place_from_spec(url) for url in busy], runner, form, normality)
+    labelled = [(track, factory_labels(url, track)) for url, track in zip(busy, tracks, strict=True)]
+    return Stream(f"factory, {path.name}", normal, labelled, form.rate_hz)
 
 
 def factory_labels(url: str, track: Track) -> np.ndarray:
