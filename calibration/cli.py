@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -107,8 +108,9 @@ def calibrate_site(
     runner = runner_of(bundle, order.variant, slots=1)
     count = sum(len(clip.images) for clip in clips)
     with tqdm(total=count, unit="frame", desc="watching", disable=None) as bar:
-        observations = observe(clips, runner, lambda done: bar.update(done - bar.n))
-    calibration = fit_calibration(clips, observations, form.rate_hz, false_per_day)
+        observations = observe(clips, runner, lambda done: bar.update(done - bar.n), order.sensitivity)
+    calibration = fit_calibration(clips, observations, form.rate_hz, false_per_day, order.sensitivity)
+    calibration = replace(calibration, privacy_masks=tuple(order.masks))
     judged = [Named("the calibration in force", order.before)] if order.before is not None else []
     judged.append(Named("this calibration", calibration))
     with tqdm(total=count, unit="frame", desc="judging", disable=None) as bar:

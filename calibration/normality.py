@@ -19,11 +19,12 @@ from edge.normality import (
     Map,
     Normality,
     cell_scores,
+    halves_of,
     scores_from_maps,
     speaking,
     standing_out,
 )
-from edge.senses import Senses, witnessed
+from edge.senses import Senses, unseen, witnessed
 
 # Fewer scored frames than this say nothing about what is normal.
 LEAST_FRAMES = 10
@@ -51,6 +52,19 @@ class Run:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """What every witness says of every frame of `runs`, `maps` [T, W, Gh, Gw], against other folds than its own.
+
+    `fold` [T] says which fold a frame is of; `bare` is a normality without highs.
+    """
+
+    runs: Sequence[Run]
+    maps: Map
+    fold: NDArray[np.int64]
+    bare: Normality
+
+
+@dataclass(frozen=True)
 class Track:
     """One kind of score of one run, as held-out footage shows it: seconds [T], scores [T]."""
 
@@ -58,12 +72,18 @@ class Track:
     scores: Values
 
 
-def fit_normality(runs: Sequence[Run]) -> tuple[Normality, list[Track], list[Track]]:
+def fit_normality(runs: Sequence[Run], sensitivity: Map | None = None) -> tuple[Normality, list[Track], list[Track]]:
     """Return the normality of normal footage, and each run's surprise and stall as held-out footage.
 
     The score of a frame is that against the normality of the other folds, so it is what new normal
-    footage will show and not what fitted footage shows. Raises UsageError where there is too little.
+    footage will show and not what fitted footage shows. `sensitivity`, float32 [Gh, Gw], is the camera's, with which
+    `runs` were observed (`edge.zones`). Raises UsageError where there is too little.
     """
+    return fitted_on(held_out_maps(runs, sensitivity))
+
+
+def held_out_maps(runs: Sequence[Run], sensitivity: Map | None = None) -> HeldOut:
+    """Return what every witness says of every frame, novelty against patches of other folds; see `fit_normality`."""
     frames = sum(len(run.senses) for run in runs)
     if frames < LEAST_FRAMES:
         raise UsageError(
@@ -72,13 +92,14 @@ def fit_normality(runs: Sequence[Run]) -> tuple[Normality, list[Track], list[Tra
         )
     background = background_of([sense.thumbnail for run in runs for sense in run.senses])
     fold = np.arange(frames) * FOLDS // frames
-    thumbnails = np.stack([levelled(sense.thumbnail, background) for run in runs for sense in run.senses])
-    parts = [part_of(thumbnails[fold == one], background) for one in range(FOLDS)]
-    bare = _bare(joined(background, parts), change_levels_of(thumbnails))
-    held_out = np.concatenate(
-        [_maps(run, bare, parts, ends) for run, ends in zip(runs, _folds_of(runs, fold), strict=True)]
+    ignored = halves_of(sensitivity)
+    thumbnails = np.stack(
+        [unseen(levelled(sense.thumbnail, background), background, ignored) for run in runs for sense in run.senses]
     )
-    return _fitted(runs, held_out, fold, bare)
+    parts = [part_of(thumbnails[fold == one], background) for one in range(FOLDS)]
+    bare = _bare(joined(background, parts), change_levels_of(thumbnails), sensitivity)
+    maps = [_maps(run, bare, parts, ends) for run, ends in zip(runs, _folds_of(runs, fold), strict=True)]
+    return HeldOut(runs, np.concatenate(maps), fold, bare)
 
 
 def scored(run: Run, normality: Normality) -> tuple[Track, Track]:
@@ -95,10 +116,10 @@ def _folds_of(runs: Sequence[Run], fold: NDArray[np.int64]) -> list[NDArray[np.i
     return np.split(fold, np.cumsum([len(run.senses) for run in runs])[:-1])
 
 
-def _bare(appearance: object, change_levels: float) -> Normality:
+def _bare(appearance: object, change_levels: float, sensitivity: Map | None) -> Normality:
     """A normality without highs: enough to make the witnesses speak."""
     nothing = np.zeros(0, np.float32)
-    return Normality(nothing, nothing, nothing, nothing, appearance, change_levels)  # type: ignore[arg-type]
+    return Normality(nothing, nothing, nothing, nothing, appearance, change_levels, sensitivity)  # type: ignore[arg-type]
 
 
 def _maps(run: Run, bare: Normality, parts: Sequence[Part], folds: NDArray[np.int64]) -> Map:
@@ -115,9 +136,9 @@ def _maps(run: Run, bare: Normality, parts: Sequence[Part], folds: NDArray[np.in
     return np.stack(maps)
 
 
-def _fitted(
-    runs: Sequence[Run], maps: Map, fold: NDArray[np.int64], bare: Normality
-) -> tuple[Normality, list[Track], list[Track]]:
+def fitted_on(held: HeldOut) -> tuple[Normality, list[Track], list[Track]]:
+    """Return the normality of what the witnesses said, and each run's surprise and stall; see `fit_normality`."""
+    runs, maps, fold, bare = held.runs, held.maps, held.fold, held.bare
     held_out = np.empty(maps.shape[:2], np.float32)
     step_seconds = float(np.median(np.concatenate([np.diff(run.seconds) for run in runs if len(run.seconds) > 1])))
     for part in range(FOLDS):
@@ -142,12 +163,15 @@ def _cells(maps: Map, bare: Normality, step_seconds: float) -> Normality:
     """The highest that is normal around each cell, for maps [T, W, Gh, Gw]."""
     floor = np.array([FLOORS[name] for name in WITNESSES], np.float32)
     high = np.quantile(maps, HIGH_QUANTILE, axis=0).astype(np.float32)
+    ignored = np.zeros(high.shape[1:], np.bool_) if bare.sensitivity is None else bare.sensitivity == 0.0
+    high[:, ignored] = 0.0  # what is ignored is no measure of what is beside it, nor of the whole
     high[SURPRISE] = _shrunk(_highest_around(high[SURPRISE]), floor[SURPRISE, None, None], len(maps))
     still = WITNESSES.index("still")
     high[still] = expected_to_move(maps[:, still], len(maps) * step_seconds)
     for witness, least_seconds in LEAST_SECONDS.items():
         if len(maps) * step_seconds < least_seconds:
             high[WITNESSES.index(witness)] = np.inf
+    high[:, ignored] = np.inf
     return replace(
         bare, high=high, floor=floor, middle=np.zeros(len(floor), np.float32), spread=np.ones(len(floor), np.float32)
     )

@@ -15,7 +15,10 @@ from edge.config import read_config
 from edge.detection import Rules
 from edge.errors import PrednetError, UsageError
 from edge.model import chosen_variant, with_normal
+from edge.normality import Map
 from edge.privacy import Shape
+from edge.zones import sensitivity_of
+from edge.zoning import calibration_in_zones
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class SiteOrder:
     before: Calibration | None = None
     masks: Sequence[Shape] = ()
     rules: Rules = field(default_factory=Rules)
+    sensitivity: Map | None = None
 
 
 def site_order(parsed: argparse.Namespace) -> SiteOrder:
@@ -70,15 +74,20 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         else read_bundle(Path(config.bundle))
     )
     variant = config.predictor or chosen_variant(bundle, config.variant)
+    sensitivity = sensitivity_of(camera.zones, camera.ignore_masks, bundle.spec.grid)
+    before = _in_force(bundle, variant, normal)
+    if before is not None:
+        before = calibration_in_zones(before, camera.zones, camera.ignore_masks, bundle.spec.grid)
     return SiteOrder(
         parsed.footage or [camera.source],
         bundle,
         variant,
         parsed.camera,
         None if parsed.show_only else normal,
-        _in_force(bundle, variant, normal),
+        before,
         camera.privacy_masks,
         config.detection.rules,
+        sensitivity,
     )
 
 

@@ -32,7 +32,7 @@ from edge.messages import (
     new_event_id,
     utc_from_seconds,
 )
-from edge.moments import Kind, Moment
+from edge.moments import Kind, Moment, open_zones_of
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
 from edge.setup import Device
@@ -50,6 +50,8 @@ HINTS = {
     "broker_refused": "The broker refuses the login or the certificate; check both.",
     "duplicate_client_id": "Another device uses this MQTT client id; give each its own.",
     "config_invalid": "The configuration on disk cannot be used; the last good one goes on. See the log.",
+    "zones_changed": "The limit was fitted with other zones or masks: nothing is promised, events say "
+    "calibrated: false. Run: prednet-calibrate site --config CONFIG --camera {camera}",
     "disk_low": "The disk of the state directory is nearly full; events go on, evidence does not. Make room.",
 }
 DISK_LOW_BYTES = 64 * 2**20
@@ -99,11 +101,19 @@ class Announcer:
         if moment.sensed is not None:
             self._images[moment.camera] = moment.sensed.frame.image
         self._tell_event(moment, latency)
+        self._tell_zones(moment)
         self._tell_conditions(moment)
         self._enter(moment.camera, moment.state)
         if moment.sensed is not None and time.monotonic() >= self._score_due[moment.camera]:
             self._score_due[moment.camera] = time.monotonic() + SCORE_SECONDS
             self._publisher.send(camera_subtopic(moment.camera, "score"), encode(self._score(moment)))
+
+    def _tell_zones(self, moment: Moment) -> None:
+        """A zone's anomaly is on while an event is open that lies in it."""
+        zones = self._device.models[moment.camera].zones
+        open_zones = open_zones_of(moment) if zones is not None else frozenset()
+        for zone in () if zones is None else zones.names:
+            self.set_zone_anomaly(moment.camera, zone, zone in open_zones)
 
     def set_zone_anomaly(self, camera: str, zone: str, is_open: bool) -> None:
         """Say whether an event is open within a zone."""
@@ -179,6 +189,8 @@ class Announcer:
             self._publisher.set_state(camera_subtopic(camera, "state"), "blind")
             self._publisher.set_state(camera_subtopic(camera, "anomaly"), "OFF")
             self.set_conditions(camera, ())
+            for zone in self._device.config.cameras[camera].zones:
+                self.set_zone_anomaly(camera, zone, False)
         self.tick()
 
     def _publish(self, event: Event) -> Event:
@@ -213,7 +225,7 @@ class Announcer:
             camera=camera,
             model=model.event_model(),
             rarities=model.rarities,
-            calibrated=model.is_site,
+            calibrated=model.is_calibrated,
             wall_offset_seconds=time.time() - time.monotonic(),
             clock=clock_state(),
             media_offset_seconds=self._mailboxes.status()[camera].media_offset_seconds,
@@ -246,6 +258,8 @@ class Announcer:
         for camera, status in self._mailboxes.status().items():
             for code in CAMERA_FAULTS:
                 (self._raise if status.fault_code == code else self._clear)(code, camera)
+        for camera, model in self._device.models.items():
+            self.set_fault("zones_changed", model.is_outdated, camera)
         self.set_fault("disk_low", self.free_bytes() < DISK_LOW_BYTES)
         for code in ("broker_refused", "duplicate_client_id"):
             (self._raise if self._publisher.fault == code else self._clear)(code, "")
@@ -258,7 +272,9 @@ class Announcer:
     def _raise(self, code: str, camera: str) -> None:
         if (code, camera) not in self._faults:
             since = utc_from_seconds(time.time())
-            self._faults[code, camera] = Fault(code=code, since=since, hint=HINTS[code], camera=camera or None)
+            self._faults[code, camera] = Fault(
+                code=code, since=since, hint=HINTS[code].format(camera=camera), camera=camera or None
+            )
 
     def _clear(self, code: str, camera: str) -> None:
         self._faults.pop((code, camera), None)

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,6 +20,7 @@ from edge.errors import PrednetError
 from edge.frames import FrameFormat
 from edge.level import Noise
 from edge.normality import WITNESSES, Normality
+from edge.privacy import Shape
 from edge.promise import Promise, promised
 from edge.rates import Rates, rate_at
 
@@ -64,10 +66,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is normal and where normal ends."""
+    """What is normal and where normal ends; under which `privacy_masks` that was seen, None where that is not known."""
 
     normality: Normality
     limits: Limits
+    privacy_masks: tuple[Shape, ...] | None = None
 
     @property
     def limit(self) -> Limit:
@@ -127,6 +130,7 @@ def normality_to_bytes(normality: Normality) -> bytes:
     """Return the normality as an npz without pickles."""
     buffer = io.BytesIO()
     known = normality.appearance
+    sensitivity: dict[str, Any] = {} if normality.sensitivity is None else {"sensitivity": normality.sensitivity}
     np.savez_compressed(
         buffer,
         **{name: getattr(normality, name) for name in _MAPS},
@@ -134,6 +138,7 @@ def normality_to_bytes(normality: Normality) -> bytes:
         background=known.background,
         patches=known.patches.astype(np.uint8),
         starts=known.starts,
+        **sensitivity,
     )
     return buffer.getvalue()
 
@@ -145,14 +150,18 @@ def normality_from_bytes(data: bytes, form: FrameFormat, grid: tuple[int, int], 
     """Return the normality of an npz; PrednetError unless it fits frames of this form on the grid (Gh, Gw)."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in (*_MAPS, "change_levels", "background", "patches", "starts")}
+            names = (*_MAPS, "change_levels", "background", "patches", "starts")
+            found = {name: arrays[name] for name in (*names, *({"sensitivity"} & set(arrays.files)))}
     except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise PrednetError(f"{where}: the normality cannot be read ({error}); make it anew.") from error
     _check_normality(found, form, grid, where)
     patches, starts = found["patches"], found["starts"]
     maps = {name: found[name].astype(np.float32) for name in _MAPS}
     appearance = appearance_from_patches(found["background"].astype(np.float32), patches, starts)
-    return Normality(**maps, appearance=appearance, change_levels=float(found["change_levels"]))
+    sensitivity = found["sensitivity"].astype(np.float32) if "sensitivity" in found else None
+    return Normality(
+        **maps, appearance=appearance, change_levels=float(found["change_levels"]), sensitivity=sensitivity
+    )
 
 
 def _check_normality(
@@ -163,6 +172,7 @@ def _check_normality(
     shapes: dict[str, tuple[int, ...]] = {"high": (len(WITNESSES), *grid)} | dict.fromkeys(_MAPS[1:], (len(WITNESSES),))
     shapes |= {"change_levels": (), "background": (2 * rows, 2 * columns, form.channels)}
     shapes |= {"patches": (count, size), "starts": (rows * columns + 1,)}
+    shapes |= {"sensitivity": grid} if "sensitivity" in found else {}
     for name, shape in shapes.items():
         values = found[name]
         if values.shape != shape or values.dtype.kind not in "fiu":
@@ -176,9 +186,12 @@ def _check_normality(
         raise PrednetError(f"{where}: its patches are not in the order of their cells; make it anew.")
     if found["patches"].dtype != np.uint8:
         raise PrednetError(f"{where}: its patches are {found['patches'].dtype}, expected uint8; make it anew.")
-    finite = [found[name].astype(np.float64) for name in ("floor", "middle", "spread", "change_levels", "background")]
+    names = {"floor", "middle", "spread", "change_levels", "background", "sensitivity"} & found.keys()
+    finite = [found[name].astype(np.float64) for name in names]
     if not all(np.isfinite(values).all() for values in finite) or found["high"].min() < 0:
         raise PrednetError(f"{where}: a number is not finite, or below 0; make it anew.")
+    if "sensitivity" in found and found["sensitivity"].min() < 0:
+        raise PrednetError(f"{where}: a sensitivity is below 0; make it anew.")
     if min(found["spread"].min(), found["floor"].min(), found["change_levels"].min()) <= 0:
         raise PrednetError(f"{where}: a spread, a floor or a difference is not above 0; make it anew.")
 

@@ -17,10 +17,12 @@ from edge.captures import CameraSource
 from edge.detection import Rules
 from edge.errors import ConfigInvalid, UsageError
 from edge.frames import FrameFormat
-from edge.privacy import Shape, fault_of_shape
+from edge.privacy import Shape
+from edge.region_faults import region_faults
 from edge.sources import Capture
 from edge.topics import checked_name
 from edge.yaml_keys import line_of, unknown_keys
+from edge.zones import Zone
 
 DEFAULT_STATE_DIRECTORY = "/var/lib/prednet-edge"
 
@@ -50,6 +52,7 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `loop` and `playback` are for files: begin again at the end, and play as fast as they are watched.
     `capture`: GStreamer for a camera where the machine has it and PyAV otherwise, or always one of them.
     `privacy_masks` are blanked before anything sees them: each is two opposite corners of a rectangle, or a polygon.
+    `ignore_masks` are seen and not judged; `zones` have names, and sensitivities of their own.
     """
 
     source: str
@@ -58,6 +61,8 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     playback: Playback = "realtime"
     capture: Capture = "auto"
     privacy_masks: tuple[Shape, ...] = ()
+    ignore_masks: tuple[Shape, ...] = ()
+    zones: dict[str, Zone] = {}
 
     @property
     def captured(self) -> CameraSource:
@@ -197,9 +202,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
         except UsageError as error:
             yield keys, str(error)
     for name, camera in config.cameras.items():
-        for number, fault in enumerate(map(fault_of_shape, camera.privacy_masks), 1):
-            if fault:
-                yield ["cameras", name, "privacy_masks"], f"mask {number} {fault}"
+        yield from ((["cameras", name, *keys], message) for keys, message in region_faults(camera))
     yield from _predictor_faults(config)
     if not 1 <= len(config.cameras) <= 16:
         yield ["cameras"], f"{len(config.cameras)} cameras; one device watches 1 to 16."

@@ -27,7 +27,7 @@ from edge.moments import Moment, Round
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
 from edge.pipeline import watch
-from edge.setup import Device, read_device
+from edge.setup import Device, adapted, read_device
 from edge.topics import default_device
 
 log = logging.getLogger(__name__)
@@ -91,8 +91,9 @@ def watch_device(
         log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
 
         def renew() -> None:
-            for camera, model in normals.changed(models):
-                models[camera], judges[camera] = model, model.judge(config.detection.rules)
+            for camera, changed in normals.changed(models):
+                models[camera] = model = adapted(changed, config.cameras[camera], config.detection)
+                judges[camera] = model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
 
         for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):

@@ -8,9 +8,19 @@ from typing import Literal
 
 from edge.calibrated import Tail, rate_per_hour
 from edge.detection import Detection
-from edge.messages import Event, EventLatency, EventMedia, EventModel, EventScore, EventTime, utc_from_seconds
+from edge.messages import (
+    Event,
+    EventLatency,
+    EventMedia,
+    EventModel,
+    EventScore,
+    EventTime,
+    EventZone,
+    utc_from_seconds,
+)
 from edge.moments import Finding, Kind, Moment
 from edge.rates import Rates
+from edge.zones import named_zones
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,7 @@ def _event(
         end_reason=detection.end_reason,
         time=_time(teller, detection, published_seconds),
         score=_score(teller, moment, finding),
+        zones=tuple(_zone(*one) for one in named_zones(detection.episode.zones, detection.episode.frames)),
         bbox=_rounded(detection.episode.box),
         calibrated=teller.calibrated,
         model=teller.model,
@@ -126,6 +137,10 @@ def _media(teller: Teller, detection: Detection) -> EventMedia | None:
         peak=round(detection.episode.peak_seconds + offset, 3),
         end=None if end_seconds is None else round(end_seconds + offset, 3),
     )
+
+
+def _zone(name: str, peak: float, share: float) -> EventZone:
+    return EventZone(id=name, peak=round(peak, 3), share=round(share, 3))
 
 
 def _rounded(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:

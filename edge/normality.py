@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,8 @@ class Normality:
     `high`: float32 [W, Gh, Gw], what a cell or one of its neighbours exceeds in one normal frame of a thousand;
     infinite where a witness has nothing to say. `floor` [W] is added to both sides of a ratio, so that places where
     nothing ever happens do not shout. `middle` and `spread` [W] are those of a witness's score on normal footage.
-    `change_levels` is the difference (grey levels of 255) from which a place has changed.
+    `change_levels` is the difference (grey levels of 255) from which a place has changed. `sensitivity`: float32
+    [Gh, Gw], what is said of a cell counts as so many times as much, 0 where it is ignored; None where all count alike.
     """
 
     high: Map
@@ -40,6 +42,18 @@ class Normality:
     spread: Map
     appearance: Appearance
     change_levels: float
+    sensitivity: Map | None = None
+
+    @cached_property
+    def ignored_halves(self) -> NDArray[np.bool_] | None:
+        """Which half cells lie in cells that are ignored: bool [2 Gh, 2 Gw]; None where none is."""
+        return halves_of(self.sensitivity)
+
+    @cached_property
+    def heard(self) -> NDArray[np.bool_]:
+        """Where a witness has something to say: bool [W, Gh, Gw]."""
+        heard = np.isfinite(self.high)
+        return heard if self.sensitivity is None else heard & (self.sensitivity > 0.0)
 
 
 @dataclass(frozen=True)
@@ -54,11 +68,23 @@ class Score:
     witness: int
 
 
+def halves_of(sensitivity: Map | None) -> NDArray[np.bool_] | None:
+    """Return the half cells that a sensitivity [Gh, Gw] ignores: bool [2 Gh, 2 Gw]; None where it ignores none."""
+    if sensitivity is None or sensitivity.all():
+        return None
+    return np.repeat(np.repeat(sensitivity == 0.0, 2, axis=0), 2, axis=1)
+
+
 def cell_scores(maps: Map, normality: Normality) -> Map:
-    """Return the log ratio of each cell to the highest that is normal around it: [W, Gh, Gw] of maps [W, Gh, Gw]."""
-    floor = normality.floor[:, None, None]
-    heard = np.isfinite(normality.high)
-    scores: Map = np.log((maps + floor) / (np.where(heard, normality.high, 1.0) + floor), dtype=np.float32)
+    """Return the log ratio of each cell to the highest that is normal around it: [W, Gh, Gw] of maps [W, Gh, Gw].
+
+    What is said of a cell counts as often as its sensitivity says: log(sensitivity · (said + floor) / (high + floor)).
+    """
+    floor, heard = normality.floor[:, None, None], normality.heard
+    ratios = (maps + floor) / (np.where(heard, normality.high, 1.0) + floor)
+    if normality.sensitivity is not None:
+        ratios *= np.where(heard, normality.sensitivity, 1.0)
+    scores: Map = np.log(ratios, dtype=np.float32)
     scores[~heard] = NEVER
     return scores
 
@@ -100,7 +126,7 @@ def error_score(error: Map, normality: Normality) -> float:
 
 def speaking(normality: Normality) -> NDArray[np.bool_]:
     """Return which witnesses have something to say anywhere: bool [W]."""
-    return np.asarray(np.isfinite(normality.high).any(axis=(1, 2)))
+    return np.asarray(normality.heard.any(axis=(1, 2)))
 
 
 def _highest(values: Map, scores: Map, normality: Normality, among: slice) -> Score:
@@ -110,9 +136,14 @@ def _highest(values: Map, scores: Map, normality: Normality, among: slice) -> Sc
     return Score(float(values[witness]) if heard.any() else 0.0, scores[witness], witness)
 
 
+def carrying(cells: Map) -> NDArray[np.bool_]:
+    """Return which cells carry an anomaly: at least half as high as the highest, and above 0; cells [Gh, Gw]."""
+    return np.asarray(cells >= max(0.5 * float(cells.max()), np.finfo(np.float32).tiny), np.bool_)
+
+
 def box_from_cells(cells: Map) -> tuple[float, float, float, float]:
     """Return (x0, y0, x1, y1) in 0–1 around the cells of at least half the highest score; cells [Gh, Gw]."""
-    rows, columns = np.nonzero(cells >= max(0.5 * float(cells.max()), np.finfo(np.float32).tiny))
+    rows, columns = np.nonzero(carrying(cells))
     height, width = cells.shape
     if not rows.size:
         return (0.0, 0.0, 1.0, 1.0)

@@ -30,17 +30,38 @@ class Senses:
 
 
 def sensed_from_frame(
-    image: NDArray[np.uint8], prediction: NDArray[np.uint8], speed: Map, grid: tuple[int, int]
+    image: NDArray[np.uint8],
+    prediction: NDArray[np.uint8],
+    speed: Map,
+    grid: tuple[int, int],
+    ignored: NDArray[np.bool_] | None = None,
 ) -> Senses:
-    """Return the senses of a frame [H, W, C], its prediction, and the speed of the flow into it, [H, W]."""
-    speeds = block_highs(half_means(speed[..., None], grid)[..., 0])
-    return Senses(error_blocks(image, prediction, grid), speeds, half_means(image, grid))
+    """Return the senses of a frame [H, W, C], its prediction, and the speed of the flow into it, [H, W].
+
+    Errors and speeds in the half cells `ignored`, bool [2 Gh, 2 Gw], reach into no block: they are 0.
+    """
+    speeds = half_means(speed[..., None], grid)[..., 0]
+    if ignored is not None:
+        speeds[ignored] = 0.0
+    return Senses(error_blocks(image, prediction, grid, ignored), block_highs(speeds), half_means(image, grid))
 
 
-def error_blocks(image: NDArray[np.uint8], prediction: NDArray[np.uint8], grid: tuple[int, int]) -> Map:
+def error_blocks(
+    image: NDArray[np.uint8],
+    prediction: NDArray[np.uint8],
+    grid: tuple[int, int],
+    ignored: NDArray[np.bool_] | None = None,
+) -> Map:
     """Return each cell's highest block of half the absolute error in 0–1: float32 [Gh, Gw]; both [H, W, C]."""
-    errors = np.abs(image.astype(np.int16) - prediction)
-    return block_highs(half_means(errors, grid).mean(axis=2) / np.float32(510.0))
+    errors = half_means(np.abs(image.astype(np.int16) - prediction), grid).mean(axis=2) / np.float32(510.0)
+    if ignored is not None:
+        errors[ignored] = 0.0
+    return block_highs(errors)
+
+
+def unseen(thumbnail: Map, background: Map, ignored: NDArray[np.bool_] | None) -> Map:
+    """Return a levelled thumbnail [2 Gh, 2 Gw, C] that shows the background in the half cells that are ignored."""
+    return thumbnail if ignored is None else np.where(ignored[..., None], background, thumbnail)
 
 
 def witnessed(
@@ -52,7 +73,7 @@ def witnessed(
     """
     appearance = normality.appearance
     gain = gain_of(senses.thumbnail, appearance.background)
-    thumbnail = senses.thumbnail / np.float32(gain)
+    thumbnail = unseen(senses.thumbnail / np.float32(gain), appearance.background, normality.ignored_halves)
     if stillness is None:
         stillness = first_stillness(thumbnail, seconds)
     else:

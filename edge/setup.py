@@ -12,12 +12,13 @@ import msgspec
 from edge.builtin import bundle_from_predictor
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import limits_for
-from edge.config import Config, Detection, read_config
+from edge.config import Camera, Config, Detection, read_config
 from edge.errors import ConfigInvalid, PrednetError
 from edge.model import Model, with_normal
 from edge.mqtt import BrokerSettings, TlsFiles
 from edge.places import place_from_spec
 from edge.topics import Topics, default_device
+from edge.zoning import zoned
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,7 @@ def read_device(config_path: Path) -> Device:
         bundle = _bundle(config)
         variant = config.predictor or config.variant
         models = {
-            name: limited(
-                with_normal(bundle, variant, Path(camera.normal) if camera.normal else None), config.detection
-            )
-            for name, camera in config.cameras.items()
+            name: _model(name, bundle, variant, camera, config.detection) for name, camera in config.cameras.items()
         }
         for camera in config.cameras.values():
             place_from_spec(camera.source)
@@ -56,6 +54,19 @@ def read_device(config_path: Path) -> Device:
         raise
     except PrednetError as error:
         raise ConfigInvalid(f"{config_path}: {error}") from error
+
+
+def _model(name: str, bundle: Bundle, variant: str, camera: Camera, detection: Detection) -> Model:
+    model = with_normal(bundle, variant, Path(camera.normal) if camera.normal else None)
+    try:
+        return adapted(model, camera, detection)
+    except PrednetError as error:
+        raise PrednetError(f"cameras.{name}: {error}") from error
+
+
+def adapted(model: Model, camera: Camera, detection: Detection) -> Model:
+    """Return the model with the limits that the configuration asks for, and with the camera's zones and masks."""
+    return zoned(limited(model, detection), camera.zones, camera.ignore_masks, camera.privacy_masks)
 
 
 def limited(model: Model, detection: Detection) -> Model:
