@@ -48,6 +48,10 @@ program at a time: stop the daemon, or give footage that prednet-edge collect ha
 
   prednet-calibrate site --config config.yaml --camera press3 --seconds 3600
   prednet-calibrate site recordings/press3 --config config.yaml --camera press3
+
+The camera's zones and ignore masks are in its limit. A camera with profiles learns each from footage of that work:
+
+  prednet-calibrate site running.mp4 --config config.yaml --camera press3 --profile running
 """
 
 
@@ -67,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--variant", default="auto", help="the bundle's variant that the camera runs (default: cpu, else float)"
     )
     site.add_argument("--camera", default="camera", help="the camera's name in the configuration")
+    site.add_argument("--profile", metavar="NAME", help="with --config: the profile of the camera to be learned")
     site.add_argument("-o", "--out", type=Path, help="the .normal file (default with --config: the camera's)")
     site.add_argument("--show-only", action="store_true", help="show what would have fired, and write nothing")
     site.add_argument("--seconds", type=float, default=60.0, metavar="SECONDS",

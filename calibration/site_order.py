@@ -11,12 +11,13 @@ from calibration.evaluate_cli import form_from_options
 from edge.builtin import bundle_from_predictor, predictor_of
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import Calibration
-from edge.config import read_config
+from edge.config import Camera, read_config
 from edge.detection import Rules
 from edge.errors import PrednetError, UsageError
 from edge.model import chosen_variant, with_normal
 from edge.normality import Map
 from edge.privacy import Shape
+from edge.profiles import judging
 from edge.zones import sensitivity_of
 from edge.zoning import calibration_in_zones
 
@@ -62,7 +63,7 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
     camera = config.cameras.get(parsed.camera)
     if camera is None:
         raise UsageError(f"{parsed.config} has no camera {parsed.camera!r}; it has {', '.join(config.cameras)}.")
-    normal = parsed.out or (Path(camera.normal) if camera.normal else None)
+    normal = parsed.out or _normal_of(parsed, camera)
     if normal is None and not parsed.show_only:
         raise UsageError(
             f"{parsed.config}: {parsed.camera} has no 'normal' file to be replaced; add, for example, "
@@ -89,6 +90,18 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         config.detection.rules,
         sensitivity,
     )
+
+
+def _normal_of(parsed: argparse.Namespace, camera: Camera) -> Path | None:
+    """Return the `.normal` file that the configuration gives the camera, or its profile."""
+    profiles = judging(camera.profiles)
+    if parsed.profile is None and profiles and not camera.normal:
+        raise UsageError(f"{parsed.camera} has profiles; say which with --profile: {', '.join(profiles)}.")
+    if parsed.profile is not None and parsed.profile not in profiles:
+        has = f"it has {', '.join(profiles)}" if profiles else "it has none"
+        raise UsageError(f"{parsed.camera} has no profile {parsed.profile!r} that judges; {has}.")
+    normal = (profiles[parsed.profile].normal if parsed.profile else "") or camera.normal
+    return Path(normal) if normal else None
 
 
 def _in_force(bundle: Bundle, variant: str, normal: Path | None) -> Calibration | None:

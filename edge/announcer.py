@@ -18,6 +18,7 @@ from edge.coverage_ledger import Ledger, steps_of_last_day
 from edge.events import Teller, Told, events_from_moment
 from edge.frames import Image
 from edge.hardware import is_throttled, memory_bytes, temperatures_celsius
+from edge.hints import HINTS
 from edge.messages import (
     ULID_RANDOM_BYTES,
     CameraHealth,
@@ -42,18 +43,6 @@ from edge.topics import FAULTS, HEALTH, STATUS, camera_subtopic, zone_subtopic
 HEALTH_SECONDS = 30.0
 COVERAGE_SECONDS = 60.0
 SCORE_SECONDS = 1.0
-HINTS = {
-    "camera_lost": "Check the camera's power, cable, address and password; it is tried again for ever.",
-    "camera_refused": "The camera refuses the login; correct user and password in its address. It is asked seldom.",
-    "capture_hung": "The capture library hung and was replaced; if it comes again, restart the camera.",
-    "outbox_damaged": "Events that waited on disk may be lost; check the disk.",
-    "broker_refused": "The broker refuses the login or the certificate; check both.",
-    "duplicate_client_id": "Another device uses this MQTT client id; give each its own.",
-    "config_invalid": "The configuration on disk cannot be used; the last good one goes on. See the log.",
-    "zones_changed": "The limit was fitted with other zones or masks: nothing is promised, events say "
-    "calibrated: false. Run: prednet-calibrate site --config CONFIG --camera {camera}",
-    "disk_low": "The disk of the state directory is nearly full; events go on, evidence does not. Make room.",
-}
 DISK_LOW_BYTES = 64 * 2**20
 RECENT_EVENTS = 1000
 CAMERA_FAULTS = ("camera_lost", "camera_refused", "capture_hung")
@@ -89,6 +78,7 @@ class Announcer:
         self._faults: dict[tuple[str, str], Fault] = {}
         self._last_faults: tuple[Fault, ...] | None = None
         self._health_due = self._coverage_due = 0.0
+        self._told_held = switches.all_held
         self._rates = dict.fromkeys(device.models, (self._started, 0))
         self._begin()
 
@@ -109,10 +99,8 @@ class Announcer:
             self._publisher.send(camera_subtopic(moment.camera, "score"), encode(self._score(moment)))
 
     def _tell_zones(self, moment: Moment) -> None:
-        """A zone's anomaly is on while an event is open that lies in it."""
-        zones = self._device.models[moment.camera].zones
-        open_zones = open_zones_of(moment) if zones is not None else frozenset()
-        for zone in () if zones is None else zones.names:
+        open_zones = open_zones_of(moment)
+        for zone in self._device.config.cameras[moment.camera].zones:
             self.set_zone_anomaly(moment.camera, zone, zone in open_zones)
 
     def set_zone_anomaly(self, camera: str, zone: str, is_open: bool) -> None:
@@ -121,7 +109,11 @@ class Announcer:
 
     def set_fault(self, code: str, is_active: bool, camera: str = "") -> None:
         """Raise or take back a fault of `HINTS`."""
-        (self._raise if is_active else self._clear)(code, camera)
+        if not is_active:
+            self._faults.pop((code, camera), None)
+        elif (code, camera) not in self._faults:
+            since, hint = utc_from_seconds(time.time()), HINTS[code].format(camera=camera)
+            self._faults[code, camera] = Fault(code=code, since=since, hint=hint, camera=camera or None)
 
     def tell_test(self, camera: str) -> Event:
         """Publish an event of the kind `test`, on the way that every event takes; return it."""
@@ -150,6 +142,8 @@ class Announcer:
         for camera, meter in self._coverage.items():
             if self._switches.is_off(camera) != (meter.state == "disabled"):
                 self._enter(camera, "blind")
+        if self._switches.all_held != self._told_held:  # health says why, at once
+            self._told_held, self._health_due = self._switches.all_held, now
         self._tell_faults()
         if now >= self._health_due:
             self._health_due = now + HEALTH_SECONDS
@@ -184,7 +178,7 @@ class Announcer:
         for event in self._outbox.closing_events():
             self._publish(event)
         if self._outbox.set_aside is not None:
-            self._raise("outbox_damaged", "")
+            self.set_fault("outbox_damaged", True)
         for camera in self._device.models:
             self._publisher.set_state(camera_subtopic(camera, "state"), "blind")
             self._publisher.set_state(camera_subtopic(camera, "anomaly"), "OFF")
@@ -257,27 +251,18 @@ class Announcer:
     def _tell_faults(self) -> None:
         for camera, status in self._mailboxes.status().items():
             for code in CAMERA_FAULTS:
-                (self._raise if status.fault_code == code else self._clear)(code, camera)
+                self.set_fault(code, status.fault_code == code, camera)
         for camera, model in self._device.models.items():
             self.set_fault("zones_changed", model.is_outdated, camera)
+            self.set_fault("profile_unknown", self._switches.is_unknown(camera), camera)
         self.set_fault("disk_low", self.free_bytes() < DISK_LOW_BYTES)
         for code in ("broker_refused", "duplicate_client_id"):
-            (self._raise if self._publisher.fault == code else self._clear)(code, "")
+            self.set_fault(code, self._publisher.fault == code)
         faults = tuple(self._faults.values())
         if faults != self._last_faults:
             self._last_faults = faults
             self._publisher.set_state(FAULTS, encode(faults))
             self._publisher.set_state(STATUS, "degraded" if faults else "online")
-
-    def _raise(self, code: str, camera: str) -> None:
-        if (code, camera) not in self._faults:
-            since = utc_from_seconds(time.time())
-            self._faults[code, camera] = Fault(
-                code=code, since=since, hint=HINTS[code].format(camera=camera), camera=camera or None
-            )
-
-    def _clear(self, code: str, camera: str) -> None:
-        self._faults.pop((code, camera), None)
 
     def _health(self, now: float) -> Health:
         depth, statuses = self._outbox.depth(), self._mailboxes.status()
@@ -301,10 +286,12 @@ class Announcer:
     def _camera_health(self, camera: str, status: CameraStatus, now: float) -> CameraHealth:
         since, before = self._rates[camera]
         self._rates[camera] = (now, status.frames)
-        latency = self._latency.get(camera)
+        latency, held = self._latency.get(camera), self._switches.held(camera)
         return CameraHealth(
             fps=round((status.frames - before) / max(now - since, 1e-3), 2),
             latency_ms=None if latency is None else round(latency, 1),
             last_frame_age_seconds=None if status.frame_seconds is None else round(now - status.frame_seconds, 2),
             capture=status.backend,
+            profile=(self._device.models[camera].profile or None) if held is None else None,
+            held_back=None if held is None else held.reason,
         )

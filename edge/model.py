@@ -26,7 +26,8 @@ AUTO = "auto"
 class Model:
     """A bundle's variant with a calibration: the bundle's own, or a site's (`is_site`).
 
-    `is_outdated` where the camera's zones or masks are others than those that its limits were fitted with.
+    `is_outdated` where the camera's zones or masks are others than those that its limits were fitted with; `profile`
+    is the camera's that it belongs to, empty for a camera without profiles.
     """
 
     bundle: Bundle
@@ -35,6 +36,7 @@ class Model:
     is_site: bool
     zones: Zones | None = None
     is_outdated: bool = False
+    profile: str = ""
 
     @property
     def is_calibrated(self) -> bool:

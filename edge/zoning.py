@@ -35,11 +35,11 @@ def zoned(
     return replace(model, calibration=fitted, zones=zones_of(zones, grid), is_outdated=is_outdated)
 
 
-def told_outdated(config: str, camera: str) -> str:
+def told_outdated(config: str, camera: str, profile: str = "") -> str:
     """Return what to do about limits that belong to other zones or masks, in a sentence."""
     return (
         "its limit was fitted with other zones or masks, so nothing is promised and its events are not calibrated; "
-        f"run: prednet-calibrate site --config {config} --camera {camera}"
+        f"run: prednet-calibrate site --config {config} --camera {camera}{f' --profile {profile}' if profile else ''}"
     )
 
 
