@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -138,17 +138,33 @@ def _maps(run: Run, bare: Normality, parts: Sequence[Part], folds: NDArray[np.in
 
 def fitted_on(held: HeldOut) -> tuple[Normality, list[Track], list[Track]]:
     """Return the normality of what the witnesses said, and each run's surprise and stall; see `fit_normality`."""
-    runs, maps, fold, bare = held.runs, held.maps, held.fold, held.bare
-    held_out = np.empty(maps.shape[:2], np.float32)
-    step_seconds = float(np.median(np.concatenate([np.diff(run.seconds) for run in runs if len(run.seconds) > 1])))
-    for part in range(FOLDS):
-        normality = _cells(maps[fold != part], bare, step_seconds)
-        held_out[fold == part] = [standing_out(cell_scores(one, normality)) for one in maps[fold == part]]
+    held_out = np.empty(held.maps.shape[:2], np.float32)
+    for index, scores in held_out_scores(held):
+        held_out[index] = standing_out(scores)
     middle = np.median(held_out, axis=0)
     spread = np.maximum(np.quantile(held_out, HIGH_QUANTILE, axis=0) - middle, 0.0) / 3.0 + 1e-2
-    normality = replace(_cells(maps, bare, step_seconds), middle=middle, spread=spread.astype(np.float32))
-    values = np.where(speaking(normality), (held_out - middle) / spread, -np.inf)
-    return normality, _tracks(runs, values[:, SURPRISE]), _tracks(runs, values[:, STALL])
+    cells = _cells(held.maps, held.bare, _step_seconds(held.runs))
+    normality = replace(cells, middle=middle, spread=spread.astype(np.float32))
+    return normality, *tracks_of(held.runs, held_out, normality)
+
+
+def held_out_scores(held: HeldOut) -> Iterator[tuple[int, Map]]:
+    """Yield each frame's number and its cells' scores, [W, Gh, Gw], against the normality of the other folds."""
+    step_seconds = _step_seconds(held.runs)
+    for part in range(FOLDS):
+        normality = _cells(held.maps[held.fold != part], held.bare, step_seconds)
+        for index in np.flatnonzero(held.fold == part).tolist():
+            yield index, cell_scores(held.maps[index], normality)
+
+
+def tracks_of(runs: Sequence[Run], values: Map, normality: Normality) -> tuple[list[Track], list[Track]]:
+    """Return each run's surprise and stall from every witness's value of every frame, [T, W]."""
+    scores = np.where(speaking(normality), (values - normality.middle) / normality.spread, -np.inf)
+    return _tracks(runs, scores[:, SURPRISE]), _tracks(runs, scores[:, STALL])
+
+
+def _step_seconds(runs: Sequence[Run]) -> float:
+    return float(np.median(np.concatenate([np.diff(run.seconds) for run in runs if len(run.seconds) > 1])))
 
 
 def _tracks(runs: Sequence[Run], values: NDArray[np.float32]) -> list[Track]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from calibration.evaluate_cli import form_from_options
+from tqdm import tqdm
+
+from calibration.evaluate_cli import SIZE, form_from_options
+from calibration.footage import Clip
+from calibration.live import read_site_footage
 from edge.builtin import bundle_from_predictor, predictor_of
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import Calibration
@@ -38,6 +43,37 @@ class SiteOrder:
     masks: Sequence[Shape] = ()
     rules: Rules = field(default_factory=Rules)
     sensitivity: Map | None = None
+
+
+def add_watched_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says how a camera is watched: its bundle, configuration or predictor, its name and profile."""
+    watched = parser.add_mutually_exclusive_group(required=True)
+    watched.add_argument("--bundle", type=Path, help="the bundle that the camera runs")
+    watched.add_argument("--config", type=Path, help="the configuration that names --camera, its source and its bundle")
+    watched.add_argument("--predictor", choices=("flow", "flow-light"), help="the predictor that it runs instead")
+    parser.add_argument("--size", default=SIZE, metavar="WIDTHxHEIGHT", help="of a predictor (default: %(default)s)")
+    parser.add_argument("--colour", choices=("grey", "rgb"), default="grey", help="of a predictor (default: grey)")
+    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of a predictor (default: 10)")
+    parser.add_argument(
+        "--variant", default="auto", help="the bundle's variant that the camera runs (default: cpu, else float)"
+    )
+    parser.add_argument("--camera", default="camera", help="the camera's name in the configuration")
+    parser.add_argument("--profile", metavar="NAME", help="with --config: the profile of the camera to be learned")
+    parser.add_argument("--seconds", type=float, default=60.0, metavar="SECONDS",
+                        help="of a live camera: learn from so much of what it shows now (default: 60)")  # fmt: skip
+
+
+def clips_of(order: SiteOrder, live_seconds: float) -> list[Clip]:
+    """Return the footage of an order, black under its privacy masks; of a live camera its next `live_seconds`."""
+    with tqdm(total=round(live_seconds), unit="s", desc="recording", disable=None) as bar:
+        return read_site_footage(
+            order.footage,
+            order.bundle.spec.form,
+            live_seconds,
+            lambda name: print(f"reading {name}", file=sys.stderr),
+            order.masks,
+            lambda seconds: bar.update(min(round(seconds), bar.total) - bar.n),
+        )
 
 
 def site_order(parsed: argparse.Namespace) -> SiteOrder:

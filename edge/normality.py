@@ -136,6 +136,12 @@ def _highest(values: Map, scores: Map, normality: Normality, among: slice) -> Sc
     return Score(float(values[witness]) if heard.any() else 0.0, scores[witness], witness)
 
 
+def drawn(cells: Map, count: int) -> NDArray[np.bool_]:
+    """Return the cells that stand out most, which a score is drawn from: so many, or more that are equal; [Gh, Gw]."""
+    least = np.partition(cells, cells.size - min(count, cells.size), axis=None)[-min(count, cells.size)]
+    return np.asarray((cells >= least) & (cells > NEVER), np.bool_)
+
+
 def carrying(cells: Map) -> NDArray[np.bool_]:
     """Return which cells carry an anomaly: at least half as high as the highest, and above 0; cells [Gh, Gw]."""
     return np.asarray(cells >= max(0.5 * float(cells.max()), np.finfo(np.float32).tiny), np.bool_)

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.normality import Map, carrying
+from edge.normality import STANDING_OUT_CELLS, Map, carrying, drawn
 from edge.privacy import Shape, shares_from_shape
 
 # A cell belongs to a shape that covers at least this much of it; a shape that covers no cell so far has the cells of
@@ -91,7 +91,9 @@ def shares_of(zones: Zones | None, cells: Map) -> dict[str, float]:
     if zones is None:
         return {}
     carried = np.where(carrying(cells), cells, np.float32(0.0))
-    whole = float(carried.sum())
+    if not carried.any():  # none exceeds what is normal there, and together they do: those that the score is drawn from
+        carried = drawn(cells, int(STANDING_OUT_CELLS.max())).astype(np.float32)
+    whole = max(float(carried.sum()), float(np.finfo(np.float32).tiny))
     sums = np.einsum("zrc,rc->z", zones.covers, carried).tolist()
     return {name: found / whole for name, found in zip(zones.names, sums, strict=True) if found > 0.0}
 

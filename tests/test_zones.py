@@ -160,7 +160,10 @@ def test_shares_are_counted_over_the_cells_that_carry_it() -> None:
         {"left": rectangle(0, 0, 0.5, 1), "top": rectangle(0, 0, 1, 0.5), "low": rectangle(0, 0.5, 1, 1)}, (2, 4)
     )
     assert shares_of(zones, cells) == {"left": 0.5, "top": 1.0}
-    assert shares_of(zones, np.full((2, 4), -1.0, np.float32)) == {}
+    quiet = np.full((2, 4), -3.0, np.float32)
+    quiet[1] = -1.0  # nothing exceeds what is normal there: the four cells that the score is drawn from
+    assert shares_of(zones, quiet) == {"left": 0.5, "low": 1.0}
+    assert shares_of(zones, np.full((2, 4), NEVER, np.float32)) == {}
 
 
 def test_an_event_names_where_it_was_the_heaviest_first() -> None:
