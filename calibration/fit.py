@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.drift import sketch_of
 from calibration.footage import Clip, footage_digest
 from calibration.limits import fit_limit, levels_from_track, runs_from_levels
 from calibration.noise import fit_noise
@@ -96,7 +97,9 @@ def fit_calibration(
         if speaking(normality)[part].any()
     ]
     limits = [_limits(scores, held, rate_hz, digest, false_events_per_day, len(spoken)) for scores, held in spoken]
-    return Calibration(normality, msgspec.structs.replace(limits[0], stall=limits[1] if len(limits) > 1 else None))
+    sketch = sketch_of([(one.seconds, one.scores) for one in kinds[0]], rate_hz)
+    stall = limits[1] if len(limits) > 1 else None
+    return Calibration(normality, msgspec.structs.replace(limits[0], stall=stall, sketch=sketch))
 
 
 def _limits(

@@ -8,14 +8,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
-from edge.calibrated import rate_per_hour
 from edge.capture import CameraStatus, Mailboxes
 from edge.clock import clock_state
 from edge.condition_events import ToldConditions, conditions_of, event_from_conditions, test_event
 from edge.contract import CameraState
 from edge.coverage import CoverageMeter
 from edge.coverage_ledger import Ledger, steps_of_last_day
-from edge.events import Teller, Told, events_from_moment
+from edge.drift import DriftWatch, Monitor
+from edge.events import Teller, Told, events_from_moment, score_from_moment
 from edge.frames import Image
 from edge.hardware import is_throttled, memory_bytes, temperatures_celsius
 from edge.hints import HINTS
@@ -28,7 +28,6 @@ from edge.messages import (
     Fault,
     Health,
     OutboxHealth,
-    Score,
     encode,
     new_event_id,
     utc_from_seconds,
@@ -59,9 +58,10 @@ class Announcer:
         mailboxes: Mailboxes,
         switches: Switches,
         ledger: Ledger,
+        drift: DriftWatch | None = None,
     ) -> None:
         self._device, self._publisher, self._outbox, self._mailboxes = device, publisher, outbox, mailboxes
-        self._switches, self._ledger = switches, ledger
+        self._switches, self._ledger, self._drift = switches, ledger, drift or DriftWatch()
         self.counts: Counter[str] = Counter()
         self._images: dict[str, Image] = {}
         self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
@@ -92,11 +92,14 @@ class Announcer:
             self._images[moment.camera] = moment.sensed.frame.image
         self._tell_event(moment, latency)
         self._tell_zones(moment)
+        self._drift.see(moment, self._device.models[moment.camera].calibration.limits.sketch)
         self._tell_conditions(moment)
         self._enter(moment.camera, moment.state)
         if moment.sensed is not None and time.monotonic() >= self._score_due[moment.camera]:
             self._score_due[moment.camera] = time.monotonic() + SCORE_SECONDS
-            self._publisher.send(camera_subtopic(moment.camera, "score"), encode(self._score(moment)))
+            self._publisher.send(
+                camera_subtopic(moment.camera, "score"), encode(score_from_moment(self._teller(moment.camera), moment))
+            )
 
     def _tell_zones(self, moment: Moment) -> None:
         open_zones = open_zones_of(moment)
@@ -234,20 +237,6 @@ class Announcer:
             self._publisher.set_state(camera_subtopic(camera, "state"), state)
         meter.enter(state)
 
-    def _score(self, moment: Moment) -> Score:
-        told = utc_from_seconds(moment.seconds + time.time() - time.monotonic())
-        if moment.level is None or moment.z is None or moment.limit is None:
-            return Score(time=told, valid=False)
-        rate = rate_per_hour(moment.level.mean, self._device.models[moment.camera].calibration.limits.rarity)
-        return Score(
-            time=told,
-            valid=True,
-            score=round(moment.level.mean, 3),
-            rate_per_hour=None if rate is None else float(f"{rate:.3g}"),
-            z=round(moment.z, 2),
-            threshold=round(moment.limit.on, 3),
-        )
-
     def _tell_faults(self) -> None:
         for camera, status in self._mailboxes.status().items():
             for code in CAMERA_FAULTS:
@@ -255,6 +244,8 @@ class Announcer:
         for camera, model in self._device.models.items():
             self.set_fault("zones_changed", model.is_outdated, camera)
             self.set_fault("profile_unknown", self._switches.is_unknown(camera), camera)
+            drift = self._drift_of(camera)
+            self.set_fault("drift", drift is not None and drift.is_drifting, camera)
         self.set_fault("disk_low", self.free_bytes() < DISK_LOW_BYTES)
         for code in ("broker_refused", "duplicate_client_id"):
             self.set_fault(code, self._publisher.fault == code)
@@ -279,6 +270,9 @@ class Announcer:
             disk_free_bytes=self.free_bytes(),
         )
 
+    def _drift_of(self, camera: str) -> Monitor | None:
+        return self._drift.of(camera, self._device.models[camera].calibration.limits.sketch)
+
     def free_bytes(self) -> int:
         """Return how much the disk of the state directory has left."""
         return shutil.disk_usage(self._device.config.state_directory).free
@@ -286,7 +280,7 @@ class Announcer:
     def _camera_health(self, camera: str, status: CameraStatus, now: float) -> CameraHealth:
         since, before = self._rates[camera]
         self._rates[camera] = (now, status.frames)
-        latency, held = self._latency.get(camera), self._switches.held(camera)
+        latency, held, drift = self._latency.get(camera), self._switches.held(camera), self._drift_of(camera)
         return CameraHealth(
             fps=round((status.frames - before) / max(now - since, 1e-3), 2),
             latency_ms=None if latency is None else round(latency, 1),
@@ -294,4 +288,5 @@ class Announcer:
             capture=status.backend,
             profile=(self._device.models[camera].profile or None) if held is None else None,
             held_back=None if held is None else held.reason,
+            drift=None if drift is None or drift.distance is None else round(drift.distance, 3),
         )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge.appearance import SIDE, appearance_from_patches
 from edge.detection import Limit, Rules, stall_rules
+from edge.drift import Sketch
 from edge.errors import PrednetError
 from edge.frames import FrameFormat
 from edge.level import Noise
@@ -42,7 +43,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `on` and `off` are levels; `highest_level` is the highest of the footage, seen as held-out footage;
     `is_promise` is false where the footage is too short to promise a rate of false events; `promise` says what it
     promises or lacks, and `rates` how often normal work reaches a level. `stall` are the limits of a movement that
-    fails to come, beside those of the surprise. Files of an earlier form have a `tail` alone.
+    fails to come, beside those of the surprise; `sketch` is what drift is held against. Files of earlier forms have a
+    `tail` alone, and no sketch.
     """
 
     noise: Noise
@@ -57,6 +59,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     rates: Rates | None = None
     promise: Promise | None = None
     stall: Limits | None = None
+    sketch: Sketch | None = None
 
     @property
     def rarity(self) -> Rates | Tail | None:

@@ -16,6 +16,7 @@ from edge.messages import (
     EventScore,
     EventTime,
     EventZone,
+    Score,
     utc_from_seconds,
 )
 from edge.moments import Finding, Kind, Moment
@@ -136,6 +137,22 @@ def _media(teller: Teller, detection: Detection) -> EventMedia | None:
         start=round(detection.episode.start_seconds + offset, 3),
         peak=round(detection.episode.peak_seconds + offset, 3),
         end=None if end_seconds is None else round(end_seconds + offset, 3),
+    )
+
+
+def score_from_moment(teller: Teller, moment: Moment) -> Score:
+    """Return what is told of a camera's score at a moment, without one where nothing could be scored."""
+    told = utc_from_seconds(moment.seconds + teller.wall_offset_seconds)
+    if moment.level is None or moment.z is None or moment.limit is None:
+        return Score(time=told, valid=False)
+    rate = rate_per_hour(moment.level.mean, teller.rarities.get("surprise"))
+    return Score(
+        time=told,
+        valid=True,
+        score=round(moment.level.mean, 3),
+        rate_per_hour=None if rate is None else float(f"{rate:.3g}"),
+        z=round(moment.z, 2),
+        threshold=round(moment.limit.on, 3),
     )
 
 

@@ -14,5 +14,7 @@ HINTS = {
     "calibrated: false. Run: prednet-calibrate site --config CONFIG --camera {camera}",
     "profile_unknown": "It is not known which profile is in force, so nothing is judged; health says why. "
     "Check the line's topic, who publishes it, the profiles' values and hours, and the clock.",
+    "drift": "Work has left what {camera} was calibrated on. Look at scene, light and camera; where this is how it "
+    "stays, calibrate anew: prednet-calibrate site --config CONFIG --camera {camera}",
     "disk_low": "The disk of the state directory is nearly full; events go on, evidence does not. Make room.",
 }

@@ -180,10 +180,7 @@ class OutboxHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class CameraHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A camera's frames a second, capture-to-decision milliseconds, age of its last frame, and what captures it.
-
-    `profile` is the one that judges it, of a camera with profiles; `held_back` says why nothing does.
-    """
+    """A camera's capture and judgement: `held_back` says why there is none, `drift` how far it left its calibration."""
 
     fps: float
     latency_ms: float | None = None
@@ -191,6 +188,7 @@ class CameraHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     capture: str | None = None
     profile: str | None = None
     held_back: str | None = None
+    drift: Fraction | None = None
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag="prednet.health"):

@@ -31,7 +31,8 @@ def zoned(
     )
     if is_outdated:
         normality = replace(fitted.normality, sensitivity=wanted)
-        fitted = replace(fitted, normality=normality, limits=_without_promise(fitted.limits))
+        limits = msgspec.structs.replace(_without_promise(fitted.limits), sketch=None)
+        fitted = replace(fitted, normality=normality, limits=limits)
     return replace(model, calibration=fitted, zones=zones_of(zones, grid), is_outdated=is_outdated)
 
 
