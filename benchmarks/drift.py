@@ -8,8 +8,8 @@ within minutes. Flow in the place of a network; 15 minutes on an idle core.
 
     python benchmarks/drift.py --simulated [--days 40]
 
-Simulated surprise that is like itself for 1 to 30 minutes, against 2 and 8 hours of footage of its own: on how many days
-drift is said falsely, and how soon a shift of one and a half deviations is. Two minutes.
+Simulated surprise that is like itself for 1 to 30 minutes, against 2 and 8 hours of footage of its own: on how many
+days drift is said falsely, and how soon a shift of one and a half deviations is. Two minutes.
 """
 
 from __future__ import annotations

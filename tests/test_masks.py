@@ -26,7 +26,7 @@ from edge.zones import sensitivity_of
 from tests.test_daemon import write_clip
 
 FORM = FrameFormat(64, 80, 1, 10.0)
-SECONDS = 150
+SECONDS = 120
 # Where the screen hangs: a quarter of the height, a fifth of the width, in the upper right corner.
 SCREEN = ((0.8, 0.0), (1.0, 0.25))
 RUNNER = runner_of(bundle_from_predictor("flow-light", FORM), "flow-light", 1)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -140,6 +143,29 @@ def test_an_event_with_every_zone_that_a_camera_can_have_is_small_enough() -> No
     zones = tuple(EventZone(id=f"{number:048d}", peak=1234.567, share=0.123) for number in range(MOST_ZONES))
     event = Event(type="new", event_id="E", site="s" * 48, device="d" * 48, time=EventTime(clock="synced"), zones=zones)
     assert len(encode(event)) < EVENT_BYTES_LIMIT - 3000  # the rest of an event takes less than 3 kB
+
+
+def test_the_document_shows_configurations_and_commands_that_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every camera of docs/zones.md can be copied, every command is understood."""
+    import calibration.cli  # noqa: PLC0415 - beside their only use
+    from edge.command import Parser  # noqa: PLC0415
+
+    text = (Path(__file__).parents[1] / "docs" / "zones.md").read_text(encoding="utf-8")
+    samples = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    assert len(samples) == 2
+    for sample in samples:
+        (tmp_path / "config.yaml").write_text(f"site: a\nbundle: b.prednet\n{sample}")
+        assert "press3" in read_config(tmp_path / "config.yaml").cameras
+    commands = [line for block in re.findall(r"```sh\n(.*?)```", text, re.S) for line in block.splitlines()]
+
+    def parse_only(parser: Parser, words: Sequence[str] | None) -> int:
+        return 0 if parser.parse_args(words).camera == "press3" else 1
+
+    monkeypatch.setattr(calibration.cli, "run_command", parse_only)
+    assert len(commands) == 2
+    assert all(calibrate(shlex.split(command)[1:]) == 0 for command in commands)
 
 
 def test_every_hint_can_be_told() -> None:
