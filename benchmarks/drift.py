@@ -19,7 +19,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -36,6 +36,7 @@ from edge.detection import Rules
 from edge.drift import DriftRules, DriftWatch, Sketch, new_monitor, watched_on
 from edge.frames import FrameFormat
 from edge.model import judge_from_calibration, runner_of
+from edge.moments import Kind
 from edge.pipeline import rounds_from_frames, watch
 from edge.runner import Runner
 
@@ -85,6 +86,7 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=30.0)
     parser.add_argument("--normal", type=float, default=2.0, help="so many windows of normal days")
     parser.add_argument("--size", default="80x64", metavar="WIDTHxHEIGHT")
+    parser.add_argument("--changes", nargs="+", choices=CHANGES, default=list(CHANGES), metavar="CHANGE")
     parser.add_argument("--simulated", action="store_true")
     parser.add_argument("--days", type=int, default=40)
     parsed = parser.parse_args()
@@ -104,7 +106,7 @@ def main() -> int:
     (other,) = read_days(OTHER_DAY, 1, form)
     normal = DriftWatch(rules)
     print("| what | hours of it | said after (h) | distance at the end | scored | events |\n|---|---|---|---|---|---|")
-    for name, change in {"normal": as_it_is, **CHANGES}.items():
+    for name, change in {"normal": as_it_is, **{one: CHANGES[one] for one in parsed.changes}}.items():
         is_normal = change is as_it_is
         first, count = (FIRST_NORMAL_DAY, round(parsed.normal * days)) if is_normal else (FIRST_CHANGED_DAY, days)
         clips = tqdm(read_days(first, count, form), desc=name, total=count, disable=None)
@@ -158,21 +160,21 @@ class Seen:
     said: float | None = None
     distance: float | None = None
     scored: int = 0
-    events: int = 0
+    events: list[Kind] = field(default_factory=list)
 
 
 def watched(clips: Iterable[Clip], runner: Runner, fitted: Calibration, drift: DriftWatch) -> Seen:
     """Return what is made of clips, after what `drift` has seen already."""
-    judge, sketch, seen = judge_from_calibration(fitted, Rules()), fitted.limits.sketch, Seen()
+    judge, seen = judge_from_calibration(fitted, Rules()), Seen()
     for clip in clips:
         for moment in watch(rounds_from_frames("cell", clip.frames()), runner, {"cell": judge}):
-            drift.see(moment, sketch)
+            drift.see(moment, fitted.sketches)
             seen.seconds += 0.1
             seen.scored += moment.surprise is not None
-            seen.events += sum(one.detection.type == "new" for one in moment.findings)
-            known = drift.of("cell", sketch)
+            seen.events += [one.kind for one in moment.findings if one.detection.type == "new"]
+            known = drift.of("cell", fitted.sketches)
             seen.distance = None if known is None else known.distance
-            if known is not None and known.is_drifting and seen.said is None:
+            if known is not None and known.is_said and seen.said is None:
                 seen.said = seen.seconds
     return seen
 
@@ -181,8 +183,9 @@ def told(name: str, seen: Seen, hours: float) -> str:
     """Return a row of the table; one second of the cell stands for so many hours."""
     said = "not" if seen.said is None else f"{seen.said * hours:.1f}"
     distance = "–" if seen.distance is None else f"{seen.distance:.2f}"
+    kinds = ", ".join(f"{seen.events.count(kind)} {kind}" for kind in sorted(set(seen.events)))
     share = 10.0 * seen.scored / max(seen.seconds, 0.1)
-    return f"| {name} | {seen.seconds * hours:.0f} | {said} | {distance} | {share:.0f} % | {seen.events} |"
+    return f"| {name} | {seen.seconds * hours:.0f} | {said} | {distance} | {share:.0f} % | {kinds or 'none'} |"
 
 
 def read_days(first: int, count: int, form: FrameFormat) -> Iterator[Clip]:

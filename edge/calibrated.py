@@ -76,6 +76,11 @@ class Calibration:
     privacy_masks: tuple[Shape, ...] | None = None
 
     @property
+    def sketches(self) -> tuple[Sketch | None, Sketch | None]:
+        """What drift is held against: of the surprise, and of a movement that fails to come."""
+        return self.limits.sketch, None if self.limits.stall is None else self.limits.stall.sketch
+
+    @property
     def limit(self) -> Limit:
         """The limit that the river decides by."""
         return limit_of(self.limits)

@@ -1,4 +1,4 @@
-"""Drift: whether the surprise of live work still is what the calibration's footage showed, judged over hours.
+"""Drift: whether surprise and stall of live work still are what the calibration's footage showed, over hours.
 
 The share of live frames below each of a few quantiles of the footage is compared with what it was there. Frames of the
 same minutes are alike, so the unit is not the frame: shares are taken block by block, and hours count as independent.
@@ -7,6 +7,7 @@ same minutes are alike, so the unit is not the frame: shares are taken block by 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,13 +16,15 @@ from numpy.typing import NDArray
 from edge.moments import Moment
 
 Values = NDArray[np.float64]
+# Those of the surprise and of the stall; None where there is none.
+Sketches = tuple["Sketch | None", "Sketch | None"]
 
 # The quantiles of the footage that are kept.
 SHARES = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95])
 
 
 class Sketch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The surprise of the footage, as held-out footage shows it: its quantiles at SHARES.
+    """One kind of score of the footage, as held-out footage shows it: its quantiles at SHARES.
 
     `deviations` are those of the share below each from block to block, `hours` is the length of the footage.
     """
@@ -64,16 +67,23 @@ class Monitor:
     is_drifting: bool = False
 
 
+class Drift(NamedTuple):
+    """How far live work is from the footage (0–1), and whether that is said."""
+
+    distance: float
+    is_said: bool
+
+
 def new_monitor() -> Monitor:
     """Return a monitor that has seen nothing."""
     return Monitor(np.zeros(len(SHARES)))
 
 
-def watched_on(monitor: Monitor, sketch: Sketch, surprise: float, seconds: float, rules: DriftRules) -> Monitor:
+def watched_on(monitor: Monitor, sketch: Sketch, score: float, seconds: float, rules: DriftRules) -> Monitor:
     """Return the monitor after one more frame that stands for so many seconds."""
     monitor = replace(
         monitor,
-        below=monitor.below + (surprise <= np.array(sketch.levels)),
+        below=monitor.below + (score <= np.array(sketch.levels)),
         frames=monitor.frames + 1,
         seconds=monitor.seconds + seconds,
     )
@@ -105,20 +115,25 @@ class DriftWatch:
         self._rules = rules or DriftRules()
         self._monitors: dict[tuple[str, Sketch], Monitor] = {}
 
-    def see(self, moment: Moment, sketch: Sketch | None) -> None:
+    def see(self, moment: Moment, sketches: Sketches) -> None:
         """Take in one moment of a camera that was scored, unless an event explains it.
 
         An event that has lasted for longer than a block is no event but the new state of things, and counts.
         """
-        if sketch is None or moment.surprise is None or moment.sensed is None or self._is_event(moment):
+        if moment.surprise is None or moment.sensed is None or self._is_event(moment):
             return
-        key = moment.camera, sketch
-        before, seconds = self._monitors.get(key) or new_monitor(), min(moment.sensed.step_seconds, 1.0)
-        self._monitors[key] = watched_on(before, sketch, moment.surprise, seconds, self._rules)
+        seconds = min(moment.sensed.step_seconds, 1.0)
+        scores = (moment.surprise, None if moment.stall is None else moment.stall.score)
+        for sketch, score in zip(sketches, scores, strict=True):
+            if sketch is not None and score is not None:
+                before = self._monitors.get((moment.camera, sketch)) or new_monitor()
+                self._monitors[moment.camera, sketch] = watched_on(before, sketch, score, seconds, self._rules)
 
-    def of(self, camera: str, sketch: Sketch | None) -> Monitor | None:
-        """Return what is known of a camera's drift under a calibration; None where nothing is."""
-        return None if sketch is None else self._monitors.get((camera, sketch))
+    def of(self, camera: str, sketches: Sketches) -> Drift | None:
+        """Return how far a camera has drifted from a calibration; None before there are blocks enough."""
+        found = [self._monitors[camera, one] for one in sketches if one and (camera, one) in self._monitors]
+        distances = [one.distance for one in found if one.distance is not None]
+        return Drift(max(distances), any(one.is_drifting for one in found)) if distances else None
 
     def _is_event(self, moment: Moment) -> bool:
         episodes = (moment.episode, None if moment.stall is None else moment.stall.episode)

@@ -31,8 +31,7 @@ def zoned(
     )
     if is_outdated:
         normality = replace(fitted.normality, sensitivity=wanted)
-        limits = msgspec.structs.replace(_without_promise(fitted.limits), sketch=None)
-        fitted = replace(fitted, normality=normality, limits=limits)
+        fitted = replace(fitted, normality=normality, limits=_without_promise(fitted.limits))
     return replace(model, calibration=fitted, zones=zones_of(zones, grid), is_outdated=is_outdated)
 
 
@@ -46,7 +45,7 @@ def told_outdated(config: str, camera: str, profile: str = "") -> str:
 
 def _without_promise(limits: Limits) -> Limits:
     stall = None if limits.stall is None else _without_promise(limits.stall)
-    return msgspec.structs.replace(limits, is_promise=False, stall=stall)
+    return msgspec.structs.replace(limits, is_promise=False, stall=stall, sketch=None)
 
 
 def calibration_in_zones(

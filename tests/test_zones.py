@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,3 +222,29 @@ def test_a_fall_is_told_in_its_zone_and_not_where_it_is_ignored() -> None:
     assert (name, peak) == ("floor", detection.episode.peak)
     assert share > 0.5
     assert "floor" in open_zones_of(moment)
+
+
+CLIPS = Path(__file__).parents[2] / "shared" / "data" / "clips"
+
+
+@pytest.mark.skipif(not CLIPS.is_dir(), reason=f"real video is not at {CLIPS}; see shared/data/README.md")
+def test_on_real_video_the_zone_is_named_in_which_the_picture_changed() -> None:
+    """Hands at a bench: where three quarters of what changed in the pixels is in one half, that half is named first."""
+    runner = runner_of(bundle_from_predictor("flow-light", FORM), "flow-light", 1)
+    bench = str(CLIPS / "bottle-detection.mp4")
+    (normal,) = read_footage([f"{bench}#t=0,5.5"], FORM)  # the first hand comes at 5.7 s
+    fitted = fit_calibration([normal], observe([normal], runner), RATE_HZ)
+    zones = zones_of({"left": rectangle(0, 0, 0.5, 1), "right": rectangle(0.5, 0, 1, 1)}, GRID)
+    (clip,) = read_footage([bench], FORM)
+    changed = np.abs(clip.images.astype(np.int16) - np.median(normal.images, axis=0))[..., 0] > 25
+    judge, decisive = judge_from_calibration(fitted, Rules(hold_seconds=0.5), zones), 0
+    for moment in watch(rounds_from_frames("b", clip.frames()), runner, {"b": judge}):
+        for finding in (one for one in moment.findings if one.detection.type == "end" and one.kind == "surprise"):
+            episode = finding.detection.episode
+            during = changed[(clip.seconds >= episode.start_seconds) & (clip.seconds <= episode.last_above_seconds)]
+            left = float(during[:, :, :40].sum() / max(during.sum(), 1))
+            if not 0.25 < left < 0.75:
+                decisive += 1
+                name = named_zones(episode.zones, episode.frames)[0][0]
+                assert name == ("left" if left > 0.5 else "right"), (episode.start_seconds, left)
+    assert decisive >= 2
