@@ -79,6 +79,7 @@ class Announcer:
         self._last_faults: tuple[Fault, ...] | None = None
         self._health_due = self._coverage_due = 0.0
         self._told_held = switches.all_held
+        self._open_zones: dict[str, frozenset[str]] = {}
         self._rates = dict.fromkeys(device.models, (self._started, 0))
         self._begin()
 
@@ -102,9 +103,10 @@ class Announcer:
             )
 
     def _tell_zones(self, moment: Moment) -> None:
-        open_zones = open_zones_of(moment)
-        for zone in self._device.config.cameras[moment.camera].zones:
-            self.set_zone_anomaly(moment.camera, zone, zone in open_zones)
+        camera, open_zones = moment.camera, open_zones_of(moment)
+        for zone in open_zones ^ self._open_zones.get(camera, frozenset()):
+            self.set_zone_anomaly(camera, zone, zone in open_zones)
+        self._open_zones[camera] = open_zones
 
     def set_zone_anomaly(self, camera: str, zone: str, is_open: bool) -> None:
         """Say whether an event is open within a zone."""

@@ -148,7 +148,7 @@ def _info(device: Device, boot_id: str) -> Info:
         boot_id=boot_id,
         versions={"prednet-edge": __version__, "python": platform.python_version()},
         cameras=tuple(device.config.cameras),
-        capabilities=("events", "score", "condition", "coverage", "health", "commands"),
+        capabilities=("events", "score", "condition", "coverage", "health", "commands", "zones", "drift"),
         config_hash=device.config_hash,
         engine="onnxruntime-cpu",
         bundle=device.bundle.digest,
