@@ -33,12 +33,13 @@ from calibration.footage import Clip, read_footage
 from edge.builtin import bundle_from_predictor
 from edge.calibrated import Calibration
 from edge.detection import Rules
-from edge.drift import DriftRules, DriftWatch, Sketch, new_monitor, watched_on
+from edge.drift import DriftRules, DriftWatch, new_monitor, watched_on
 from edge.frames import FrameFormat
 from edge.model import judge_from_calibration, runner_of
 from edge.moments import Kind
 from edge.pipeline import rounds_from_frames, watch
 from edge.runner import Runner
+from edge.sketch import Sketch
 
 DAY_SECONDS = 240.0
 STEP_SECONDS, SHIFT = 20.0, 1.5  # of what is simulated
@@ -144,7 +145,7 @@ def followed(
     values: np.ndarray, sketch: Sketch, shares: tuple[np.ndarray, ...]
 ) -> tuple[list[bool], tuple[np.ndarray, ...]]:
     """Return whether drift is said after each block of ten minutes, and the blocks' shares at the end."""
-    monitor, said = replace(new_monitor(), shares=shares), []
+    monitor, said = replace(new_monitor(), shares=shares, lights=(0.0,) * len(shares)), []
     for block in values.reshape(-1, round(DriftRules().block_seconds / STEP_SECONDS)):
         for value in block.tolist():
             monitor = watched_on(monitor, sketch, value, STEP_SECONDS, DriftRules())
@@ -168,13 +169,13 @@ def watched(clips: Iterable[Clip], runner: Runner, fitted: Calibration, drift: D
     judge, seen = judge_from_calibration(fitted, Rules()), Seen()
     for clip in clips:
         for moment in watch(rounds_from_frames("cell", clip.frames()), runner, {"cell": judge}):
-            drift.see(moment, fitted.sketches)
+            drift.see(moment, fitted)
             seen.seconds += 0.1
             seen.scored += moment.surprise is not None
             seen.events += [one.kind for one in moment.findings if one.detection.type == "new"]
-            known = drift.of("cell", fitted.sketches)
+            known = drift.of("cell", fitted)
             seen.distance = None if known is None else known.distance
-            if known is not None and known.is_said and seen.said is None:
+            if known is not None and known.is_drifting and seen.said is None:
                 seen.said = seen.seconds
     return seen
 

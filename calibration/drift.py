@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from calibration.noise import Track
-from edge.drift import SHARES, DriftRules, Sketch
+from edge.drift import DriftRules
+from edge.sketch import SHARES, Sketch
 
 # Footage is cut into at least so many blocks, to see how they differ.
 LEAST_BLOCKS = 4

@@ -97,8 +97,9 @@ def fit_calibration(
         if speaking(normality)[part].any()
     ]
     limits = [_limits(scores, held, rate_hz, digest, false_events_per_day, len(spoken)) for scores, held in spoken]
+    sketch = sketch_of([(one.seconds, one.scores) for one in kinds[0]], rate_hz)
     stall = limits[1] if len(limits) > 1 else None
-    return Calibration(normality, msgspec.structs.replace(limits[0], stall=stall))
+    return Calibration(normality, msgspec.structs.replace(limits[0], stall=stall, sketch=sketch))
 
 
 def _limits(
@@ -121,5 +122,4 @@ def _limits(
         footage_digest=digest,
         rates=found.rates,
         promise=found.promise,
-        sketch=sketch_of(tracks, rate_hz),
     )

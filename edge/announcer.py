@@ -14,7 +14,7 @@ from edge.condition_events import ToldConditions, conditions_of, event_from_cond
 from edge.contract import CameraState
 from edge.coverage import CoverageMeter
 from edge.coverage_ledger import Ledger, steps_of_last_day
-from edge.drift import Drift, DriftWatch
+from edge.drift import DriftWatch, Monitor
 from edge.events import Teller, Told, events_from_moment, score_from_moment
 from edge.frames import Image
 from edge.hardware import is_throttled, memory_bytes, temperatures_celsius
@@ -93,7 +93,7 @@ class Announcer:
             self._images[moment.camera] = moment.sensed.frame.image
         self._tell_event(moment, latency)
         self._tell_zones(moment)
-        self._drift.see(moment, self._device.models[moment.camera].calibration.sketches)
+        self._drift.see(moment, self._device.models[moment.camera].calibration)
         self._tell_conditions(moment)
         self._enter(moment.camera, moment.state)
         if moment.sensed is not None and time.monotonic() >= self._score_due[moment.camera]:
@@ -247,7 +247,7 @@ class Announcer:
             self.set_fault("zones_changed", model.is_outdated, camera)
             self.set_fault("profile_unknown", self._switches.is_unknown(camera), camera)
             drift = self._drift_of(camera)
-            self.set_fault("drift", drift is not None and drift.is_said, camera)
+            self.set_fault("drift", drift is not None and drift.is_drifting, camera)
         self.set_fault("disk_low", self.free_bytes() < DISK_LOW_BYTES)
         for code in ("broker_refused", "duplicate_client_id"):
             self.set_fault(code, self._publisher.fault == code)
@@ -272,8 +272,8 @@ class Announcer:
             disk_free_bytes=self.free_bytes(),
         )
 
-    def _drift_of(self, camera: str) -> Drift | None:
-        return self._drift.of(camera, self._device.models[camera].calibration.sketches)
+    def _drift_of(self, camera: str) -> Monitor | None:
+        return self._drift.of(camera, self._device.models[camera].calibration)
 
     def free_bytes(self) -> int:
         """Return how much the disk of the state directory has left."""
@@ -290,5 +290,5 @@ class Announcer:
             capture=status.backend,
             profile=(self._device.models[camera].profile or None) if held is None else None,
             held_back=None if held is None else held.reason,
-            drift=None if drift is None else round(drift.distance, 3),
+            drift=None if drift is None or drift.distance is None else round(drift.distance, 3),
         )

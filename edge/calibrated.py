@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from edge.appearance import SIDE, appearance_from_patches
 from edge.detection import Limit, Rules, stall_rules
-from edge.drift import Sketch
 from edge.errors import PrednetError
 from edge.frames import FrameFormat
 from edge.level import Noise
@@ -24,6 +23,7 @@ from edge.normality import WITNESSES, Normality
 from edge.privacy import Shape
 from edge.promise import Promise, promised
 from edge.rates import Rates, rate_at
+from edge.sketch import Sketch
 
 
 class Tail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,11 +74,6 @@ class Calibration:
     normality: Normality
     limits: Limits
     privacy_masks: tuple[Shape, ...] | None = None
-
-    @property
-    def sketches(self) -> tuple[Sketch | None, Sketch | None]:
-        """What drift is held against: of the surprise, and of a movement that fails to come."""
-        return self.limits.sketch, None if self.limits.stall is None else self.limits.stall.sketch
 
     @property
     def limit(self) -> Limit:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,12 +17,13 @@ from calibration.footage import Clip, read_footage
 from edge.builtin import bundle_from_predictor
 from edge.calibrated import limits_from_bytes
 from edge.detection import Rules
-from edge.drift import SHARES, DriftRules, DriftWatch, Monitor, Sketch, new_monitor, watched_on
+from edge.drift import DriftRules, DriftWatch, Monitor, new_monitor, watched_on
 from edge.frames import FrameFormat
 from edge.hints import HINTS
 from edge.model import judge_from_calibration, runner_of
 from edge.moments import Moment
 from edge.pipeline import rounds_from_frames, watch
+from edge.sketch import SHARES, Sketch
 from tests.telling import telling
 from tests.tiny import clip_from, normal_images, tiny_calibration, tiny_runner, with_accident
 
@@ -63,8 +65,6 @@ def test_a_sketch_is_what_the_footage_has_below_each_level() -> None:
     below = [float((footage <= level).mean()) for level in sketch.levels]
     np.testing.assert_allclose(below, SHARES, atol=1e-3)  # of 2,880 values
     assert sketch.hours == pytest.approx(8.0)
-    import msgspec  # noqa: PLC0415 - beside its only use
-
     limits = msgspec.structs.replace(tiny_calibration().limits, sketch=sketch)
     assert limits_from_bytes(msgspec.json.encode(limits), "x").sketch == sketch
     earlier = msgspec.to_builtins(limits)
@@ -101,6 +101,22 @@ def test_a_change_that_stays_is_said_within_eight_hours_and_taken_back_when_it_g
         assert not after.is_drifting
 
 
+def test_a_light_that_stays_another_is_a_drift_though_the_surprise_is_levelled() -> None:
+    """A quarter brighter or darker for some hours is said, a tenth is not; it ends with the light."""
+    sketch = sketched(swaying(8.0, 5.0, 1))
+    for gain, is_said in ((1.25, True), (0.8, True), (1.1, False)):
+        monitor, said = new_monitor(), []
+        for value in swaying(8.0, 5.0, 2).tolist():
+            monitor = watched_on(monitor, sketch, value, STEP_SECONDS, DriftRules(), gain)
+            said.append(monitor.is_drifting)
+        assert said[-1] == is_said
+        assert monitor.gain == pytest.approx(gain)
+        assert not any(said[: round(2 * 3600 / STEP_SECONDS)])
+        for value in swaying(8.0, 5.0, 3).tolist():
+            monitor = watched_on(monitor, sketch, value, STEP_SECONDS, DriftRules())
+        assert not monitor.is_drifting
+
+
 SHORT = DriftRules(block_seconds=1.0, blocks=8, least_blocks=4, unit_blocks=1)
 
 
@@ -110,7 +126,7 @@ def seen_by(drift: DriftWatch, images: np.ndarray) -> list[Moment]:
     judge = judge_from_calibration(fitted, Rules(hold_seconds=0.3))
     moments = list(watch(rounds_from_frames("a", clip_from(images).frames()), tiny_runner(), {"a": judge}))
     for moment in moments:
-        drift.see(moment, fitted.sketches)
+        drift.see(moment, fitted)
     return moments
 
 
@@ -120,25 +136,25 @@ def test_frames_of_an_event_and_of_a_condition_are_not_counted() -> None:
     images[150:170] = 0  # covered
     drift = DriftWatch(replace(SHORT, block_seconds=1e6))
     moments = seen_by(drift, images)
-    sketches = tiny_calibration().sketches
-    key = "a", sketches[0]
-    known = drift._monitors[key]  # type: ignore[index]
+    known = drift.of("a", tiny_calibration())
+    assert known is not None
     free = [one for one in moments if one.surprise is not None and not (one.episode and one.episode.announced_seconds)]
     assert known.frames == len(free) < len([one for one in moments if one.surprise is not None]) < 200
     open_for_long = next(one for one in moments if one.episode and one.episode.announced_seconds)
-    drift.see(replace(open_for_long, seconds=open_for_long.seconds + 1e6), sketches)
-    assert drift._monitors[key].frames == known.frames + 1  # type: ignore[index]
-    assert drift.of("a", (None, None)) is None
+    drift.see(replace(open_for_long, seconds=open_for_long.seconds + 1e6), tiny_calibration())
+    after = drift.of("a", tiny_calibration())
+    assert after is not None
+    assert after.frames == known.frames + 1
+    earlier = replace(tiny_calibration(), limits=msgspec.structs.replace(tiny_calibration().limits, sketch=None))
+    drift.see(moments[50], earlier)
+    assert drift.of("a", earlier) is None
 
 
 FORM = FrameFormat(64, 80, 1, 10.0)
 
 
 def test_the_factory_drifts_when_its_camera_changes_and_not_on_another_day() -> None:
-    """On the real river, in short form: 70 s of another day say nothing; a noisier camera is said within its window.
-
-    The surprise alone: a stall counts seconds, and is like itself for longer than a window of a minute.
-    """
+    """On the real river, in short form: 70 s of another day say nothing; a noisier camera is said within its window."""
     rules = replace(DriftRules(), block_seconds=1.25)  # the window is a minute, and half of it must be there
     runner = runner_of(bundle_from_predictor("flow-light", FORM), "flow-light", 1)
     footage, day = (
@@ -152,9 +168,9 @@ def test_the_factory_drifts_when_its_camera_changes_and_not_on_another_day() -> 
     drift, said = DriftWatch(rules), []
     judge = judge_from_calibration(fitted, Rules())
     for moment in watch(rounds_from_frames("f", Clip("f", images, day.seconds).frames()), runner, {"f": judge}):
-        drift.see(moment, (fitted.limits.sketch, None))
-        known = drift.of("f", (fitted.limits.sketch, None))
-        if known is not None and known.is_said:
+        drift.see(moment, fitted)
+        known = drift.of("f", fitted)
+        if known is not None and known.is_drifting:
             said.append(moment.seconds)
     assert 70.0 < said[0] < 130.0
 
@@ -167,7 +183,7 @@ def test_drift_is_a_fault_with_the_command_and_a_number_in_health(tmp_path: Path
         assert sketch is not None
         low = replace(_moment(), surprise=sketch.levels[0] - 1.0)
         for _ in range(60):
-            announcer._drift.see(low, model.calibration.sketches)
+            announcer._drift.see(low, model.calibration)
         announcer.tick()
         (fault,) = [one for one in json.loads(states()["faults"]) if one["code"] == "drift"]
         assert fault["camera"] == "quiet"
@@ -175,8 +191,6 @@ def test_drift_is_a_fault_with_the_command_and_a_number_in_health(tmp_path: Path
         announcer._health_due = 0.0
         announcer.tick()
         assert json.loads(states()["health"])["cameras"]["quiet"]["drift"] > 0.9
-        import msgspec  # noqa: PLC0415 - beside its only use
-
         limits = msgspec.structs.replace(model.calibration.limits, sketch=replace_hours(sketch))
         announcer._device.models["quiet"] = replace(model, calibration=replace(model.calibration, limits=limits))  # type: ignore[index]
         announcer.tick()
