@@ -17,7 +17,7 @@ from calibration.normality import Run, Track, fit_normality
 from edge.calibrated import Calibration, Limits
 from edge.detection import Rules, stall_rules
 from edge.moments import Sensed
-from edge.normality import STALL, SURPRISE, Map, halves_of, speaking
+from edge.normality import STALL, SURPRISE, Map, ignored_of, speaking
 from edge.pipeline import rounds_from_frames, sense
 from edge.runner import Runner
 from edge.senses import Senses
@@ -48,7 +48,7 @@ def observe(
 
     `sensitivity` float32 [Gh, Gw] is the camera's (`edge.zones`): where it is 0 nothing is looked at.
     """
-    ignored = halves_of(sensitivity)
+    ignored = ignored_of(sensitivity)
     observations, done = [], 0
     for clip in clips:
         seconds, errors, senses, repeats = [], [], [], []

@@ -19,7 +19,7 @@ from edge.normality import (
     Map,
     Normality,
     cell_scores,
-    halves_of,
+    ignored_of,
     scores_from_maps,
     speaking,
     standing_out,
@@ -92,7 +92,7 @@ def held_out_maps(runs: Sequence[Run], sensitivity: Map | None = None) -> HeldOu
         )
     background = background_of([sense.thumbnail for run in runs for sense in run.senses])
     fold = np.arange(frames) * FOLDS // frames
-    ignored = halves_of(sensitivity)
+    ignored = ignored_of(sensitivity)
     thumbnails = np.stack(
         [unseen(levelled(sense.thumbnail, background), background, ignored) for run in runs for sense in run.senses]
     )

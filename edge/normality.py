@@ -45,9 +45,9 @@ class Normality:
     sensitivity: Map | None = None
 
     @cached_property
-    def ignored_halves(self) -> NDArray[np.bool_] | None:
-        """Which half cells lie in cells that are ignored: bool [2 Gh, 2 Gw]; None where none is."""
-        return halves_of(self.sensitivity)
+    def ignored(self) -> NDArray[np.bool_] | None:
+        """Which cells are ignored: bool [Gh, Gw]; None where none is."""
+        return ignored_of(self.sensitivity)
 
     @cached_property
     def heard(self) -> NDArray[np.bool_]:
@@ -68,11 +68,9 @@ class Score:
     witness: int
 
 
-def halves_of(sensitivity: Map | None) -> NDArray[np.bool_] | None:
-    """Return the half cells that a sensitivity [Gh, Gw] ignores: bool [2 Gh, 2 Gw]; None where it ignores none."""
-    if sensitivity is None or sensitivity.all():
-        return None
-    return np.repeat(np.repeat(sensitivity == 0.0, 2, axis=0), 2, axis=1)
+def ignored_of(sensitivity: Map | None) -> NDArray[np.bool_] | None:
+    """Return the cells that a sensitivity [Gh, Gw] ignores, bool [Gh, Gw]; None where it ignores none."""
+    return None if sensitivity is None or sensitivity.all() else sensitivity == 0.0
 
 
 def cell_scores(maps: Map, normality: Normality) -> Map:

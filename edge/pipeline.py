@@ -38,7 +38,7 @@ def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) 
     """
     memories = defaultdict[str, Memory](Memory)
     in_force: dict[str, Judge] = {}
-    for sensed in sense(rounds, runner, list(judges), lambda camera: judges[camera].normality.ignored_halves):
+    for sensed in sense(rounds, runner, list(judges), lambda camera: judges[camera].normality.ignored):
         if isinstance(sensed, Lost):
             memories[sensed.camera], moment = told_lost(memories[sensed.camera], sensed, judges[sensed.camera])
         else:
@@ -55,7 +55,7 @@ def sense(
 ) -> Iterator[Sensed | Lost]:
     """Yield each frame's errors and each camera's loss: the river up to the judgement.
 
-    `ignored` says of a camera which half cells are not looked at, bool [2 Gh, 2 Gw]; None where all are.
+    `ignored` says of a camera which cells are not looked at, bool [Gh, Gw]; None where all are.
     """
     with open_speed() as begin_speed:
         yield from _sensed(rounds, runner, cameras, begin_speed, ignored)

@@ -38,11 +38,11 @@ def sensed_from_frame(
 ) -> Senses:
     """Return the senses of a frame [H, W, C], its prediction, and the speed of the flow into it, [H, W].
 
-    Errors and speeds in the half cells `ignored`, bool [2 Gh, 2 Gw], reach into no block: they are 0.
+    Errors and speeds in the cells `ignored`, bool [Gh, Gw], reach into no block: they are 0.
     """
     speeds = half_means(speed[..., None], grid)[..., 0]
     if ignored is not None:
-        speeds[ignored] = 0.0
+        speeds[parts_of(ignored, speeds)] = 0.0
     return Senses(error_blocks(image, prediction, grid, ignored), block_highs(speeds), half_means(image, grid))
 
 
@@ -55,13 +55,19 @@ def error_blocks(
     """Return each cell's highest block of half the absolute error in 0–1: float32 [Gh, Gw]; both [H, W, C]."""
     errors = half_means(np.abs(image.astype(np.int16) - prediction), grid).mean(axis=2) / np.float32(510.0)
     if ignored is not None:
-        errors[ignored] = 0.0
+        errors[parts_of(ignored, errors)] = 0.0
     return block_highs(errors)
 
 
 def unseen(thumbnail: Map, background: Map, ignored: NDArray[np.bool_] | None) -> Map:
-    """Return a levelled thumbnail [2 Gh, 2 Gw, C] that shows the background in the half cells that are ignored."""
-    return thumbnail if ignored is None else np.where(ignored[..., None], background, thumbnail)
+    """Return a levelled thumbnail [rows, columns, C] that shows the background in the cells that are ignored."""
+    return thumbnail if ignored is None else np.where(parts_of(ignored, thumbnail)[..., None], background, thumbnail)
+
+
+def parts_of(cells: NDArray[np.bool_], parts: Map) -> NDArray[np.bool_]:
+    """Return which parts (halves or less) of a picture of so many rows and columns lie in cells, [Gh, Gw]."""
+    times = parts.shape[0] // cells.shape[0]
+    return np.repeat(np.repeat(cells, times, axis=0), times, axis=1)
 
 
 def witnessed(
@@ -73,7 +79,7 @@ def witnessed(
     """
     appearance = normality.appearance
     gain = gain_of(senses.thumbnail, appearance.background)
-    thumbnail = unseen(senses.thumbnail / np.float32(gain), appearance.background, normality.ignored_halves)
+    thumbnail = unseen(senses.thumbnail / np.float32(gain), appearance.background, normality.ignored)
     if stillness is None:
         stillness = first_stillness(thumbnail, seconds)
     else:

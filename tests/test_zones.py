@@ -18,7 +18,7 @@ from edge.errors import PrednetError
 from edge.frames import FrameFormat
 from edge.model import judge_from_calibration, runner_of
 from edge.moments import Judge, Moment, open_zones_of
-from edge.normality import NEVER, Map, cell_scores, halves_of
+from edge.normality import NEVER, Map, cell_scores, ignored_of
 from edge.pipeline import rounds_from_frames, watch
 from edge.runner import Runner
 from edge.scene import scene_from_url
@@ -126,10 +126,10 @@ def test_nothing_under_a_mask_reaches_the_cells_beside_it() -> None:
     """Blocks of error and speed beside a mask are those of a picture in which nothing happens under it."""
     rng = np.random.default_rng(0)
     calm = rng.integers(0, 256, (32, 40, 1), np.uint8)
-    ignored = halves_of(sensitivity_of({}, [((0.5, 0.5), (1.0, 1.0))], (4, 5)))
+    ignored = ignored_of(sensitivity_of({}, [((0.5, 0.5), (1.0, 1.0))], (4, 5)))
     assert ignored is not None
     wild, speed = calm.copy(), np.zeros((32, 40), np.float32)
-    inside = ignored.repeat(4, axis=0).repeat(4, axis=1)
+    inside = ignored.repeat(8, axis=0).repeat(8, axis=1)
     wild[inside] = 255 - wild[inside]
     speed[inside] = 9.0
     grid = (4, 5)
