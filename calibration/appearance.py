@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.bank import Shown
 from edge.appearance import BACKGROUND_LEVELS, Map, Thumbnail, background_distance, levelled, patches_from_thumbnail
+from edge.senses import unseen
 
 # Thumbnails that the background is the median of, spread over the footage.
 BACKGROUND_FRAMES = 400
@@ -15,15 +17,25 @@ BACKGROUND_FRAMES = 400
 
 def background_of(thumbnails: Sequence[Thumbnail]) -> Map:
     """Return what is mostly at each place: the median of thumbnails [4 Gh, 4 Gw, C], float32."""
-    chosen = np.linspace(0, len(thumbnails) - 1, min(len(thumbnails), BACKGROUND_FRAMES)).astype(int)
-    median: Map = np.median(np.stack([thumbnails[index] for index in chosen]), axis=0)
+    median: Map = np.median(np.stack(spread_over(thumbnails, BACKGROUND_FRAMES)), axis=0)
     return median.astype(np.float32)
 
 
-def shown_patches(thumbnails: Sequence[Thumbnail], background: Map) -> Iterator[Shown]:
-    """Yield, for each thumbnail, the patches that are not the background's, and their cells."""
+def spread_over(thumbnails: Sequence[Thumbnail], count: int) -> list[Thumbnail]:
+    """Return so many thumbnails, or all, spread evenly over the footage."""
+    chosen = np.linspace(0, len(thumbnails) - 1, min(len(thumbnails), count)).astype(int)
+    return [thumbnails[index] for index in chosen.tolist()]
+
+
+def pictures_of(thumbnails: Iterable[Thumbnail], background: Map, ignored: NDArray[np.bool_] | None) -> Iterator[Map]:
+    """Yield each thumbnail as the witnesses see it: at the background's brightness, blind where it is ignored."""
     for thumbnail in thumbnails:
-        picture = levelled(thumbnail, background)
+        yield unseen(levelled(thumbnail, background), background, ignored)
+
+
+def shown_patches(pictures: Iterable[Map], background: Map) -> Iterator[Shown]:
+    """Yield, for each picture of `pictures_of`, the patches that are not the background's, and their cells."""
+    for picture in pictures:
         cells = np.flatnonzero(background_distance(picture, background) > BACKGROUND_LEVELS)
         patches = patches_from_thumbnail(picture)
         yield cells, patches.reshape(-1, patches.shape[2])[cells]

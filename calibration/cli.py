@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 from tqdm import tqdm
 
-from calibration.evaluate_cli import SIZE, add_evaluate_command
+from calibration.evaluate_cli import add_evaluate_command
 from calibration.fit import fit_calibration, observe
-from calibration.footage import Clip, first_part_of
-from calibration.live import read_site_footage
-from calibration.site_order import SiteOrder, site_order
+from calibration.footage import first_part_of
+from calibration.masks_cli import add_masks_command
+from calibration.site_order import SiteOrder, add_watched_options, clips_of, site_order
 from calibration.told import add_false_per_day, told_limits
 from calibration.would_fire import Fired, Named, told_fired, would_fire
 from edge.calibrated import Limits
@@ -47,6 +47,10 @@ program at a time: stop the daemon, or give footage that prednet-edge collect ha
 
   prednet-calibrate site --config config.yaml --camera press3 --seconds 3600
   prednet-calibrate site recordings/press3 --config config.yaml --camera press3
+
+The camera's zones and ignore masks are in its limit. A camera with profiles learns each from footage of that work:
+
+  prednet-calibrate site running.mp4 --config config.yaml --camera press3 --profile running
 """
 
 
@@ -55,26 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser, commands = parser_for("prednet-calibrate", "Footage of normal work becomes numbers that cameras run on.")
     site = commands.add_parser("site", help="learn what is normal at one camera", description=SITE_HELP)
     site.add_argument("footage", nargs="*", help="videos, folders of images, globs; '#t=START,END' takes a stretch")
-    watched = site.add_mutually_exclusive_group(required=True)
-    watched.add_argument("--bundle", type=Path, help="the bundle that the camera runs")
-    watched.add_argument("--config", type=Path, help="the configuration that names --camera, its source and its bundle")
-    watched.add_argument("--predictor", choices=("flow", "flow-light"), help="the predictor that it runs instead")
-    site.add_argument("--size", default=SIZE, metavar="WIDTHxHEIGHT", help="of a predictor (default: %(default)s)")
-    site.add_argument("--colour", choices=("grey", "rgb"), default="grey", help="of a predictor (default: grey)")
-    site.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of a predictor (default: 10)")
-    site.add_argument(
-        "--variant", default="auto", help="the bundle's variant that the camera runs (default: cpu, else float)"
-    )
-    site.add_argument("--camera", default="camera", help="the camera's name in the configuration")
+    add_watched_options(site)
     site.add_argument("-o", "--out", type=Path, help="the .normal file (default with --config: the camera's)")
     site.add_argument("--show-only", action="store_true", help="show what would have fired, and write nothing")
-    site.add_argument("--seconds", type=float, default=60.0, metavar="SECONDS",
-                      help="of a live camera: learn from so much of what it shows now (default: 60)")  # fmt: skip
     site.add_argument("--first-part", type=float, default=1.0, metavar="SHARE",
                       help="learn from this share (0–1) of each clip's beginning only (default: all)")  # fmt: skip
     add_false_per_day(site)
     site.add_argument("--json", action="store_true", help="print the limits as JSON")
     site.set_defaults(run=_site)
+    add_masks_command(commands)
     add_evaluate_command(commands)
     return run_command(parser, arguments)
 
@@ -103,12 +96,13 @@ def calibrate_site(
     if not 0.0 < first_part <= 1.0:
         raise UsageError(f"--first-part is {first_part:g}; give a share above 0, 1 at most.")
     bundle, form = order.bundle, order.bundle.spec.form
-    clips = [first_part_of(clip, first_part) for clip in _clips(order, live_seconds)]
+    clips = [first_part_of(clip, first_part) for clip in clips_of(order, live_seconds)]
     runner = runner_of(bundle, order.variant, slots=1)
     count = sum(len(clip.images) for clip in clips)
     with tqdm(total=count, unit="frame", desc="watching", disable=None) as bar:
-        observations = observe(clips, runner, lambda done: bar.update(done - bar.n))
-    calibration = fit_calibration(clips, observations, form.rate_hz, false_per_day)
+        observations = observe(clips, runner, lambda done: bar.update(done - bar.n), order.sensitivity)
+    calibration = fit_calibration(clips, observations, form.rate_hz, false_per_day, order.sensitivity)
+    calibration = replace(calibration, privacy_masks=tuple(order.masks))
     judged = [Named("the calibration in force", order.before)] if order.before is not None else []
     judged.append(Named("this calibration", calibration))
     with tqdm(total=count, unit="frame", desc="judging", disable=None) as bar:
@@ -118,15 +112,3 @@ def calibrate_site(
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         write_site(order.out, calibration, camera=order.camera, bundle=bundle, variant=order.variant, created=created)
     return calibration.limits, fired
-
-
-def _clips(order: SiteOrder, live_seconds: float) -> list[Clip]:
-    with tqdm(total=round(live_seconds), unit="s", desc="recording", disable=None) as bar:
-        return read_site_footage(
-            order.footage,
-            order.bundle.spec.form,
-            live_seconds,
-            lambda name: print(f"reading {name}", file=sys.stderr),
-            order.masks,
-            lambda seconds: bar.update(min(round(seconds), bar.total) - bar.n),
-        )

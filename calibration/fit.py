@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.drift import sketch_of
 from calibration.footage import Clip, footage_digest
 from calibration.limits import fit_limit, levels_from_track, runs_from_levels
 from calibration.noise import fit_noise
@@ -16,7 +17,7 @@ from calibration.normality import Run, Track, fit_normality
 from edge.calibrated import Calibration, Limits
 from edge.detection import Rules, stall_rules
 from edge.moments import Sensed
-from edge.normality import STALL, SURPRISE, speaking
+from edge.normality import STALL, SURPRISE, Map, ignored_of, speaking
 from edge.pipeline import rounds_from_frames, sense
 from edge.runner import Runner
 from edge.senses import Senses
@@ -37,13 +38,22 @@ class Observation:
     repeat_errors: NDArray[np.float64]
 
 
-def observe(clips: Sequence[Clip], runner: Runner, progress: Callable[[int], None] | None = None) -> list[Observation]:
-    """Return what the network makes of each clip, every clip from a reset; `progress` is told the frames done."""
+def observe(
+    clips: Sequence[Clip],
+    runner: Runner,
+    progress: Callable[[int], None] | None = None,
+    sensitivity: Map | None = None,
+) -> list[Observation]:
+    """Return what the network makes of each clip, every clip from a reset; `progress` is told the frames done.
+
+    `sensitivity` float32 [Gh, Gw] is the camera's (`edge.zones`): where it is 0 nothing is looked at.
+    """
+    ignored = ignored_of(sensitivity)
     observations, done = [], 0
     for clip in clips:
         seconds, errors, senses, repeats = [], [], [], []
         last: NDArray[np.uint8] | None = None
-        for sensed in sense(rounds_from_frames(CAMERA, clip.frames()), runner, [CAMERA]):
+        for sensed in sense(rounds_from_frames(CAMERA, clip.frames()), runner, [CAMERA], lambda _: ignored):
             if not isinstance(sensed, Sensed):
                 continue
             if sensed.state == "watching" and last is not None:
@@ -68,13 +78,18 @@ def error_ratio(observations: Sequence[Observation]) -> float:
 
 
 def fit_calibration(
-    clips: Sequence[Clip], observations: Sequence[Observation], rate_hz: float, false_events_per_day: float = 1.0
+    clips: Sequence[Clip],
+    observations: Sequence[Observation],
+    rate_hz: float,
+    false_events_per_day: float = 1.0,
+    sensitivity: Map | None = None,
 ) -> Calibration:
     """Return normality and limits from what `observe` saw of `clips` by the runner that will use them.
 
-    `false_events_per_day` is asked of surprise and stall together. Raises UsageError where the footage is too short.
+    `false_events_per_day` is asked of surprise and stall together, over all zones: `sensitivity`, float32 [Gh, Gw], is
+    in the scores that the limits are fitted on. Raises UsageError where the footage is too short.
     """
-    normality, *kinds = fit_normality([Run(seen.seconds, seen.senses) for seen in observations])
+    normality, *kinds = fit_normality([Run(seen.seconds, seen.senses) for seen in observations], sensitivity)
     rules, digest = (Rules(), stall_rules(Rules())), footage_digest(clips)
     spoken = [
         (scores, held)
@@ -82,7 +97,9 @@ def fit_calibration(
         if speaking(normality)[part].any()
     ]
     limits = [_limits(scores, held, rate_hz, digest, false_events_per_day, len(spoken)) for scores, held in spoken]
-    return Calibration(normality, msgspec.structs.replace(limits[0], stall=limits[1] if len(limits) > 1 else None))
+    sketch = sketch_of([(one.seconds, one.scores) for one in kinds[0]], rate_hz)
+    stall = limits[1] if len(limits) > 1 else None
+    return Calibration(normality, msgspec.structs.replace(limits[0], stall=stall, sketch=sketch))
 
 
 def _limits(

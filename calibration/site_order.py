@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from calibration.evaluate_cli import form_from_options
+from tqdm import tqdm
+
+from calibration.evaluate_cli import SIZE, form_from_options
+from calibration.footage import Clip
+from calibration.live import read_site_footage
 from edge.builtin import bundle_from_predictor, predictor_of
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import Calibration
-from edge.config import read_config
+from edge.config import Camera, read_config
 from edge.detection import Rules
 from edge.errors import PrednetError, UsageError
 from edge.model import chosen_variant, with_normal
+from edge.normality import Map
 from edge.privacy import Shape
+from edge.profiles import judging
+from edge.zones import sensitivity_of
+from edge.zoning import calibration_in_zones
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,38 @@ class SiteOrder:
     before: Calibration | None = None
     masks: Sequence[Shape] = ()
     rules: Rules = field(default_factory=Rules)
+    sensitivity: Map | None = None
+
+
+def add_watched_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says how a camera is watched: its bundle, configuration or predictor, its name and profile."""
+    watched = parser.add_mutually_exclusive_group(required=True)
+    watched.add_argument("--bundle", type=Path, help="the bundle that the camera runs")
+    watched.add_argument("--config", type=Path, help="the configuration that names --camera, its source and its bundle")
+    watched.add_argument("--predictor", choices=("flow", "flow-light"), help="the predictor that it runs instead")
+    parser.add_argument("--size", default=SIZE, metavar="WIDTHxHEIGHT", help="of a predictor (default: %(default)s)")
+    parser.add_argument("--colour", choices=("grey", "rgb"), default="grey", help="of a predictor (default: grey)")
+    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of a predictor (default: 10)")
+    parser.add_argument(
+        "--variant", default="auto", help="the bundle's variant that the camera runs (default: cpu, else float)"
+    )
+    parser.add_argument("--camera", default="camera", help="the camera's name in the configuration")
+    parser.add_argument("--profile", metavar="NAME", help="with --config: the profile of the camera to be learned")
+    parser.add_argument("--seconds", type=float, default=60.0, metavar="SECONDS",
+                        help="of a live camera: learn from so much of what it shows now (default: 60)")  # fmt: skip
+
+
+def clips_of(order: SiteOrder, live_seconds: float) -> list[Clip]:
+    """Return the footage of an order, black under its privacy masks; of a live camera its next `live_seconds`."""
+    with tqdm(total=round(live_seconds), unit="s", desc="recording", disable=None) as bar:
+        return read_site_footage(
+            order.footage,
+            order.bundle.spec.form,
+            live_seconds,
+            lambda name: print(f"reading {name}", file=sys.stderr),
+            order.masks,
+            lambda seconds: bar.update(min(round(seconds), bar.total) - bar.n),
+        )
 
 
 def site_order(parsed: argparse.Namespace) -> SiteOrder:
@@ -58,7 +99,7 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
     camera = config.cameras.get(parsed.camera)
     if camera is None:
         raise UsageError(f"{parsed.config} has no camera {parsed.camera!r}; it has {', '.join(config.cameras)}.")
-    normal = parsed.out or (Path(camera.normal) if camera.normal else None)
+    normal = parsed.out or _normal_of(parsed, camera)
     if normal is None and not parsed.show_only:
         raise UsageError(
             f"{parsed.config}: {parsed.camera} has no 'normal' file to be replaced; add, for example, "
@@ -70,16 +111,33 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         else read_bundle(Path(config.bundle))
     )
     variant = config.predictor or chosen_variant(bundle, config.variant)
+    sensitivity = sensitivity_of(camera.zones, camera.ignore_masks, bundle.spec.grid)
+    before = _in_force(bundle, variant, normal)
+    if before is not None:
+        before = calibration_in_zones(before, camera.zones, camera.ignore_masks, bundle.spec.grid)
     return SiteOrder(
         parsed.footage or [camera.source],
         bundle,
         variant,
         parsed.camera,
         None if parsed.show_only else normal,
-        _in_force(bundle, variant, normal),
+        before,
         camera.privacy_masks,
         config.detection.rules,
+        sensitivity,
     )
+
+
+def _normal_of(parsed: argparse.Namespace, camera: Camera) -> Path | None:
+    """Return the `.normal` file that the configuration gives the camera, or its profile."""
+    profiles = judging(camera.profiles)
+    if parsed.profile is None and profiles and not camera.normal:
+        raise UsageError(f"{parsed.camera} has profiles; say which with --profile: {', '.join(profiles)}.")
+    if parsed.profile is not None and parsed.profile not in profiles:
+        has = f"it has {', '.join(profiles)}" if profiles else "it has none"
+        raise UsageError(f"{parsed.camera} has no profile {parsed.profile!r} that judges; {has}.")
+    normal = (profiles[parsed.profile].normal if parsed.profile else "") or camera.normal
+    return Path(normal) if normal else None
 
 
 def _in_force(bundle: Bundle, variant: str, normal: Path | None) -> Calibration | None:

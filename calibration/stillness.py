@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.appearance import Thumbnail, levelled
+from edge.appearance import Thumbnail
 
 Map = NDArray[np.float32]
 
@@ -21,19 +21,21 @@ LONGEST_SHARE = 0.01
 PAIRS = 500
 
 
-def change_levels_of(thumbnails: Sequence[Thumbnail], background: Map) -> float:
-    """Return the difference (grey levels of 255) from which a quarter has changed; thumbnails [4 Gh, 4 Gw, C].
+def change_levels_of(pictures: Iterable[Map]) -> float:
+    """Return the difference (grey levels of 255) from which a quarter has changed; pictures [4 Gh, 4 Gw, C].
 
-    Most places stand still most of the time, so the median difference from frame to frame is noise.
+    The pictures come in pairs that follow one another. Most places stand still most of the time, so the median
+    difference from frame to frame is noise.
     """
-    levels = [[levelled(one, background) for one in pair] for pair in _pairs(thumbnails)]
-    noise = float(np.median(np.abs([second - first for first, second in levels]))) if levels else 0.0
-    return max(NOISE_TIMES * noise, LEAST_LEVELS)
+    seen = iter(pictures)
+    apart = [np.abs(second - first) for first, second in zip(seen, seen, strict=False)]
+    return max(NOISE_TIMES * float(np.median(apart)), LEAST_LEVELS) if apart else LEAST_LEVELS
 
 
-def _pairs(thumbnails: Sequence[Thumbnail]) -> Iterator[Sequence[Thumbnail]]:
+def pairs_of(thumbnails: Sequence[Thumbnail]) -> Iterator[Thumbnail]:
+    """Yield pairs of thumbnails that follow one another, spread over the footage, one thumbnail after the other."""
     for start in range(0, len(thumbnails) - 1, max(1, len(thumbnails) // PAIRS)):
-        yield thumbnails[start : start + 2]
+        yield from thumbnails[start : start + 2]
 
 
 def expected_to_move(still: Map, footage_seconds: float) -> Map:

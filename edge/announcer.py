@@ -8,16 +8,17 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
-from edge.calibrated import rate_per_hour
 from edge.capture import CameraStatus, Mailboxes
 from edge.clock import clock_state
 from edge.condition_events import ToldConditions, conditions_of, event_from_conditions, test_event
 from edge.contract import CameraState
 from edge.coverage import CoverageMeter
 from edge.coverage_ledger import Ledger, steps_of_last_day
-from edge.events import Teller, Told, events_from_moment
+from edge.drift import DriftWatch, Monitor
+from edge.events import Teller, Told, events_from_moment, score_from_moment
 from edge.frames import Image
 from edge.hardware import is_throttled, memory_bytes, temperatures_celsius
+from edge.hints import HINTS
 from edge.messages import (
     ULID_RANDOM_BYTES,
     CameraHealth,
@@ -27,12 +28,11 @@ from edge.messages import (
     Fault,
     Health,
     OutboxHealth,
-    Score,
     encode,
     new_event_id,
     utc_from_seconds,
 )
-from edge.moments import Kind, Moment
+from edge.moments import Kind, Moment, open_zones_of
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
 from edge.setup import Device
@@ -42,16 +42,6 @@ from edge.topics import FAULTS, HEALTH, STATUS, camera_subtopic, zone_subtopic
 HEALTH_SECONDS = 30.0
 COVERAGE_SECONDS = 60.0
 SCORE_SECONDS = 1.0
-HINTS = {
-    "camera_lost": "Check the camera's power, cable, address and password; it is tried again for ever.",
-    "camera_refused": "The camera refuses the login; correct user and password in its address. It is asked seldom.",
-    "capture_hung": "The capture library hung and was replaced; if it comes again, restart the camera.",
-    "outbox_damaged": "Events that waited on disk may be lost; check the disk.",
-    "broker_refused": "The broker refuses the login or the certificate; check both.",
-    "duplicate_client_id": "Another device uses this MQTT client id; give each its own.",
-    "config_invalid": "The configuration on disk cannot be used; the last good one goes on. See the log.",
-    "disk_low": "The disk of the state directory is nearly full; events go on, evidence does not. Make room.",
-}
 DISK_LOW_BYTES = 64 * 2**20
 RECENT_EVENTS = 1000
 CAMERA_FAULTS = ("camera_lost", "camera_refused", "capture_hung")
@@ -68,9 +58,10 @@ class Announcer:
         mailboxes: Mailboxes,
         switches: Switches,
         ledger: Ledger,
+        drift: DriftWatch | None = None,
     ) -> None:
         self._device, self._publisher, self._outbox, self._mailboxes = device, publisher, outbox, mailboxes
-        self._switches, self._ledger = switches, ledger
+        self._switches, self._ledger, self._drift = switches, ledger, drift or DriftWatch()
         self.counts: Counter[str] = Counter()
         self._images: dict[str, Image] = {}
         self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
@@ -87,6 +78,8 @@ class Announcer:
         self._faults: dict[tuple[str, str], Fault] = {}
         self._last_faults: tuple[Fault, ...] | None = None
         self._health_due = self._coverage_due = 0.0
+        self._told_held = switches.all_held
+        self._open_zones: dict[str, frozenset[str]] = {}
         self._rates = dict.fromkeys(device.models, (self._started, 0))
         self._begin()
 
@@ -99,11 +92,21 @@ class Announcer:
         if moment.sensed is not None:
             self._images[moment.camera] = moment.sensed.frame.image
         self._tell_event(moment, latency)
+        self._tell_zones(moment)
+        self._drift.see(moment, self._device.models[moment.camera].calibration)
         self._tell_conditions(moment)
         self._enter(moment.camera, moment.state)
         if moment.sensed is not None and time.monotonic() >= self._score_due[moment.camera]:
             self._score_due[moment.camera] = time.monotonic() + SCORE_SECONDS
-            self._publisher.send(camera_subtopic(moment.camera, "score"), encode(self._score(moment)))
+            self._publisher.send(
+                camera_subtopic(moment.camera, "score"), encode(score_from_moment(self._teller(moment.camera), moment))
+            )
+
+    def _tell_zones(self, moment: Moment) -> None:
+        camera, open_zones = moment.camera, open_zones_of(moment)
+        for zone in open_zones ^ self._open_zones.get(camera, frozenset()):
+            self.set_zone_anomaly(camera, zone, zone in open_zones)
+        self._open_zones[camera] = open_zones
 
     def set_zone_anomaly(self, camera: str, zone: str, is_open: bool) -> None:
         """Say whether an event is open within a zone."""
@@ -111,7 +114,11 @@ class Announcer:
 
     def set_fault(self, code: str, is_active: bool, camera: str = "") -> None:
         """Raise or take back a fault of `HINTS`."""
-        (self._raise if is_active else self._clear)(code, camera)
+        if not is_active:
+            self._faults.pop((code, camera), None)
+        elif (code, camera) not in self._faults:
+            since, hint = utc_from_seconds(time.time()), HINTS[code].format(camera=camera)
+            self._faults[code, camera] = Fault(code=code, since=since, hint=hint, camera=camera or None)
 
     def tell_test(self, camera: str) -> Event:
         """Publish an event of the kind `test`, on the way that every event takes; return it."""
@@ -140,6 +147,8 @@ class Announcer:
         for camera, meter in self._coverage.items():
             if self._switches.is_off(camera) != (meter.state == "disabled"):
                 self._enter(camera, "blind")
+        if self._switches.all_held != self._told_held:  # health says why, at once
+            self._told_held, self._health_due = self._switches.all_held, now
         self._tell_faults()
         if now >= self._health_due:
             self._health_due = now + HEALTH_SECONDS
@@ -174,11 +183,13 @@ class Announcer:
         for event in self._outbox.closing_events():
             self._publish(event)
         if self._outbox.set_aside is not None:
-            self._raise("outbox_damaged", "")
+            self.set_fault("outbox_damaged", True)
         for camera in self._device.models:
             self._publisher.set_state(camera_subtopic(camera, "state"), "blind")
             self._publisher.set_state(camera_subtopic(camera, "anomaly"), "OFF")
             self.set_conditions(camera, ())
+            for zone in self._device.config.cameras[camera].zones:
+                self.set_zone_anomaly(camera, zone, False)
         self.tick()
 
     def _publish(self, event: Event) -> Event:
@@ -213,7 +224,7 @@ class Announcer:
             camera=camera,
             model=model.event_model(),
             rarities=model.rarities,
-            calibrated=model.is_site,
+            calibrated=model.is_calibrated,
             wall_offset_seconds=time.time() - time.monotonic(),
             clock=clock_state(),
             media_offset_seconds=self._mailboxes.status()[camera].media_offset_seconds,
@@ -228,40 +239,23 @@ class Announcer:
             self._publisher.set_state(camera_subtopic(camera, "state"), state)
         meter.enter(state)
 
-    def _score(self, moment: Moment) -> Score:
-        told = utc_from_seconds(moment.seconds + time.time() - time.monotonic())
-        if moment.level is None or moment.z is None or moment.limit is None:
-            return Score(time=told, valid=False)
-        rate = rate_per_hour(moment.level.mean, self._device.models[moment.camera].calibration.limits.rarity)
-        return Score(
-            time=told,
-            valid=True,
-            score=round(moment.level.mean, 3),
-            rate_per_hour=None if rate is None else float(f"{rate:.3g}"),
-            z=round(moment.z, 2),
-            threshold=round(moment.limit.on, 3),
-        )
-
     def _tell_faults(self) -> None:
         for camera, status in self._mailboxes.status().items():
             for code in CAMERA_FAULTS:
-                (self._raise if status.fault_code == code else self._clear)(code, camera)
+                self.set_fault(code, status.fault_code == code, camera)
+        for camera, model in self._device.models.items():
+            self.set_fault("zones_changed", model.is_outdated, camera)
+            self.set_fault("profile_unknown", self._switches.is_unknown(camera), camera)
+            drift = self._drift_of(camera)
+            self.set_fault("drift", drift is not None and drift.is_drifting, camera)
         self.set_fault("disk_low", self.free_bytes() < DISK_LOW_BYTES)
         for code in ("broker_refused", "duplicate_client_id"):
-            (self._raise if self._publisher.fault == code else self._clear)(code, "")
+            self.set_fault(code, self._publisher.fault == code)
         faults = tuple(self._faults.values())
         if faults != self._last_faults:
             self._last_faults = faults
             self._publisher.set_state(FAULTS, encode(faults))
             self._publisher.set_state(STATUS, "degraded" if faults else "online")
-
-    def _raise(self, code: str, camera: str) -> None:
-        if (code, camera) not in self._faults:
-            since = utc_from_seconds(time.time())
-            self._faults[code, camera] = Fault(code=code, since=since, hint=HINTS[code], camera=camera or None)
-
-    def _clear(self, code: str, camera: str) -> None:
-        self._faults.pop((code, camera), None)
 
     def _health(self, now: float) -> Health:
         depth, statuses = self._outbox.depth(), self._mailboxes.status()
@@ -278,6 +272,9 @@ class Announcer:
             disk_free_bytes=self.free_bytes(),
         )
 
+    def _drift_of(self, camera: str) -> Monitor | None:
+        return self._drift.of(camera, self._device.models[camera].calibration)
+
     def free_bytes(self) -> int:
         """Return how much the disk of the state directory has left."""
         return shutil.disk_usage(self._device.config.state_directory).free
@@ -285,10 +282,13 @@ class Announcer:
     def _camera_health(self, camera: str, status: CameraStatus, now: float) -> CameraHealth:
         since, before = self._rates[camera]
         self._rates[camera] = (now, status.frames)
-        latency = self._latency.get(camera)
+        latency, held, drift = self._latency.get(camera), self._switches.held(camera), self._drift_of(camera)
         return CameraHealth(
             fps=round((status.frames - before) / max(now - since, 1e-3), 2),
             latency_ms=None if latency is None else round(latency, 1),
             last_frame_age_seconds=None if status.frame_seconds is None else round(now - status.frame_seconds, 2),
             capture=status.backend,
+            profile=(self._device.models[camera].profile or None) if held is None else None,
+            held_back=None if held is None else held.reason,
+            drift=None if drift is None or drift.distance is None else round(drift.distance, 3),
         )

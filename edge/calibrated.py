@@ -22,8 +22,10 @@ from edge.errors import PrednetError
 from edge.frames import FrameFormat
 from edge.level import Noise
 from edge.normality import WITNESSES, Normality
+from edge.privacy import Shape
 from edge.promise import Promise, promised
 from edge.rates import Rates, rate_at
+from edge.sketch import Sketch
 
 
 class Tail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +45,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `on` and `off` are levels; `highest_level` is the highest of the footage, seen as held-out footage;
     `is_promise` is false where the footage is too short to promise a rate of false events; `promise` says what it
     promises or lacks, and `rates` how often normal work reaches a level. `stall` are the limits of a movement that
-    fails to come, beside those of the surprise. Files of an earlier form have a `tail` alone.
+    fails to come, beside those of the surprise; `sketch` is what drift is held against. Files of earlier forms have a
+    `tail` alone, and no sketch.
     """
 
     noise: Noise
@@ -58,6 +61,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     rates: Rates | None = None
     promise: Promise | None = None
     stall: Limits | None = None
+    sketch: Sketch | None = None
 
     @property
     def rarity(self) -> Rates | Tail | None:
@@ -67,10 +71,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is normal and where normal ends."""
+    """What is normal and where normal ends; under which `privacy_masks` that was seen, None where that is not known."""
 
     normality: Normality
     limits: Limits
+    privacy_masks: tuple[Shape, ...] | None = None
 
     @property
     def limit(self) -> Limit:
@@ -135,6 +140,7 @@ def normality_to_bytes(normality: Normality) -> bytes:
     arrays |= {"background": appearance.background, "palette": composition.palette}
     for name, bank in zip(_BANKS, (appearance.patches, composition.mixtures), strict=True):
         arrays |= {name: bank.known.astype(np.uint8), f"{name}_starts": bank.starts}
+    arrays |= {} if normality.sensitivity is None else {"sensitivity": normality.sensitivity}
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
@@ -148,7 +154,7 @@ def normality_from_bytes(data: bytes, form: FrameFormat, grid: tuple[int, int], 
     """Return the normality of an npz; PrednetError unless it fits frames of this form on the grid (Gh, Gw)."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in _ARRAYS}
+            found = {name: arrays[name] for name in (*_ARRAYS, *({"sensitivity"} & set(arrays.files)))}
     except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise PrednetError(f"{where}: the normality cannot be read ({error}); make it anew.") from error
     _check_normality(found, form, grid, where)
@@ -159,6 +165,7 @@ def normality_from_bytes(data: bytes, form: FrameFormat, grid: tuple[int, int], 
         appearance=Appearance(found["background"].astype(np.float32), patches),
         composition=Composition(found["palette"].astype(np.float32), mixtures),
         change_levels=float(found["change_levels"]),
+        sensitivity=found["sensitivity"].astype(np.float32) if "sensitivity" in found else None,
     )
 
 
@@ -175,9 +182,11 @@ def _check_normality(
             raise PrednetError(f"{where}: {name} holds NaN, expected numbers; make it anew.")
     for bank in _BANKS:
         _check_bank(found[bank], found[f"{bank}_starts"].astype(np.int64), f"{where}: its {bank}")
-    names = ("floor", "middle", "spread", "change_levels", "background", "palette")
+    names = {"floor", "middle", "spread", "change_levels", "background", "palette", "sensitivity"} & found.keys()
     if not all(np.isfinite(found[name].astype(np.float64)).all() for name in names) or found["high"].min() < 0:
         raise PrednetError(f"{where}: a number is not finite, or below 0; make it anew.")
+    if "sensitivity" in found and found["sensitivity"].min() < 0:
+        raise PrednetError(f"{where}: a sensitivity is below 0; make it anew.")
     if min(found["spread"].min(), found["floor"].min(), found["change_levels"].min()) <= 0:
         raise PrednetError(f"{where}: a spread, a floor or a difference is not above 0; make it anew.")
 
@@ -195,7 +204,7 @@ def _shapes(
     for bank, size in sizes.items():
         count = found[bank].shape[0] if found[bank].ndim else 0
         shapes |= {bank: (count, size), f"{bank}_starts": (rows * columns + 1,)}
-    return shapes
+    return shapes | ({"sensitivity": grid} if "sensitivity" in found else {})
 
 
 def _check_bank(known: NDArray[np.generic], starts: NDArray[np.int64], what: str) -> None:

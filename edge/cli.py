@@ -148,15 +148,12 @@ def _scene(parsed: argparse.Namespace) -> int:
 
 
 def _check(parsed: argparse.Namespace) -> int:
-    from edge.promise import told_promise  # noqa: PLC0415 - only a command opens the doors that it needs
+    from edge.checked import told_models  # noqa: PLC0415 - only a command opens the doors that it needs
     from edge.setup import read_device  # noqa: PLC0415
 
     device = read_device(parsed.config)
-    for camera, model in device.models.items():
-        kind = "its own normality" if model.is_site else "the bundle's normality"
-        limits = model.calibration.limits
-        promise = told_promise(limits.promise, limits.is_promise) if limits.promise else "no promise of a rate"
-        print(f"{camera}: {device.config.cameras[camera].source} on {kind}, limit {limits.on:.2f}; {promise}")
+    for line in told_models(device, str(parsed.config)):
+        print(line)
     print(f"{parsed.config}: good; {len(device.models)} cameras on {device.bundle.manifest.name}")
     return 0
 

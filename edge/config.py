@@ -17,10 +17,13 @@ from edge.captures import CameraSource
 from edge.detection import Rules
 from edge.errors import ConfigInvalid, UsageError
 from edge.frames import FrameFormat
-from edge.privacy import Shape, fault_of_shape
+from edge.privacy import Shape
+from edge.profiles import Line, Profile, judging, profile_faults
+from edge.region_faults import region_faults
 from edge.sources import Capture
 from edge.topics import checked_name
 from edge.yaml_keys import line_of, unknown_keys
+from edge.zones import Zone
 
 DEFAULT_STATE_DIRECTORY = "/var/lib/prednet-edge"
 
@@ -50,6 +53,8 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `loop` and `playback` are for files: begin again at the end, and play as fast as they are watched.
     `capture`: GStreamer for a camera where the machine has it and PyAV otherwise, or always one of them.
     `privacy_masks` are blanked before anything sees them: each is two opposite corners of a rectangle, or a polygon.
+    `ignore_masks` are seen and not judged; `zones` have names, and sensitivities of their own. With `profiles` what is
+    normal changes with the time and with what the `line` says; where no profile is known to be in force, none judges.
     """
 
     source: str
@@ -58,6 +63,10 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     playback: Playback = "realtime"
     capture: Capture = "auto"
     privacy_masks: tuple[Shape, ...] = ()
+    ignore_masks: tuple[Shape, ...] = ()
+    zones: dict[str, Zone] = {}
+    profiles: dict[str, Profile] = {}
+    line: Line = Line()
 
     @property
     def captured(self) -> CameraSource:
@@ -159,7 +168,13 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
     folder = path.parent
     cameras = {
         name: msgspec.structs.replace(
-            camera, source=_from_folder(folder, camera.source), normal=_from_folder(folder, camera.normal)
+            camera,
+            source=_from_folder(folder, camera.source),
+            normal=_from_folder(folder, camera.normal),
+            profiles={
+                key: msgspec.structs.replace(profile, normal=_from_folder(folder, profile.normal))
+                for key, profile in camera.profiles.items()
+            },
         )
         for name, camera in config.cameras.items()
     }
@@ -197,9 +212,8 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
         except UsageError as error:
             yield keys, str(error)
     for name, camera in config.cameras.items():
-        for number, fault in enumerate(map(fault_of_shape, camera.privacy_masks), 1):
-            if fault:
-                yield ["cameras", name, "privacy_masks"], f"mask {number} {fault}"
+        faults = (*region_faults(camera), *profile_faults(camera.profiles, camera.line))
+        yield from ((["cameras", name, *keys], message) for keys, message in faults)
     yield from _predictor_faults(config)
     if not 1 <= len(config.cameras) <= 16:
         yield ["cameras"], f"{len(config.cameras)} cameras; one device watches 1 to 16."
@@ -238,7 +252,7 @@ def _predictor_faults(config: Config) -> Iterator[tuple[list[str], str]]:
     if config.bundle:
         yield ["predictor"], f"{config.predictor} beside a bundle; leave one of the two out."
     for name, camera in config.cameras.items():
-        if not camera.normal:
+        if not camera.normal and not (camera.profiles and all(one.normal for one in judging(camera.profiles).values())):
             yield (
                 ["cameras", name],
                 f"has no 'normal', and {config.predictor} brings none; make one of an hour of normal work: "

@@ -7,6 +7,7 @@ import platform
 import secrets
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,12 +22,12 @@ from edge.command_actions import Reload
 from edge.desk import OpenDesk, open_desk
 from edge.errors import OK, ConfigInvalid
 from edge.hooks import hooks_of, running_hooks
-from edge.in_force import Normals
 from edge.messages import Info
 from edge.moments import Moment, Round
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
 from edge.pipeline import watch
+from edge.profile_switch import InForce
 from edge.setup import Device, read_device
 from edge.topics import default_device
 
@@ -70,17 +71,18 @@ def watch_device(
     models = dict(device.models)
     device = replace(device, models=models)
     judges = {camera: model.judge(config.detection.rules) for camera, model in models.items()}
-    normals = Normals({name: Path(camera.normal) for name, camera in config.cameras.items() if camera.normal})
     form = device.bundle.spec.form
     mailboxes = Mailboxes(cameras, gather_seconds=GATHER_PERIODS / form.rate_hz)
     with ExitStack() as stack:
         outbox = stack.enter_context(_outbox(device, boot_id))
         runner = device.models[cameras[0]].runner(len(cameras), config.threads)
         stack.callback(runner.close)
-        publisher = Publisher(device.broker, device.topics, outbox, _info(device, boot_id))
+        lines = {camera.line.topic for camera in config.cameras.values() if camera.line.topic}
+        publisher = Publisher(device.broker, device.topics, outbox, _info(device, boot_id), listen=sorted(lines))
         stack.callback(publisher.close)
         desk = stack.enter_context(open_desk(device, publisher, outbox, mailboxes, judges, reload))
         announcer = desk.announcer
+        in_force = InForce(device, publisher, desk.switches.hold, time.monotonic, time.time)
         stack.callback(announcer.close)
         stack.enter_context(running_hooks(device.config.hooks, outbox))
         publisher.open()  # only now: every state is known, so that `online` is the last of them
@@ -91,7 +93,7 @@ def watch_device(
         log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
 
         def renew() -> None:
-            for camera, model in normals.changed(models):
+            for camera, model in in_force.changed():
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
 
@@ -146,7 +148,7 @@ def _info(device: Device, boot_id: str) -> Info:
         boot_id=boot_id,
         versions={"prednet-edge": __version__, "python": platform.python_version()},
         cameras=tuple(device.config.cameras),
-        capabilities=("events", "score", "condition", "coverage", "health", "commands"),
+        capabilities=("events", "score", "condition", "coverage", "health", "commands", "zones", "drift"),
         config_hash=device.config_hash,
         engine="onnxruntime-cpu",
         bundle=device.bundle.digest,

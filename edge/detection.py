@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from edge.zones import Tally, tallied
 
 Box = tuple[float, float, float, float]
 EndReason = Literal["cleared", "condition", "camera_lost", "disabled", "restart", "stopped"]
@@ -39,12 +42,13 @@ def stall_rules(rules: Rules) -> Rules:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the river knows of one valid frame when it asks for a decision."""
+    """What the river knows of one valid frame when it asks for a decision; `zones` are the shares that lie in each."""
 
     seconds: float
     level: float
     z: float
     box: Box
+    zones: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Episode:
     last_above_seconds: float
     announced_seconds: float | None = None
     told_seconds: float = 0.0
+    zones: Mapping[str, Tally] = field(default_factory=dict)
 
     @property
     def mean(self) -> float:
@@ -110,7 +115,8 @@ def end(detector: Detector, reason: EndReason, seconds: float) -> tuple[Detector
 
 def _begun(reading: Reading) -> Episode:
     at = reading.seconds
-    return Episode(at, at, reading.level, reading.z, reading.box, reading.level, 1, at)
+    zones = tallied({}, reading.zones, reading.level)
+    return Episode(at, at, reading.level, reading.z, reading.box, reading.level, 1, at, zones=zones)
 
 
 def _grown(episode: Episode, reading: Reading) -> Episode:
@@ -120,6 +126,7 @@ def _grown(episode: Episode, reading: Reading) -> Episode:
         frames=episode.frames + 1,
         last_above_seconds=reading.seconds,
         peak_z=max(episode.peak_z, reading.z),
+        zones=tallied(episode.zones, reading.zones, reading.level),
     )
     if reading.level <= episode.peak:
         return grown

@@ -8,9 +8,20 @@ from typing import Literal
 
 from edge.calibrated import Tail, rate_per_hour
 from edge.detection import Detection
-from edge.messages import Event, EventLatency, EventMedia, EventModel, EventScore, EventTime, utc_from_seconds
+from edge.messages import (
+    Event,
+    EventLatency,
+    EventMedia,
+    EventModel,
+    EventScore,
+    EventTime,
+    EventZone,
+    Score,
+    utc_from_seconds,
+)
 from edge.moments import Finding, Kind, Moment
 from edge.rates import Rates
+from edge.zones import named_zones
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,7 @@ def _event(
         end_reason=detection.end_reason,
         time=_time(teller, detection, published_seconds),
         score=_score(teller, moment, finding),
+        zones=tuple(_zone(*one) for one in named_zones(detection.episode.zones, detection.episode.frames)),
         bbox=_rounded(detection.episode.box),
         calibrated=teller.calibrated,
         model=teller.model,
@@ -126,6 +138,26 @@ def _media(teller: Teller, detection: Detection) -> EventMedia | None:
         peak=round(detection.episode.peak_seconds + offset, 3),
         end=None if end_seconds is None else round(end_seconds + offset, 3),
     )
+
+
+def score_from_moment(teller: Teller, moment: Moment) -> Score:
+    """Return what is told of a camera's score at a moment, without one where nothing could be scored."""
+    told = utc_from_seconds(moment.seconds + teller.wall_offset_seconds)
+    if moment.level is None or moment.z is None or moment.limit is None:
+        return Score(time=told, valid=False)
+    rate = rate_per_hour(moment.level.mean, teller.rarities.get("surprise"))
+    return Score(
+        time=told,
+        valid=True,
+        score=round(moment.level.mean, 3),
+        rate_per_hour=None if rate is None else float(f"{rate:.3g}"),
+        z=round(moment.z, 2),
+        threshold=round(moment.limit.on, 3),
+    )
+
+
+def _zone(name: str, peak: float, share: float) -> EventZone:
+    return EventZone(id=name, peak=round(peak, 3), share=round(share, 3))
 
 
 def _rounded(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:

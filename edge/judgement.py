@@ -12,6 +12,7 @@ from edge.moments import Finding, Judge, Kind, Lost, Moment, Sensed, Verdict
 from edge.normality import Score, box_from_cells, scores_from_maps
 from edge.senses import witnessed
 from edge.stillness import Stillness
+from edge.zones import Zones, shares_of
 
 # A light that differs from that of the normal footage by more than this factor is another scene: what is normal in it
 # is not known. Measured: from 1.5 on, errors of a network rise with the contrast beyond what its limit allows for.
@@ -54,7 +55,7 @@ def judged(memory: Memory, sensed: Sensed, judge: Judge) -> tuple[Memory, Moment
     step = seconds - memory.seconds
     surprise, stall = scores_from_maps(maps, judge.normality)
     detector, said = _verdict(
-        memory.level, memory.detector, surprise, seconds, step, judge.noise, judge.limit, judge.rules
+        memory.level, memory.detector, surprise, seconds, step, judge.noise, judge.limit, judge.rules, judge.zones
     )
     stall_detector, stalled = memory.stall_detector, None
     if judge.stall_noise is not None:
@@ -67,6 +68,7 @@ def judged(memory: Memory, sensed: Sensed, judge: Judge) -> tuple[Memory, Moment
             judge.stall_noise,
             judge.stall_limit,
             stall_rules(judge.rules),
+            judge.zones,
         )
     moment = Moment(
         sensed.camera, seconds, sensed.state, sensed,
@@ -105,6 +107,7 @@ def _verdict(
     noise: Noise,
     limit: Limit | None,
     rules: Rules,
+    zones: Zones | None,
 ) -> tuple[Detector, Verdict]:
     """The level after one score, and what is decided by it."""
     if level is None:
@@ -113,7 +116,7 @@ def _verdict(
         level, z = update(predict(level, noise, step_seconds), score.value, noise)
     detection = None
     if limit is not None:
-        reading = Reading(seconds, level.mean, z, box_from_cells(score.cells))
+        reading = Reading(seconds, level.mean, z, box_from_cells(score.cells), shares_of(zones, score.cells))
         detector, detection = decide(detector, reading, limit, rules)
     return detector, Verdict(score.value, level, z, score.cells, limit, detector.episode, detection)
 

@@ -180,12 +180,15 @@ class OutboxHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class CameraHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A camera's frames a second, capture-to-decision milliseconds, age of its last frame, and what captures it."""
+    """A camera's capture and judgement: `held_back` says why there is none, `drift` how far it left its calibration."""
 
     fps: float
     latency_ms: float | None = None
     last_frame_age_seconds: float | None = None
     capture: str | None = None
+    profile: str | None = None
+    held_back: str | None = None
+    drift: Fraction | None = None
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag="prednet.health"):
@@ -231,7 +234,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CoverageSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Seconds spent seeing, warming up, seeing less, blind, and switched off by a person."""
+    """Seconds spent seeing, warming up, seeing less, blind, and switched off by a person or held back by a profile."""
 
     watched_seconds: float
     warming_seconds: float

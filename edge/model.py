@@ -16,6 +16,7 @@ from edge.rates import Rates
 from edge.runner import Runner
 from edge.runners import open_predictor, open_runner
 from edge.site_calibration import read_site
+from edge.zones import Zones
 
 # The variant to run where nobody says one.
 AUTO = "auto"
@@ -23,16 +24,28 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Model:
-    """A bundle's variant with a calibration: the bundle's own, or a site's (`is_site`)."""
+    """A bundle's variant with a calibration: the bundle's own, or a site's (`is_site`).
+
+    `is_outdated` where the camera's zones or masks are others than those that its limits were fitted with; `profile`
+    is the camera's that it belongs to, empty for a camera without profiles.
+    """
 
     bundle: Bundle
     variant: str
     calibration: Calibration
     is_site: bool
+    zones: Zones | None = None
+    is_outdated: bool = False
+    profile: str = ""
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the limits belong to this camera as it is watched."""
+        return self.is_site and not self.is_outdated
 
     def judge(self, rules: Rules) -> Judge:
         """Return what a camera is judged by."""
-        return judge_from_calibration(self.calibration, rules)
+        return judge_from_calibration(self.calibration, rules, self.zones)
 
     @property
     def rarities(self) -> dict[Kind, Rates | Tail | None]:
@@ -52,11 +65,11 @@ class Model:
         )
 
 
-def judge_from_calibration(fitted: Calibration, rules: Rules) -> Judge:
+def judge_from_calibration(fitted: Calibration, rules: Rules, zones: Zones | None = None) -> Judge:
     """Return what a camera with this calibration is judged by."""
     stall = fitted.limits.stall
     stall_noise = None if stall is None else stall.noise
-    return Judge(fitted.normality, fitted.limits.noise, fitted.limit, rules, stall_noise, fitted.stall_limit)
+    return Judge(fitted.normality, fitted.limits.noise, fitted.limit, rules, stall_noise, fitted.stall_limit, zones)
 
 
 def runner_of(bundle: Bundle, variant: str, slots: int, threads: int = 0) -> Runner:

@@ -15,6 +15,7 @@ from edge.level import Level, Noise
 from edge.messages import Condition
 from edge.normality import Map, Normality
 from edge.senses import Senses
+from edge.zones import Zones, named_zones
 
 State = Literal["watching", "warming_up", "degraded", "blind"]
 Kind = Literal["surprise", "stall"]
@@ -38,6 +39,7 @@ class Judge:
     rules: Rules = field(default_factory=Rules)
     stall_noise: Noise | None = None
     stall_limit: Limit | None = None
+    zones: Zones | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,18 @@ class Moment:
     stall: Verdict | None = None
     findings: tuple[Finding, ...] = ()
     lost: EndReason | None = None
+
+
+def open_zones_of(moment: Moment) -> frozenset[str]:
+    """Return the zones that the events lie in which are open after a moment."""
+    ended = {finding.kind for finding in moment.findings if finding.detection.type == "end"}
+    open_episodes = {"surprise": moment.episode, "stall": None if moment.stall is None else moment.stall.episode}
+    return frozenset(
+        name
+        for kind, episode in open_episodes.items()
+        if episode is not None and episode.announced_seconds is not None and kind not in ended
+        for name, _, _ in named_zones(episode.zones, episode.frames)
+    )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,10 @@ class Normality:
 
     `high`: float32 [W, Gh, Gw], what a cell or one of its neighbours exceeds in one normal frame of a thousand;
     infinite where a witness has nothing to say. `floor` [W] is added to both sides of a ratio, so that places where
-    nothing ever happens do not shout. `middle` and `spread` [W] are those of a witness's score on normal footage.
-    `change_levels` is the difference (grey levels of 255) from which a place has changed.
+    nothing ever happens do not shout. `spread` [W] is what a witness's score exceeds the start of its tail by, on
+    average, and `middle` [W] lies such that half of normal work's surprises, and stalls, are below 0.
+    `change_levels` is the difference (grey levels of 255) from which a place has changed. `sensitivity`: float32
+    [Gh, Gw], what is said of a cell counts as so many times as much, 0 where it is ignored; None where all count alike.
     """
 
     high: Map
@@ -43,11 +46,23 @@ class Normality:
     appearance: Appearance
     composition: Composition
     change_levels: float
+    sensitivity: Map | None = None
+
+    @cached_property
+    def ignored(self) -> NDArray[np.bool_] | None:
+        """Which cells are ignored: bool [Gh, Gw]; None where none is."""
+        return ignored_of(self.sensitivity)
+
+    @cached_property
+    def heard(self) -> NDArray[np.bool_]:
+        """Where a witness has something to say: bool [W, Gh, Gw]."""
+        heard = np.isfinite(self.high)
+        return heard if self.sensitivity is None else heard & (self.sensitivity > 0.0)
 
 
 @dataclass(frozen=True)
 class Score:
-    """One frame against normality: `value` in units of normal work's own spread, `cells` float32 [Gh, Gw].
+    """One frame against normality: `value` in units of normal work's own tail, `cells` float32 [Gh, Gw].
 
     `witness` is the index of the one that says it.
     """
@@ -57,11 +72,21 @@ class Score:
     witness: int
 
 
+def ignored_of(sensitivity: Map | None) -> NDArray[np.bool_] | None:
+    """Return the cells that a sensitivity [Gh, Gw] ignores, bool [Gh, Gw]; None where it ignores none."""
+    return None if sensitivity is None or sensitivity.all() else sensitivity == 0.0
+
+
 def cell_scores(maps: Map, normality: Normality) -> Map:
-    """Return the log ratio of each cell to the highest that is normal around it: [W, Gh, Gw] of maps [W, Gh, Gw]."""
-    floor = normality.floor[:, None, None]
-    heard = np.isfinite(normality.high)
-    scores: Map = np.log((maps + floor) / (np.where(heard, normality.high, 1.0) + floor), dtype=np.float32)
+    """Return the log ratio of each cell to the highest that is normal around it: [W, Gh, Gw] of maps [W, Gh, Gw].
+
+    What is said of a cell counts as often as its sensitivity says: log(sensitivity · (said + floor) / (high + floor)).
+    """
+    floor, heard = normality.floor[:, None, None], normality.heard
+    ratios = (maps + floor) / (np.where(heard, normality.high, 1.0) + floor)
+    if normality.sensitivity is not None:
+        ratios *= np.where(heard, normality.sensitivity, 1.0)
+    scores: Map = np.log(ratios, dtype=np.float32)
     scores[~heard] = NEVER
     return scores
 
@@ -85,7 +110,7 @@ def scores_from_maps(maps: Map, normality: Normality) -> tuple[Score, Score]:
 
 
 def witness_values(maps: Map, normality: Normality) -> Map:
-    """Return each witness's score of a frame in units of normal work's own spread: float32 [W]."""
+    """Return each witness's score of a frame in units of normal work's own tail: float32 [W]."""
     return _standardised(cell_scores(maps, normality), normality)
 
 
@@ -95,7 +120,7 @@ def _standardised(scores: Map, normality: Normality) -> Map:
 
 
 def error_score(error: Map, normality: Normality) -> float:
-    """Return what the error alone says of a frame, in units of normal work's own spread; error float32 [Gh, Gw]."""
+    """Return what the error alone says of a frame, in units of normal work's own tail; error float32 [Gh, Gw]."""
     maps = np.zeros((len(WITNESSES), *error.shape), np.float32)
     maps[0] = error
     return float(witness_values(maps, normality)[0])
@@ -103,7 +128,7 @@ def error_score(error: Map, normality: Normality) -> float:
 
 def speaking(normality: Normality) -> NDArray[np.bool_]:
     """Return which witnesses have something to say anywhere: bool [W]."""
-    return np.asarray(np.isfinite(normality.high).any(axis=(1, 2)))
+    return np.asarray(normality.heard.any(axis=(1, 2)))
 
 
 def _highest(values: Map, scores: Map, normality: Normality, among: slice) -> Score:
@@ -113,9 +138,20 @@ def _highest(values: Map, scores: Map, normality: Normality, among: slice) -> Sc
     return Score(float(values[witness]) if heard.any() else 0.0, scores[witness], witness)
 
 
+def drawn(cells: Map, count: int) -> NDArray[np.bool_]:
+    """Return the cells that stand out most, which a score is drawn from: so many, or more that are equal; [Gh, Gw]."""
+    least = np.partition(cells, cells.size - min(count, cells.size), axis=None)[-min(count, cells.size)]
+    return np.asarray((cells >= least) & (cells > NEVER), np.bool_)
+
+
+def carrying(cells: Map) -> NDArray[np.bool_]:
+    """Return which cells carry an anomaly: at least half as high as the highest, and above 0; cells [Gh, Gw]."""
+    return np.asarray(cells >= max(0.5 * float(cells.max()), np.finfo(np.float32).tiny), np.bool_)
+
+
 def box_from_cells(cells: Map) -> tuple[float, float, float, float]:
     """Return (x0, y0, x1, y1) in 0–1 around the cells of at least half the highest score; cells [Gh, Gw]."""
-    rows, columns = np.nonzero(cells >= max(0.5 * float(cells.max()), np.finfo(np.float32).tiny))
+    rows, columns = np.nonzero(carrying(cells))
     height, width = cells.shape
     if not rows.size:
         return (0.0, 0.0, 1.0, 1.0)

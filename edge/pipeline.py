@@ -7,10 +7,11 @@ measured on the code that will use it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.detection import EndReason
 from edge.frames import Frame
@@ -26,6 +27,8 @@ from edge.slots import Slots
 # Frames after a reset that are not scored: the step's error settles within 2–3 of them (prednet.md).
 WARMUP_FRAMES = 5
 
+Ignored = Callable[[str], "NDArray[np.bool_] | None"]
+
 
 def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) -> Iterator[Moment]:
     """Yield one moment per frame and camera; cameras take the runner's slots in the order of `judges`.
@@ -35,7 +38,7 @@ def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) 
     """
     memories = defaultdict[str, Memory](Memory)
     in_force: dict[str, Judge] = {}
-    for sensed in sense(rounds, runner, list(judges)):
+    for sensed in sense(rounds, runner, list(judges), lambda camera: judges[camera].normality.ignored):
         if isinstance(sensed, Lost):
             memories[sensed.camera], moment = told_lost(memories[sensed.camera], sensed, judges[sensed.camera])
         else:
@@ -47,14 +50,19 @@ def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) 
         yield moment
 
 
-def sense(rounds: Iterable[Round], runner: Runner, cameras: list[str]) -> Iterator[Sensed | Lost]:
-    """Yield each frame's errors and each camera's loss: the river up to the judgement."""
+def sense(
+    rounds: Iterable[Round], runner: Runner, cameras: list[str], ignored: Ignored = lambda _: None
+) -> Iterator[Sensed | Lost]:
+    """Yield each frame's errors and each camera's loss: the river up to the judgement.
+
+    `ignored` says of a camera which cells are not looked at, bool [Gh, Gw]; None where all are.
+    """
     with open_speed() as begin_speed:
-        yield from _sensed(rounds, runner, cameras, begin_speed)
+        yield from _sensed(rounds, runner, cameras, begin_speed, ignored)
 
 
 def _sensed(
-    rounds: Iterable[Round], runner: Runner, cameras: list[str], begin_speed: BeginSpeed
+    rounds: Iterable[Round], runner: Runner, cameras: list[str], begin_speed: BeginSpeed, ignored: Ignored
 ) -> Iterator[Sensed | Lost]:
     from edge.conditions import Watched, returned, watched  # noqa: PLC0415 - opens the door of cv2
 
@@ -87,7 +95,8 @@ def _sensed(
             slot = slots[camera]
             error = float(step.errors[slot, 0].mean())
             prediction = step.prediction[slot].copy()
-            senses = sensed_from_frame(frame.image, prediction, speeds[camera].result(), runner.spec.grid)
+            speed = speeds[camera].result()
+            senses = sensed_from_frame(frame.image, prediction, speed, runner.spec.grid, ignored(camera))
             track = _followed(tracks.get(camera), frame, error, form.rate_hz)
             looks[camera] = look = watched(looks[camera], frame, is_gap=track.is_gap)
             tracks[camera] = track = _paused(track) if look.is_paused else track

@@ -16,6 +16,8 @@ Mask = NDArray[np.bool_]
 
 # Points a side at which each pixel is asked whether a polygon covers it.
 _POINTS = 4
+# Points a side by which the share of a place is counted that a polygon covers.
+_SHARE_POINTS = 16
 
 
 def fault_of_shape(shape: Shape) -> str | None:
@@ -53,16 +55,8 @@ def _corners(shape: Shape) -> NDArray[np.float64]:
 
 def _touched(corners: NDArray[np.float64], height: int, width: int) -> Mask:
     """Return the pixels that a polygon covers at one of their points, or that its outline runs through."""
-    points = (np.arange(_POINTS) + 0.5) / _POINTS
-    rows = ((np.arange(height)[:, None] + points).ravel() / height)[:, None]
-    columns = ((np.arange(width)[:, None] + points).ravel() / width)[None, :]
-    inside: Mask = np.zeros((rows.size, columns.size), np.bool_)
-    for (x0, y0), (x1, y1) in _edges(corners):  # even-odd rule: each edge to the right of a point turns it over
-        if y0 != y1:
-            crossing = (x1 - x0) * (rows - y0) / (y1 - y0) + x0
-            crossed = np.asarray(((rows < y0) != (rows < y1)) & (columns < crossing), np.bool_)
-            np.logical_xor(inside, crossed, out=inside)
-    touched = np.asarray(inside.reshape(height, _POINTS, width, _POINTS).any(axis=(1, 3)), np.bool_)
+    inside = _inside(corners, height, width, _POINTS)
+    touched = np.asarray(inside.any(axis=(1, 3)), np.bool_)
     for start, stop in _edges(corners):
         way = np.linspace(start, stop, 4 * max(height, width))
         touched[
@@ -70,6 +64,26 @@ def _touched(corners: NDArray[np.float64], height: int, width: int) -> Mask:
             np.minimum((way[:, 0] * width).astype(int), width - 1),
         ] = True
     return touched
+
+
+def shares_from_shape(shape: Shape, height: int, width: int) -> NDArray[np.float64]:
+    """Return the share (0–1) of each of height × width places that a shape covers, [H, W]."""
+    inside = _inside(_corners(shape), height, width, _SHARE_POINTS)
+    return np.asarray(inside.mean(axis=(1, 3)), np.float64)
+
+
+def _inside(corners: NDArray[np.float64], height: int, width: int, points: int) -> Mask:
+    """Return which points of each place lie in a polygon: bool [H, points, W, points]."""
+    within = (np.arange(points) + 0.5) / points
+    rows = ((np.arange(height)[:, None] + within).ravel() / height)[:, None]
+    columns = ((np.arange(width)[:, None] + within).ravel() / width)[None, :]
+    inside: Mask = np.zeros((rows.size, columns.size), np.bool_)
+    for (x0, y0), (x1, y1) in _edges(corners):  # even-odd rule: each edge to the right of a point turns it over
+        if y0 != y1:
+            crossing = (x1 - x0) * (rows - y0) / (y1 - y0) + x0
+            crossed = np.asarray(((rows < y0) != (rows < y1)) & (columns < crossing), np.bool_)
+            np.logical_xor(inside, crossed, out=inside)
+    return inside.reshape(height, points, width, points)
 
 
 def _edges(corners: NDArray[np.float64]) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:

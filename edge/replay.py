@@ -60,7 +60,7 @@ def replay_teller(model: Model, name: str) -> Teller:
         camera=name,
         model=model.event_model(),
         rarities=model.rarities,
-        calibrated=model.is_site,
+        calibrated=model.is_calibrated,
         wall_offset_seconds=time.time(),
         clock="unsynced",
         media_offset_seconds=0.0,

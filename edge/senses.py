@@ -31,17 +31,44 @@ class Senses:
 
 
 def sensed_from_frame(
-    image: NDArray[np.uint8], prediction: NDArray[np.uint8], speed: Map, grid: tuple[int, int]
+    image: NDArray[np.uint8],
+    prediction: NDArray[np.uint8],
+    speed: Map,
+    grid: tuple[int, int],
+    ignored: NDArray[np.bool_] | None = None,
 ) -> Senses:
-    """Return the senses of a frame [H, W, C], its prediction, and the speed of the flow into it, [H, W]."""
-    speeds = block_highs(half_means(speed[..., None], grid)[..., 0])
-    return Senses(error_blocks(image, prediction, grid), speeds, quarter_means(image, grid))
+    """Return the senses of a frame [H, W, C], its prediction, and the speed of the flow into it, [H, W].
+
+    Errors and speeds in the cells `ignored`, bool [Gh, Gw], reach into no block: they are 0.
+    """
+    speeds = half_means(speed[..., None], grid)[..., 0]
+    if ignored is not None:
+        speeds[parts_of(ignored, speeds)] = 0.0
+    return Senses(error_blocks(image, prediction, grid, ignored), block_highs(speeds), quarter_means(image, grid))
 
 
-def error_blocks(image: NDArray[np.uint8], prediction: NDArray[np.uint8], grid: tuple[int, int]) -> Map:
+def error_blocks(
+    image: NDArray[np.uint8],
+    prediction: NDArray[np.uint8],
+    grid: tuple[int, int],
+    ignored: NDArray[np.bool_] | None = None,
+) -> Map:
     """Return each cell's highest block of half the absolute error in 0–1: float32 [Gh, Gw]; both [H, W, C]."""
-    errors = np.abs(image.astype(np.int16) - prediction)
-    return block_highs(half_means(errors, grid).mean(axis=2) / np.float32(510.0))
+    errors = half_means(np.abs(image.astype(np.int16) - prediction), grid).mean(axis=2) / np.float32(510.0)
+    if ignored is not None:
+        errors[parts_of(ignored, errors)] = 0.0
+    return block_highs(errors)
+
+
+def unseen(thumbnail: Map, background: Map, ignored: NDArray[np.bool_] | None) -> Map:
+    """Return a levelled thumbnail [rows, columns, C] that shows the background in the cells that are ignored."""
+    return thumbnail if ignored is None else np.where(parts_of(ignored, thumbnail)[..., None], background, thumbnail)
+
+
+def parts_of(cells: NDArray[np.bool_], parts: Map) -> NDArray[np.bool_]:
+    """Return which parts (halves or less) of a picture of so many rows and columns lie in cells, [Gh, Gw]."""
+    times = parts.shape[0] // cells.shape[0]
+    return np.repeat(np.repeat(cells, times, axis=0), times, axis=1)
 
 
 def witnessed(
@@ -54,7 +81,7 @@ def witnessed(
     appearance, composition = normality.appearance, normality.composition
     background = appearance.background
     gain = gain_of(senses.thumbnail, background)
-    thumbnail = senses.thumbnail / np.float32(gain)
+    thumbnail = unseen(senses.thumbnail / np.float32(gain), background, normality.ignored)
     if stillness is None:
         stillness = first_stillness(thumbnail, seconds)
     else:

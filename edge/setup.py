@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -12,23 +12,29 @@ import msgspec
 from edge.builtin import bundle_from_predictor
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import limits_for
-from edge.config import Config, Detection, read_config
+from edge.config import Camera, Config, Detection, read_config
 from edge.errors import ConfigInvalid, PrednetError
 from edge.model import Model, with_normal
 from edge.mqtt import BrokerSettings, TlsFiles
 from edge.places import place_from_spec
+from edge.profiles import judging
 from edge.topics import Topics, default_device
+from edge.zoning import zoned
 
 
 @dataclass(frozen=True)
 class Device:
-    """Everything that `run` needs, read and checked; `models` by camera."""
+    """Everything that `run` needs, read and checked; `models` by camera, those of profiles by `key_of_profile`.
+
+    Of a camera with profiles `models` holds the first, which judges nothing before a profile is known to be in force.
+    """
 
     config: Config
     topics: Topics
     bundle: Bundle
     models: Mapping[str, Model]
     broker: BrokerSettings
+    profiles: Mapping[str, Model] = field(default_factory=dict)
 
     @property
     def config_hash(self) -> str:
@@ -42,20 +48,43 @@ def read_device(config_path: Path) -> Device:
     try:
         bundle = _bundle(config)
         variant = config.predictor or config.variant
-        models = {
-            name: limited(
-                with_normal(bundle, variant, Path(camera.normal) if camera.normal else None), config.detection
-            )
-            for name, camera in config.cameras.items()
-        }
+        models: dict[str, Model] = {}
+        profiles: dict[str, Model] = {}
+        for name, camera in config.cameras.items():
+            found = _models(name, bundle, variant, camera, config.detection)
+            models[name] = next(iter(found.values()))
+            profiles |= {key_of_profile(name, key): model for key, model in found.items() if key}
         for camera in config.cameras.values():
             place_from_spec(camera.source)
         topics = Topics(config.site, config.device or default_device())
-        return Device(config, topics, bundle, models, _broker(config, topics))
+        return Device(config, topics, bundle, models, _broker(config, topics), profiles)
     except ConfigInvalid:
         raise
     except PrednetError as error:
         raise ConfigInvalid(f"{config_path}: {error}") from error
+
+
+def key_of_profile(camera: str, profile: str | None) -> str:
+    """Return the key of a camera's profile among the models of profiles."""
+    return f"{camera}/{profile}"
+
+
+def _models(name: str, bundle: Bundle, variant: str, camera: Camera, detection: Detection) -> dict[str, Model]:
+    """Return a camera's models by profile; of one without profiles its own under the empty name."""
+    normals = {key: profile.normal or camera.normal for key, profile in judging(camera.profiles).items()}
+    found = {}
+    for key, normal in (normals or {"": camera.normal}).items():
+        model = with_normal(bundle, variant, Path(normal) if normal else None)
+        try:
+            found[key] = replace(adapted(model, camera, detection), profile=key)
+        except PrednetError as error:
+            raise PrednetError(f"cameras.{name}: {error}") from error
+    return found
+
+
+def adapted(model: Model, camera: Camera, detection: Detection) -> Model:
+    """Return the model with the limits that the configuration asks for, and with the camera's zones and masks."""
+    return zoned(limited(model, detection), camera.zones, camera.ignore_masks, camera.privacy_masks)
 
 
 def limited(model: Model, detection: Detection) -> Model:

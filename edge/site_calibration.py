@@ -10,19 +10,24 @@ from edge.archive import Header, Kind, members_from_files, read_archive, write_a
 from edge.bundle import Bundle
 from edge.calibrated import Calibration, limits_from_bytes, normality_from_bytes, normality_to_bytes
 from edge.errors import PrednetError
+from edge.privacy import Shape
 
 NORMAL = Kind("prednet-normal", 1, "Make one with prednet-calibrate site.")
 _NORMALITY, _LIMITS = "normality.npz", "limits.json"
 
 
 class SiteManifest(Header, frozen=True, kw_only=True):
-    """Which camera, bundle, variant and frame rate (frames a second) a calibration belongs to."""
+    """Which camera, bundle, variant and frame rate (frames a second) a calibration belongs to.
+
+    `privacy_masks` are those that the footage was black under; None in files that do not say.
+    """
 
     camera: str
     bundle: str
     variant: str
     rate_hz: float
     created: str
+    privacy_masks: tuple[Shape, ...] | None = None
 
 
 def write_site(
@@ -42,6 +47,7 @@ def write_site(
         variant=variant,
         rate_hz=bundle.spec.form.rate_hz,
         created=created,
+        privacy_masks=calibration.privacy_masks,
     )
     write_archive(path, manifest, files)
 
@@ -63,4 +69,5 @@ def read_site(path: Path, bundle: Bundle, variant: str) -> Calibration:
     return Calibration(
         normality_from_bytes(files[_NORMALITY], bundle.spec.form, bundle.spec.grid, f"{path}: {_NORMALITY}"),
         limits_from_bytes(files[_LIMITS], f"{path}: {_LIMITS}"),
+        manifest.privacy_masks,
     )

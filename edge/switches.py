@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,6 +27,13 @@ class Switch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit_on: float | None = None
 
 
+class Held(NamedTuple):
+    """Why a camera's profiles hold it back; `is_fault` where a person must see to it."""
+
+    reason: str
+    is_fault: bool
+
+
 class Switches:
     """The switches of all cameras: changed by commands, asked by the river. One thread.
 
@@ -37,18 +45,39 @@ class Switches:
         known = _read(file) if file is not None else {}
         self._switches = {camera: known.get(camera, Switch()) for camera in limits}
         self._lost: set[str] = set()
+        self._held: dict[str, Held] = {}
 
     def of(self, camera: str) -> Switch:
         """Return a camera's switch."""
         return self._switches[camera]
 
     def is_off(self, camera: str) -> bool:
-        """Return whether the camera is switched off now; a time that has passed switches it on."""
+        """Return whether the camera is switched off or held back now; a time that has passed switches it on."""
         switch = self._switches[camera]
         if switch.is_off and switch.off_until is not None and self._wall_clock() >= switch.off_until:
             self.set(camera, replace_switch(switch, is_off=False, off_until=None))
-            return False
-        return switch.is_off
+            return camera in self._held
+        return switch.is_off or camera in self._held
+
+    def hold(self, camera: str, held: Held | None) -> None:
+        """Hold a camera back, or let it go again."""
+        if held is None:
+            self._held.pop(camera, None)
+        else:
+            self._held[camera] = held
+
+    @property
+    def all_held(self) -> dict[str, str]:
+        """The reasons of all cameras that are held back."""
+        return {camera: held.reason for camera, held in self._held.items()}
+
+    def is_unknown(self, camera: str) -> bool:
+        """Return whether a camera is held back for a reason that a person must see to."""
+        return camera in self._held and self._held[camera].is_fault
+
+    def held(self, camera: str) -> Held | None:
+        """Return why a camera is held back; None where it is not."""
+        return self._held.get(camera)
 
     def set(self, camera: str, switch: Switch) -> None:
         """Change a camera's switch and keep it on disk. A disk that refuses is logged; the switch holds until then."""

@@ -18,7 +18,12 @@ DOORS = {
     "gi": {"edge/capture_gst.py"},
     "h5py": {"export/importing/keras_files.py"},
     "iotcore": {"edge/broker.py"},
-    "matplotlib": {"calibration/curves.py", "calibration/parity_chart.py", "edge/chart.py"},
+    "matplotlib": {
+        "calibration/curves.py",
+        "calibration/masks_chart.py",
+        "calibration/parity_chart.py",
+        "edge/chart.py",
+    },
     "onnx": {"export/step.py", "export/variants/"},
     "onnxruntime": {"edge/runner_onnx.py"},
     "paho": {"edge/mqtt/"},

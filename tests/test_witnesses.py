@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibration.appearance import background_of, shown_patches
+from calibration.appearance import background_of, pictures_of, shown_patches
 from calibration.bank import KEPT, covering_cells, joined
 from calibration.composition import palette_of, shown_mixtures
 from calibration.fit import fit_calibration, observe
 from calibration.normality import Run, scored
-from calibration.stillness import change_levels_of, expected_to_move
+from calibration.stillness import change_levels_of, expected_to_move, pairs_of
 from edge.appearance import (
     BACKGROUND_LEVELS,
     Appearance,
@@ -106,7 +106,9 @@ def test_what_was_seen_is_not_novel_and_what_was_not_is() -> None:
 
     ground = background.astype(np.float32)
     normal = [shown(8, column) for column in range(4, 24)]
-    known = Appearance(ground, joined([covering_cells(shown_patches(normal, ground), 48, 16)]))
+    known = Appearance(
+        ground, joined([covering_cells(shown_patches(pictures_of(normal, ground, None), ground), 48, 16)])
+    )
     assert (
         novelty(shown(8, 14).astype(np.float32), known).max() < 3.0
     )  # normal ones were levelled: the + 1 of the ratio
@@ -147,11 +149,14 @@ def test_a_figure_that_lacks_one_colour_is_strange_though_all_its_parts_are_know
 
     ground = background.astype(np.float32)
     normal = [figure(column, (220, 30, 30)) for column in range(28)]
-    palette = palette_of(normal, ground)
+    palette = palette_of(pictures_of(normal, ground, None), ground)
     np.testing.assert_allclose(
         sorted(palette.tolist()), [[20, 20, 200], [220, 30, 30]], rtol=0.02
     )  # the + 1 of the ratio
-    known = Composition(palette, joined([covering_cells(shown_mixtures(normal, ground, palette), 48, len(palette))]))
+    known = Composition(
+        palette,
+        joined([covering_cells(shown_mixtures(pictures_of(normal, ground, None), ground, palette), 48, len(palette))]),
+    )
 
     def told(picture: np.ndarray) -> float:
         return float(strangeness(mixtures_from_thumbnail(picture.astype(np.float32), ground, palette), known).max())
@@ -222,10 +227,12 @@ def test_the_change_that_counts_is_well_above_the_noise() -> None:
     """Six times the median difference of still places, and no less than four levels."""
     quiet = np.full((50, 16, 16, 1), 90, np.uint8)
     ground = quiet[0].astype(np.float32)
-    assert change_levels_of(quiet, ground) == 4.0
+    assert change_levels_of(pictures_of(quiet, ground, None)) == 4.0
     noisy = np.rint(quiet + RNG.normal(0, 6, quiet.shape)).astype(np.uint8)
     # the median of |N(0, 2 σ²)|, in whole levels of about six
-    assert change_levels_of(noisy, ground) == pytest.approx(6 * 0.6745 * 6 * np.sqrt(2), rel=0.15)
+    assert change_levels_of(pictures_of(pairs_of(noisy), ground, None)) == pytest.approx(
+        6 * 0.6745 * 6 * np.sqrt(2), rel=0.15
+    )
 
 
 def test_a_silent_witness_says_nothing() -> None:

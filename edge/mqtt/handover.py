@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -38,10 +39,12 @@ class HeardCommand:
 class Handover:
     """States (the last value of each) and fleeting messages, between the river and the publisher.
 
-    `mailbox` is where the publisher waits: paho's callbacks and `wake` put into it.
+    `mailbox` is where the publisher waits: paho's callbacks and `wake` put into it. Of the topics `listened` to, whole
+    ones beside the device's own, the last payload is kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, listened: Sequence[str] = ()) -> None:
+        self.listened = tuple(listened)
         self.mailbox: SimpleQueue[Signal] = SimpleQueue()
         self._lock = threading.Lock()
         self._states: dict[str, Message] = {}
@@ -52,6 +55,19 @@ class Handover:
         self._dropped = 0
         self._commands_dropped = 0
         self._wake_waits = False
+        self._values: dict[str, tuple[bytes, float]] = {}
+
+    def put_value(self, topic: str, payload: bytes, seconds: float) -> None:
+        """Keep the last payload of a topic that is listened to, and when it came."""
+        self._values[topic] = payload, seconds
+
+    def value_of(self, topic: str) -> tuple[bytes, float] | None:
+        """Return the last payload of a topic, and when it came; None where nothing has."""
+        return self._values.get(topic)
+
+    def forget_value(self, topic: str) -> None:
+        """Forget the last payload of a topic."""
+        self._values.pop(topic, None)
 
     @property
     def dropped(self) -> int:

@@ -171,8 +171,8 @@ class Link:
     def _serve(self, wire: Wire, answer: Connected) -> Outcome:
         self._rival_heard_at = None
         wire.listen_to_commands(self._topics.full(f"{COMMANDS}+"))
-        wire.listen(HOME_ASSISTANT_BIRTH)
-        wire.listen(self._topics.full(INFO))
+        for topic in (HOME_ASSISTANT_BIRTH, self._topics.full(INFO), *self._handover.listened):
+            wire.listen(topic)
         self._handover.start_over()
         session = Session(
             wire,
@@ -248,13 +248,14 @@ class Link:
         return ended
 
     def _hear(self, heard: Heard) -> None:
-        """Take a command, another's birth on our own topic, or Home Assistant's birth."""
-        commands = self._topics.full(COMMANDS)
-        if heard.topic.startswith(commands):
+        """Take a command, a value of the line, another's birth on our own topic, or Home Assistant's birth."""
+        if heard.topic.startswith(commands := self._topics.full(COMMANDS)):
             self._handover.put_command(HeardCommand(heard.topic[len(commands) :], heard.payload, heard.retained))
         elif heard.topic == HOME_ASSISTANT_BIRTH:
             if heard.payload == b"online" and not heard.retained:
                 self._handover.send_again(DISCOVERY)
+        elif heard.topic in self._handover.listened:
+            self._handover.put_value(heard.topic, heard.payload, self._monotonic())
         elif self._is_rival(heard):
             self._rival_heard_at = self._monotonic()
 
@@ -275,8 +276,7 @@ class Link:
             boot_id = msgspec.json.decode(heard.payload, type=Info).boot_id
         except msgspec.DecodeError:
             return False
-        is_first = heard.conn_seq == 1
-        return not (heard.retained and is_first) and not self._outbox.is_own_boot(boot_id)
+        return not (heard.retained and heard.conn_seq == 1) and not self._outbox.is_own_boot(boot_id)
 
     def _signals(self, wait: float, most: int = 1000) -> list[Signal]:
         """Return what waits in the mailbox, after at most `wait` seconds."""

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 import msgspec
@@ -28,7 +28,8 @@ REPLY_EXPIRY_SECONDS = 3600
 class Publisher:
     """Publishes one device, opened and closed by `with`; no call but `close` waits for the network.
 
-    Its calls come from one thread of the daemon; a thread of its own connects and sends.
+    Its calls come from one thread of the daemon; a thread of its own connects and sends. Of the whole topics `listen`,
+    beside the device's own, the last payload is kept.
     Raises ConfigInvalid on entry where a TLS file cannot be read.
     """
 
@@ -43,11 +44,12 @@ class Publisher:
         monotonic: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         random_fraction: Callable[[], float] = random.random,
+        listen: Sequence[str] = (),
     ) -> None:
         self._settings, self._outbox, self._wall_clock = settings, outbox, wall_clock
         self._info, self._conn_seq = info, 0
         self._info_lock = threading.Lock()
-        self._handover = Handover()
+        self._handover = Handover(listen)
         self._link = Link(
             settings,
             topics,
@@ -109,6 +111,14 @@ class Publisher:
     def take_commands(self, limit: int) -> list[HeardCommand]:
         """Return at most `limit` commands that have come, the oldest first, unread."""
         return self._handover.take_commands(limit)
+
+    def value_of(self, topic: str) -> tuple[bytes, float] | None:
+        """Return the last payload of a topic of `listen`, and when it came (monotonic); None where nothing has."""
+        return self._handover.value_of(topic)
+
+    def forget_value(self, topic: str) -> None:
+        """Forget the last payload of a topic: it is not believed any more."""
+        self._handover.forget_value(topic)
 
     def reply(self, request_id: str, payload: bytes) -> None:
         """Answer a command with QoS 1; without a connection the last 64 replies wait."""

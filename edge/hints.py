@@ -1,0 +1,20 @@
+"""What a person can do about each fault, in a sentence; `{camera}` is filled in."""
+
+from __future__ import annotations
+
+HINTS = {
+    "camera_lost": "Check the camera's power, cable, address and password; it is tried again for ever.",
+    "camera_refused": "The camera refuses the login; correct user and password in its address. It is asked seldom.",
+    "capture_hung": "The capture library hung and was replaced; if it comes again, restart the camera.",
+    "outbox_damaged": "Events that waited on disk may be lost; check the disk.",
+    "broker_refused": "The broker refuses the login or the certificate; check both.",
+    "duplicate_client_id": "Another device uses this MQTT client id; give each its own.",
+    "config_invalid": "The configuration on disk cannot be used; the last good one goes on. See the log.",
+    "zones_changed": "The limit was fitted with other zones or masks: nothing is promised, events say "
+    "calibrated: false. Run: prednet-calibrate site --config CONFIG --camera {camera}",
+    "profile_unknown": "It is not known which profile is in force, so nothing is judged; health says why. "
+    "Check the line's topic, who publishes it, the profiles' values and hours, and the clock.",
+    "drift": "Work has left what {camera} was calibrated on. Look at scene, light and camera; where this is how it "
+    "stays, calibrate anew: prednet-calibrate site --config CONFIG --camera {camera}",
+    "disk_low": "The disk of the state directory is nearly full; events go on, evidence does not. Make room.",
+}
