@@ -11,12 +11,13 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
+from calibration.asked import Asked, add_asked, asked_from
 from calibration.evaluate_cli import add_evaluate_command
 from calibration.fit import fit_calibration, observe
 from calibration.footage import first_part_of
 from calibration.masks_cli import add_masks_command
 from calibration.site_order import SiteOrder, add_watched_options, clips_of, site_order
-from calibration.told import add_false_per_day, told_limits
+from calibration.told import told_limits
 from calibration.would_fire import Fired, Named, told_fired, would_fire
 from edge.calibrated import Limits
 from edge.command import parser_for, run_command
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     site.add_argument("--show-only", action="store_true", help="show what would have fired, and write nothing")
     site.add_argument("--first-part", type=float, default=1.0, metavar="SHARE",
                       help="learn from this share (0–1) of each clip's beginning only (default: all)")  # fmt: skip
-    add_false_per_day(site)
+    add_asked(site)
     site.add_argument("--json", action="store_true", help="print the limits as JSON")
     site.set_defaults(run=_site)
     add_masks_command(commands)
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _site(parsed: argparse.Namespace) -> int:
     order = site_order(parsed)
-    limits, fired = calibrate_site(order, parsed.first_part, parsed.seconds, parsed.false_per_day)
+    limits, fired = calibrate_site(order, parsed.first_part, parsed.seconds, asked_from(parsed, order.rules))
     if parsed.json:
         print(msgspec.json.encode(msgspec.to_builtins(limits) | {"would_fire": fired}).decode())
         return 0
@@ -86,27 +87,28 @@ def _site(parsed: argparse.Namespace) -> int:
 
 
 def calibrate_site(
-    order: SiteOrder, first_part: float, live_seconds: float, false_per_day: float = 1.0
+    order: SiteOrder, first_part: float, live_seconds: float, asked: Asked | None = None
 ) -> tuple[Limits, Mapping[str, Sequence[Fired]]]:
     """Fit a site calibration on the first part (a share) of each clip, and write it where the order says.
 
     Returns its limits, and what it and the calibration before it would have fired on this footage. `live_seconds`
-    is how long a live camera is looked at; `false_per_day` is how many false events are asked for.
+    is how long a live camera is looked at; `asked` is asked of its limits.
     """
     if not 0.0 < first_part <= 1.0:
         raise UsageError(f"--first-part is {first_part:g}; give a share above 0, 1 at most.")
+    asked = asked or Asked(rules=order.rules)
     bundle, form = order.bundle, order.bundle.spec.form
     clips = [first_part_of(clip, first_part) for clip in clips_of(order, live_seconds)]
     runner = runner_of(bundle, order.variant, slots=1)
     count = sum(len(clip.images) for clip in clips)
     with tqdm(total=count, unit="frame", desc="watching", disable=None) as bar:
         observations = observe(clips, runner, lambda done: bar.update(done - bar.n), order.sensitivity)
-    calibration = fit_calibration(clips, observations, form.rate_hz, false_per_day, order.sensitivity)
+    calibration = fit_calibration(clips, observations, form.rate_hz, asked, order.sensitivity)
     calibration = replace(calibration, privacy_masks=tuple(order.masks))
     judged = [Named("the calibration in force", order.before)] if order.before is not None else []
     judged.append(Named("this calibration", calibration))
     with tqdm(total=count, unit="frame", desc="judging", disable=None) as bar:
-        fired = would_fire(clips, runner, judged, order.rules, lambda done: bar.update(done - bar.n))
+        fired = would_fire(clips, runner, judged, asked.rules, lambda done: bar.update(done - bar.n))
     runner.close()
     if order.out is not None:
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

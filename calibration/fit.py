@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.asked import Asked
 from calibration.drift import sketch_of
 from calibration.footage import Clip, footage_digest
 from calibration.limits import fit_limit, levels_from_track, runs_from_levels
@@ -81,22 +82,25 @@ def fit_calibration(
     clips: Sequence[Clip],
     observations: Sequence[Observation],
     rate_hz: float,
-    false_events_per_day: float = 1.0,
+    asked: Asked | None = None,
     sensitivity: Map | None = None,
 ) -> Calibration:
     """Return normality and limits from what `observe` saw of `clips` by the runner that will use them.
 
-    `false_events_per_day` is asked of surprise and stall together, over all zones: `sensitivity`, float32 [Gh, Gw], is
+    What is `asked` is asked of surprise and stall together, over all zones: `sensitivity`, float32 [Gh, Gw], is
     in the scores that the limits are fitted on. Raises UsageError where the footage is too short.
     """
     normality, *kinds = fit_normality([Run(seen.seconds, seen.senses) for seen in observations], sensitivity)
-    rules, digest = (Rules(), stall_rules(Rules())), footage_digest(clips)
+    asked, digest = asked or Asked(), footage_digest(clips)
+    rules = (asked.rules, stall_rules(asked.rules))
     spoken = [
         (scores, held)
         for scores, part, held in zip(kinds, (SURPRISE, STALL), rules, strict=True)
         if speaking(normality)[part].any()
     ]
-    limits = [_limits(scores, held, rate_hz, digest, false_events_per_day, len(spoken)) for scores, held in spoken]
+    limits = [
+        _limits(scores, held, rate_hz, digest, asked.false_events_per_day, len(spoken)) for scores, held in spoken
+    ]
     sketch = sketch_of([(one.seconds, one.scores) for one in kinds[0]], rate_hz)
     stall = limits[1] if len(limits) > 1 else None
     return Calibration(normality, msgspec.structs.replace(limits[0], stall=stall, sketch=sketch))

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from calibration.told import add_false_per_day, told_limits
+from calibration.asked import add_asked, asked_from
+from calibration.told import told_limits
 from edge.command import Parser, parser_for, run_command
 from edge.errors import UsageError
 from export.bundle_cli import add_bundle_file_commands
@@ -61,7 +62,7 @@ def _add_bundle_command(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     bundle.add_argument("-o", "--out", type=Path, required=True, help="the .prednet file to write")
     add_network_options(bundle.add_argument_group("a network of another program"))
-    add_false_per_day(bundle)
+    add_asked(bundle)
     _add_variant_options(bundle.add_argument_group("the variants"))
     bundle.add_argument("--json", action="store_true", help="print the result as JSON")
     bundle.set_defaults(run=_bundle)
@@ -118,7 +119,7 @@ def _wanted(making: Any, parsed: argparse.Namespace) -> Any:
     demands = parsed.precision == "int8"
     command = shlex.join(["prednet-export", *parsed.typed])
     may_return = not demands or parsed.allow_fallback
-    return making.Wanted(names, demands, may_return, parsed.gate_steps, command, parsed.licence, parsed.false_per_day)
+    return making.Wanted(names, demands, may_return, parsed.gate_steps, command, parsed.licence, asked_from(parsed))
 
 
 def _told_variant(one: Any) -> str:

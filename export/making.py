@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.asked import Asked
 from calibration.fit import error_ratio, fit_calibration, observe
 from calibration.footage import footage_digest, read_footage
 from calibration.parity import LEAST_STEPS, Rollout, roll_out
@@ -40,7 +41,7 @@ class Wanted:
 
     With `demands_int8` the export fails where a variant fails the gate, and is not left out; without `may_return`
     every convolution that a variant can round stays whole. `steps` are the gate's closed-loop steps; `command` is
-    told in the report, and `licence` in the manifest. `false_events_per_day` is what the limits are asked for.
+    told in the report, and `licence` in the manifest. `asked` is asked of the limits.
     """
 
     variants: tuple[str, ...] = VARIANTS
@@ -49,7 +50,7 @@ class Wanted:
     steps: int = LEAST_STEPS
     command: str = ""
     licence: str = ""
-    false_events_per_day: float = 1.0
+    asked: Asked = field(default_factory=Asked)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def make_bundle(
         spec,
         clips,
         wanted.steps,
-        wanted.false_events_per_day,
+        wanted.asked,
     )
     compared = _compared(source, wanted, stage)
     report, page = _reports(source, compared, wanted, out.stem, seconds, stage)
@@ -181,7 +182,7 @@ def _float(source: Source, wanted: Wanted, stage: Stage) -> tuple[Calibration, R
     runner = open_runner(source.step, source.spec, slots=1)
     observations = observe(source.clips, runner, lambda done: stage("float: watching normal footage", done, total))
     stage("fitting normality and limits", 0, 0)
-    calibration = fit_calibration(source.clips, observations, source.spec.form.rate_hz, wanted.false_events_per_day)
+    calibration = fit_calibration(source.clips, observations, source.spec.form.rate_hz, wanted.asked)
     rollout = None
     if set(wanted.variants) - {"float"}:
         rollout = roll_out(source.clips, runner, calibration, source.steps,

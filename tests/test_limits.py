@@ -320,6 +320,9 @@ def test_site_prints_what_is_promised_as_text_and_as_json(tmp_path: Path, capsys
     promise = json.loads(capsys.readouterr().out)["promise"]
     assert promise["asked_per_day"] == 4.0
     assert promise["hours_needed"] == pytest.approx(2.0, abs=0.01)
+    assert promise["rules"]["hold_seconds"] == Rules.hold_seconds
+    assert calibration.cli.main([*call, "--hold", "0.5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["promise"]["rules"]["hold_seconds"] == 0.5
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "many", "nan"])

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.asked import Asked
 from calibration.fit import fit_calibration, observe
 from calibration.footage import Clip
 from calibration.parity import Parity, Rollout, compare, roll_out
@@ -41,7 +42,7 @@ class Source:
     spec: StepSpec
     clips: Sequence[Clip]
     steps: int
-    false_events_per_day: float = 1.0
+    asked: Asked = field(default_factory=Asked)
 
 
 class Ranges(msgspec.Struct, frozen=True):
@@ -145,7 +146,7 @@ def fitted(source: Source, form: Form, told: Told) -> tuple[Calibration, Rollout
     observations = observe(
         source.clips, runner, lambda done: told(f"{form.name}: watching normal footage", done, total)
     )
-    calibration = fit_calibration(source.clips, observations, source.spec.form.rate_hz, source.false_events_per_day)
+    calibration = fit_calibration(source.clips, observations, source.spec.form.rate_hz, source.asked)
     rollout = roll_out(
         source.clips, runner, calibration, source.steps, lambda done: told(f"{form.name}: the gate", done, source.steps)
     )
