@@ -82,11 +82,12 @@ def _score_row(name: str, score: str, figures: ScoreFigures) -> str:
 
 def _event_row(one: Evaluation) -> str:
     best = [recall_at(one.sweep, rate) for rate in TOLD_FALSE_PER_HOUR]
-    cells = " | ".join(_told_events(score) for score in (one.events, *best))
+    cells = " | ".join(told_events(score) for score in (one.events, *best))
     return f"| {one.name} | {cells} | {one.frame_milliseconds:.1f} |"
 
 
-def _told_events(score: EventScore | None) -> str:
+def told_events(score: EventScore | None) -> str:
+    """Return how many events were found, how late, and how many were false."""
     if score is None or score.recall is None:
         return "–"
     delay = "" if score.median_delay_seconds is None else f", {score.median_delay_seconds:.1f} s late"
