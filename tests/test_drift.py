@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,7 @@ from tests.telling import telling
 from tests.tiny import clip_from, normal_images, tiny_calibration, tiny_runner, with_accident
 
 Values = NDArray[np.float64]
+tiny = cache(tiny_calibration)
 STEP_SECONDS = 10.0
 HOUR = round(3600 / STEP_SECONDS)
 
@@ -65,7 +67,7 @@ def test_a_sketch_is_what_the_footage_has_below_each_level() -> None:
     below = [float((footage <= level).mean()) for level in sketch.levels]
     np.testing.assert_allclose(below, SHARES, atol=1e-3)  # of 2,880 values
     assert sketch.hours == pytest.approx(8.0)
-    limits = msgspec.structs.replace(tiny_calibration().limits, sketch=sketch)
+    limits = msgspec.structs.replace(tiny().limits, sketch=sketch)
     assert limits_from_bytes(msgspec.json.encode(limits), "x").sketch == sketch
     earlier = msgspec.to_builtins(limits)
     del earlier["sketch"]
@@ -122,7 +124,7 @@ SHORT = DriftRules(block_seconds=1.0, blocks=8, least_blocks=4, unit_blocks=1)
 
 def seen_by(drift: DriftWatch, images: np.ndarray) -> list[Moment]:
     """Every moment of a stretch before the tiny network, shown to the watch."""
-    fitted = tiny_calibration()
+    fitted = tiny()
     judge = judge_from_calibration(fitted, Rules(hold_seconds=0.3))
     moments = list(watch(rounds_from_frames("a", clip_from(images).frames()), tiny_runner(), {"a": judge}))
     for moment in moments:
@@ -136,16 +138,16 @@ def test_frames_of_an_event_and_of_a_condition_are_not_counted() -> None:
     images[150:170] = 0  # covered
     drift = DriftWatch(replace(SHORT, block_seconds=1e6))
     moments = seen_by(drift, images)
-    known = drift.of("a", tiny_calibration())
+    known = drift.of("a", tiny())
     assert known is not None
     free = [one for one in moments if one.surprise is not None and not (one.episode and one.episode.announced_seconds)]
     assert known.frames == len(free) < len([one for one in moments if one.surprise is not None]) < 200
     open_for_long = next(one for one in moments if one.episode and one.episode.announced_seconds)
-    drift.see(replace(open_for_long, seconds=open_for_long.seconds + 1e6), tiny_calibration())
-    after = drift.of("a", tiny_calibration())
+    drift.see(replace(open_for_long, seconds=open_for_long.seconds + 1e6), tiny())
+    after = drift.of("a", tiny())
     assert after is not None
     assert after.frames == known.frames + 1
-    earlier = replace(tiny_calibration(), limits=msgspec.structs.replace(tiny_calibration().limits, sketch=None))
+    earlier = replace(tiny(), limits=msgspec.structs.replace(tiny().limits, sketch=None))
     drift.see(moments[50], earlier)
     assert drift.of("a", earlier) is None
 
@@ -205,7 +207,7 @@ def replace_hours(sketch: Sketch) -> Sketch:
 
 def _moment() -> Moment:
     """A scored moment of normal work."""
-    fitted = tiny_calibration()
+    fitted = tiny()
     judge = judge_from_calibration(fitted, Rules())
     frames = clip_from(normal_images(20)).frames()
     moments = list(watch(rounds_from_frames("quiet", frames), tiny_runner(), {"quiet": judge}))
