@@ -3,8 +3,9 @@
     python benchmarks/ped2.py [NETWORK …] [--dataset FOLDER] [--clips 01 04] [--write]
 
 A network is a bundle or a checkpoint; without any, those of benchmarks/weights, three seeds. --write puts the tables
-into docs/quality.md, in the place of those that are there. Learns what is normal from the 16 training clips and scores all 12 test clips, online. Baselines run at 192×128,
-the size of the known figures (frame differences 0.887, optical-flow speed 0.912), flow also at 160×128.
+into docs/quality.md, in the place of those that are there. Learns what is normal from the 16 training clips and scores
+all 12 test clips, online. Baselines run at 192×128, the size of the known figures (frame differences 0.887,
+optical-flow speed 0.912), flow also at 160×128.
 """
 
 from __future__ import annotations
