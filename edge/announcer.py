@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from edge.capture import CameraStatus, Mailboxes
 from edge.clock import clock_state
@@ -63,6 +63,7 @@ class Announcer:
         self._device, self._publisher, self._outbox, self._mailboxes = device, publisher, outbox, mailboxes
         self._switches, self._ledger, self._drift = switches, ledger, drift or DriftWatch()
         self.counts: Counter[str] = Counter()
+        self.listeners: list[Callable[[Event], None]] = []
         self._images: dict[str, Image] = {}
         self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
         self._started = time.monotonic()
@@ -122,7 +123,7 @@ class Announcer:
 
     def tell_test(self, camera: str) -> Event:
         """Publish an event of the kind `test`, on the way that every event takes; return it."""
-        return self._publish(test_event(self._teller(camera), time.time()))
+        return self.publish(test_event(self._teller(camera), time.time()))
 
     def recent_event(self, event_id: str) -> Event | None:
         """Return the last message of an event that was published since the start."""
@@ -181,7 +182,7 @@ class Announcer:
     def _begin(self) -> None:
         """Close what an earlier start left open, and say what is not seen yet."""
         for event in self._outbox.closing_events():
-            self._publish(event)
+            self.publish(event)
         if self._outbox.set_aside is not None:
             self.set_fault("outbox_damaged", True)
         for camera in self._device.models:
@@ -192,9 +193,12 @@ class Announcer:
                 self.set_zone_anomaly(camera, zone, False)
         self.tick()
 
-    def _publish(self, event: Event) -> Event:
+    def publish(self, event: Event) -> Event:
+        """Publish an event's message by way of the outbox; return it as it was stored."""
         stored = self._publisher.publish_event(event)
         self._recent.append(stored)
+        for listener in self.listeners:
+            listener(stored)
         return stored
 
     def _tell_event(self, moment: Moment, latency: float | None) -> None:
@@ -203,7 +207,7 @@ class Announcer:
             self._teller(camera), self._told[camera], moment, time.time(), latency
         )
         for event in events:
-            self._publish(event)
+            self.publish(event)
         if events:
             self._publisher.set_state(camera_subtopic(camera, "anomaly"), "ON" if self._told[camera] else "OFF")
 
@@ -213,7 +217,7 @@ class Announcer:
             self._teller(camera), self._told_conditions[camera], moment, time.time()
         )
         if event is not None:
-            self._publish(event)
+            self.publish(event)
         self.set_conditions(camera, conditions_of(moment))
 
     def _teller(self, camera: str) -> Teller:

@@ -17,6 +17,7 @@ from edge.moments import Round
 from edge.places import place_from_spec
 from edge.privacy import Shape
 from edge.sources import Capture, open_place
+from edge.tape import Tape
 
 log = logging.getLogger(__name__)
 
@@ -178,11 +179,12 @@ class CaptureThread(threading.Thread):
         capture: Capture = "auto",
         masks: Sequence[Shape] = (),
         in_child: bool | None = None,
+        tape: Tape | None = None,
     ) -> None:
         super().__init__(name=f"capture-{camera}", daemon=True)
         self._camera, self._spec, self._form, self._mailboxes = camera, spec, form, mailboxes
         self._loop, self._playback = loop, playback
-        self._capture, self._masks, self._in_child = capture, masks, in_child
+        self._capture, self._masks, self._in_child, self._tape = capture, masks, in_child, tape
         self._called_seconds: float | None = None
         self._stopping = threading.Event()
         self._reported: tuple[str, float] = ("", -REPORT_SECONDS)
@@ -237,6 +239,8 @@ class CaptureThread(threading.Thread):
             while (frame := self._called(lambda: next(frames, None))) is not None:
                 if offset is None:
                     offset = 0.0 if source.is_live else time.monotonic() - frame.seconds
+                    if self._tape is not None:
+                        self._tape.shift(offset)
                 if not source.is_live:
                     self._wait_for_turn(frame.seconds + offset)
                 if self._stopping.is_set():
@@ -252,7 +256,7 @@ class CaptureThread(threading.Thread):
 
     def _opened(self) -> Source:
         place = place_from_spec(self._spec)
-        return open_place(place, self._form, self._capture, self._masks, in_child=self._in_child)
+        return open_place(place, self._form, self._capture, self._masks, in_child=self._in_child, tape=self._tape)
 
     def _called(self, call: Callable[[], _Value]) -> _Value:
         """Return what a call into the library gives, and let others see since when it lasts."""

@@ -17,6 +17,7 @@ from edge.live_clock import LiveClock
 from edge.pacing import Pacer
 from edge.places import Place, image_paths
 from edge.refusals import refusal
+from edge.tape import Encoding, Packet, Reel, Tape
 
 OPEN_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 2.0
@@ -26,7 +27,13 @@ _AV_FORMATS = {1: "gray", 3: "rgb24"}
 class VideoSource:
     """A video file or a camera that PyAV opens; scaled by area to the format, paced by timestamps."""
 
-    def __init__(self, place: Place, form: FrameFormat, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        place: Place,
+        form: FrameFormat,
+        clock: Callable[[], float] = time.monotonic,
+        tape: Tape | None = None,
+    ) -> None:
         self.name, self.is_live, self.backend = place.name, place.is_live, "pyav"
         self._place, self._form, self._clock = place, form, clock
         self._container = _open(place)
@@ -35,6 +42,7 @@ class VideoSource:
             raise UsageError(f"{place.name}: holds no video stream; give a file that ffplay can show.")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "SLICE" if place.is_live else "AUTO"
+        self._reel = None if tape is None else _reel_of(tape, self._stream)
 
     def frames(self) -> Iterator[Frame]:
         """Yield the paced frames. Raises DeviceUnavailable where a camera stops, UsageError on a broken file."""
@@ -46,6 +54,8 @@ class VideoSource:
                 return
             seconds = clock.seconds_from_media(media_seconds) if self.is_live else media_seconds
             if pacer.keeps(seconds):
+                if self._reel is not None and decoded.time is not None:
+                    self._reel.lay(seconds - float(decoded.time))
                 yield Frame(_image_from(decoded, self._form), seconds)
         if self.is_live:
             raise DeviceUnavailable(f"{self.name}: the camera ended its stream.")
@@ -55,7 +65,7 @@ class VideoSource:
         first = None
         count = 0
         try:
-            for decoded in self._container.decode(self._stream):
+            for decoded in self._pictures():
                 media_seconds = count / rate if decoded.time is None else float(decoded.time)
                 first = media_seconds if first is None else first
                 yield decoded, media_seconds - first
@@ -64,6 +74,12 @@ class VideoSource:
             raise _refusal(self._place, error, count) from error
         if not count and not self.is_live:
             raise UsageError(f"{self.name}: no frame could be decoded; the file is empty or damaged.")
+
+    def _pictures(self) -> Iterator[Any]:
+        for packet in self._container.demux(self._stream):
+            if self._reel is not None:
+                _tape(self._reel, packet)
+            yield from packet.decode()
 
     def close(self) -> None:
         """Close the file or the connection."""
@@ -96,6 +112,22 @@ class ImageFolderSource:
 
     def close(self) -> None:
         """Nothing is held open between two images."""
+
+
+def _reel_of(tape: Tape, stream: Any) -> Reel | None:
+    """Return the reel of a connection; raw video, which a USB camera may send, has none."""
+    context = stream.codec_context
+    if context.name == "rawvideo":
+        return None
+    return tape.begin(Encoding(context.name, bytes(context.extradata or b""), context.width, context.height))
+
+
+def _tape(reel: Reel, packet: Any) -> None:
+    if packet.pts is None or not packet.size:  # the last one, which is empty, or one that has no time
+        return
+    shown = float(packet.pts * packet.time_base)
+    decoded = shown if packet.dts is None else float(packet.dts * packet.time_base)
+    reel.put(Packet(bytes(packet), shown, decoded, bool(packet.is_keyframe)))
 
 
 def _open(place: Place) -> Any:

@@ -23,6 +23,7 @@ from edge.live_clock import LiveClock  # noqa: E402
 from edge.pacing import Pacer  # noqa: E402
 from edge.places import Place  # noqa: E402
 from edge.refusals import refusal  # noqa: E402
+from edge.tape import Encoding, Packet, Reel, Tape  # noqa: E402
 
 # A camera that has answered sends its first picture within so long, or with its next key frame.
 FIRST_FRAME_SECONDS = 8.0
@@ -46,12 +47,20 @@ def elements_here() -> frozenset[str]:
 class GstSource:
     """A place that GStreamer plays; opened when its first frame has come."""
 
-    def __init__(self, place: Place, form: FrameFormat, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        place: Place,
+        form: FrameFormat,
+        clock: Callable[[], float] = time.monotonic,
+        tape: Tape | None = None,
+    ) -> None:
         """Open it. Raises DeviceUnavailable for a camera, UsageError for a file or a line that cannot be played."""
         self.name, self.is_live = place.name, place.is_live
         self._place, self._form, self._clock = place, form, clock
         self._launch = launch_from_place(place, form, elements_here())
         self._decoders: list[str] = []
+        self._tape = tape
+        self._reel: Reel | None = None
         self._pacer = Pacer(form.rate_hz)
         self._arrived, self._first_seconds = 0, 0.0
         self._pipeline = self._parsed()
@@ -77,7 +86,10 @@ class GstSource:
             media_seconds = self._media_seconds(sample.get_buffer(), count)
             if place.end_seconds is not None and media_seconds >= place.end_seconds - 1e-6:
                 return
-            yield Frame(self._image(sample), clock.seconds_from_media(media_seconds) if self.is_live else media_seconds)
+            seconds = clock.seconds_from_media(media_seconds) if self.is_live else media_seconds
+            if self._reel is not None:
+                self._reel.lay(seconds - media_seconds - self._first_seconds)
+            yield Frame(self._image(sample), seconds)
             count += 1
             sample = self._pulled(SILENCE_SECONDS if self.is_live else FILE_SECONDS, count)
         if self.is_live:
@@ -145,6 +157,21 @@ class GstSource:
             self._decoders.append(factory.get_name())
             if element.find_property("max-threads") is not None:
                 element.set_property("max-threads", 1)
+            pad = element.get_static_pad("sink")
+            if self._tape is not None and pad is not None and "Audio" not in factory.get_metadata("klass"):
+                pad.add_probe(Gst.PadProbeType.BUFFER, self._taped)
+
+    def _taped(self, pad: Any, probe: Any) -> Any:
+        """Put what goes into the decoder on the tape, as the camera sent it."""
+        if self._reel is None and self._tape is not None:
+            self._reel = self._tape.begin(_encoding_of(pad.get_current_caps().get_structure(0)))
+        buffer = probe.get_buffer()
+        if self._reel is not None and buffer.pts != Gst.CLOCK_TIME_NONE:
+            shown = buffer.pts / _SECOND
+            decoded = shown if buffer.dts == Gst.CLOCK_TIME_NONE else buffer.dts / _SECOND
+            is_key = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
+            self._reel.put(Packet(buffer.extract_dup(0, buffer.get_size()), shown, decoded, is_key))
+        return Gst.PadProbeReturn.OK
 
     def _refusal(self, error: Any, frames_read: int) -> DeviceUnavailable | UsageError:
         reason = getattr(error, "message", None) or error
@@ -152,6 +179,17 @@ class GstSource:
             Gst.ResourceError.quark(), Gst.ResourceError.NOT_AUTHORIZED
         )
         return refusal(self._place, str(reason), frames_read, is_login=is_login)
+
+
+def _encoding_of(caps: Any) -> Encoding:
+    """Return what the caps before a decoder say; formats are named as FFmpeg names them."""
+    name = str(caps.get_name())
+    codec = {"video/x-h264": "h264", "video/x-h265": "hevc", "image/jpeg": "mjpeg"}.get(
+        name, name.rsplit("/x-", maxsplit=1)[-1]
+    )
+    width, height = (int(caps.get_value(key) or 0) for key in ("width", "height"))
+    data = caps.get_value("codec_data")
+    return Encoding(codec, b"" if data is None else data.extract_dup(0, data.get_size()), width, height)
 
 
 def _is_full_range(sample: Any) -> bool:

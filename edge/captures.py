@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge.capture import HUNG_SECONDS, CaptureThread, Mailboxes, Playback
 from edge.frames import FrameFormat
 from edge.privacy import Shape
 from edge.sources import Capture
+from edge.tape import Tape
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +29,14 @@ class CameraSource:
 class Captures:
     """Owns a thread a camera. A thread that hangs is abandoned, and its camera goes on in a child process."""
 
-    def __init__(self, form: FrameFormat, mailboxes: Mailboxes, hung_seconds: float = HUNG_SECONDS) -> None:
-        self._form, self._mailboxes, self._hung_seconds = form, mailboxes, hung_seconds
+    def __init__(
+        self,
+        form: FrameFormat,
+        mailboxes: Mailboxes,
+        hung_seconds: float = HUNG_SECONDS,
+        tapes: Mapping[str, Tape] | None = None,
+    ) -> None:
+        self._form, self._mailboxes, self._hung_seconds, self._tapes = form, mailboxes, hung_seconds, tapes or {}
         self._sources: dict[str, CameraSource] = {}
         self._threads: dict[str, CaptureThread] = {}
         self._in_child: set[str] = set()
@@ -69,6 +77,7 @@ class Captures:
             capture=source.capture,
             masks=source.masks,
             in_child=in_child,
+            tape=self._tapes.get(camera),
         )
         thread.start()
         return thread

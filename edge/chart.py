@@ -15,9 +15,9 @@ matplotlib.use("agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.frames import Image
+from edge.heat import heat_map, in_colour
 from edge.trace import Peak, Span, Trace
 
 INK, ERROR, REPEAT, LEVEL, LIMIT, EVENT, TRUTH, STALL = (
@@ -64,8 +64,8 @@ def draw_prediction(frame: Image, prediction: Image, path: Path) -> None:
     """Write a frame, its prediction and their difference side by side as PNG; uint8 [H, W, C] each."""
     error = np.abs(frame.astype(np.int16) - prediction).mean(axis=2)
     figure, panes = plt.subplots(1, 3, figsize=(12.0, 3.6), layout="constrained", facecolor="white")
-    panes[0].imshow(_grey_or_colour(frame))
-    panes[1].imshow(_grey_or_colour(prediction))
+    panes[0].imshow(in_colour(frame))
+    panes[1].imshow(in_colour(prediction))
     panes[2].imshow(error, cmap="inferno", vmin=0, vmax=max(float(error.max()), 1.0))
     titles = ("frame", "predicted before it was seen", f"error: {error.mean():.1f} grey levels on average")
     for pane, title in zip(panes, titles, strict=True):
@@ -142,26 +142,9 @@ def _draw_peaks(figure: Any, peaks: list[tuple[int, Peak]], strips: int, offset:
     for pane in panes.flat:
         pane.axis("off")
     for (number, peak), pane in zip(peaks, panes.flat, strict=False):
-        pictures = [_grey_or_colour(peak.frame), _grey_or_colour(peak.prediction), _overlaid(peak)]
+        pictures = [in_colour(peak.frame), in_colour(peak.prediction), heat_map(peak.frame, peak.cells)]
         gap = np.full((peak.frame.shape[0], 3, 3), 255, np.uint8)
         pane.imshow(np.hstack([pictures[0], gap, pictures[1], gap, pictures[2]]), interpolation="bilinear")
         pane.set_title(
             f"event {number}, {peak.seconds - offset:.1f} s: frame, predicted, surprise", fontsize=9, color=LIMIT
         )
-
-
-def _grey_or_colour(image: Image) -> Image:
-    return np.broadcast_to(image, (*image.shape[:2], 3))
-
-
-def _overlaid(peak: Peak) -> NDArray[np.uint8]:
-    """The frame with the cells that stand out laid over it in red; uint8 RGB [H, W, 3]."""
-    grey = peak.frame.mean(axis=2, keepdims=True).astype(np.float32)
-    share = np.clip(peak.cells / max(float(peak.cells.max()), 1e-6), 0, 1) ** 1.5
-    height, width = peak.frame.shape[:2]
-    rows = np.arange(height) * share.shape[0] // height
-    columns = np.arange(width) * share.shape[1] // width
-    heat = 0.75 * share[rows][:, columns, None]
-    red = np.array([220.0, 40.0, 20.0], np.float32)
-    mixed: Image = ((1 - heat) * grey + heat * red).astype(np.uint8)
-    return mixed

@@ -16,6 +16,7 @@ from edge.capture import Playback
 from edge.captures import CameraSource
 from edge.detection import Rules
 from edge.errors import ConfigInvalid, UsageError
+from edge.evidence_settings import Evidence, evidence_faults
 from edge.frames import FrameFormat
 from edge.privacy import Shape
 from edge.profiles import Line, Profile, judging, profile_faults
@@ -137,6 +138,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     mqtt: Mqtt = Mqtt()
     hooks: Hooks = Hooks()
     detection: Detection = Detection()
+    evidence: Evidence = Evidence()
 
 
 def read_config(path: Path) -> Config:
@@ -222,6 +224,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     if config.mqtt.keepalive_seconds < 1:
         yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
     yield from _hook_faults(config.hooks)
+    yield from ((["evidence", *keys], message) for keys, message in evidence_faults(config.evidence))
     if config.threads < 0:
         yield ["threads"], f"{config.threads} is below 0; 0 means one per core."
     asked = config.detection.false_events_per_day

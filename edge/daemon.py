@@ -21,6 +21,7 @@ from edge.clock import clock_state
 from edge.command_actions import Reload
 from edge.desk import OpenDesk, open_desk
 from edge.errors import OK, ConfigInvalid
+from edge.evidence_desk import open_evidence
 from edge.hooks import hooks_of, running_hooks
 from edge.messages import Info
 from edge.moments import Moment, Round
@@ -86,18 +87,21 @@ def watch_device(
         stack.callback(announcer.close)
         stack.enter_context(running_hooks(device.config.hooks, outbox))
         publisher.open()  # only now: every state is known, so that `online` is the last of them
-        captures = Captures(form, mailboxes)
+        evidence = stack.enter_context(open_evidence(device, announcer))
+        captures = Captures(form, mailboxes, tapes=evidence.tapes)
         stack.callback(captures.close)
         for camera, settings in config.cameras.items():
             captures.start(camera, settings.captured)
         log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
 
         def renew() -> None:
+            evidence.tick()
             for camera, model in in_force.changed():
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
 
         for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
+            evidence.see(moment)
             announcer.tell(moment)
             if see is not None:
                 see(moment, mailboxes.status()[moment.camera])
@@ -148,7 +152,7 @@ def _info(device: Device, boot_id: str) -> Info:
         boot_id=boot_id,
         versions={"prednet-edge": __version__, "python": platform.python_version()},
         cameras=tuple(device.config.cameras),
-        capabilities=("events", "score", "condition", "coverage", "health", "commands", "zones", "drift"),
+        capabilities=("events", "score", "condition", "coverage", "health", "commands", "zones", "drift", "evidence"),
         config_hash=device.config_hash,
         engine="onnxruntime-cpu",
         bundle=device.bundle.digest,

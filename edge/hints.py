@@ -16,5 +16,7 @@ HINTS = {
     "Check the line's topic, who publishes it, the profiles' values and hours, and the clock.",
     "drift": "Work has left what {camera} was calibrated on. Look at scene, light and camera; where this is how it "
     "stays, calibrate anew: prednet-calibrate site --config CONFIG --camera {camera}",
+    "evidence_stopped": "The disk has less room than evidence.free_megabytes: events go on without clips and pictures. "
+    "Make room.",
     "disk_low": "The disk of the state directory is nearly full; events go on, evidence does not. Make room.",
 }

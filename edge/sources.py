@@ -9,6 +9,7 @@ from edge.errors import DeviceUnavailable
 from edge.frames import FrameFormat, Source
 from edge.places import Place, place_from_spec
 from edge.privacy import MaskedSource, Shape, mask_from_shapes
+from edge.tape import Tape
 
 Capture = Literal["auto", "gstreamer", "pyav"]
 # PyAV knows no other way to these.
@@ -30,17 +31,21 @@ def open_place(
     masks: Sequence[Shape] = (),
     *,
     in_child: bool | None = None,
+    tape: Tape | None = None,
 ) -> Source:
     """Return the opened source of a place, black under the masks.
 
     `auto` is GStreamer for a camera where the machine has it, and PyAV for everything else. `in_child`: in a process
-    of its own, which can be killed; None means where the library needs it (see `needs_a_process`).
+    of its own, which can be killed; None means where the library needs it (see `needs_a_process`). `tape` is given
+    the encoded video where there is some, no mask is set, and this process captures.
     """
+    if tape is not None:
+        tape.end()
     if in_child or (in_child is None and needs_a_process(place, capture)):
         from edge.capture_child import ChildSource  # noqa: PLC0415 - a child opens sources
 
         return ChildSource(place, form, capture, tuple(masks))
-    source = _opened(place, form, capture)
+    source = _opened(place, form, capture, None if masks else tape)
     mask = mask_from_shapes(masks, form.height, form.width)
     return source if mask is None else MaskedSource(source, mask)
 
@@ -54,14 +59,14 @@ def needs_a_process(place: Place, capture: Capture) -> bool:
     return place.kind == "csi" or (place.kind == "v4l2" and chosen(place, capture) == "gstreamer")
 
 
-def _opened(place: Place, form: FrameFormat, capture: Capture) -> Source:
+def _opened(place: Place, form: FrameFormat, capture: Capture, tape: Tape | None) -> Source:
     if place.kind == "test":
         return _test_source(place, form)
     if place.kind != "images" and chosen(place, capture) == "gstreamer":
-        return open_gstreamer(place, form)
+        return open_gstreamer(place, form, tape)
     from edge.capture_av import ImageFolderSource, VideoSource  # noqa: PLC0415 - only a chooser opens a door
 
-    return ImageFolderSource(place, form) if place.kind == "images" else VideoSource(place, form)
+    return ImageFolderSource(place, form) if place.kind == "images" else VideoSource(place, form, tape=tape)
 
 
 def chosen(place: Place, capture: Capture) -> Literal["gstreamer", "pyav"]:
@@ -82,7 +87,7 @@ def has_gstreamer() -> bool:
     return True
 
 
-def open_gstreamer(place: Place, form: FrameFormat) -> Source:
+def open_gstreamer(place: Place, form: FrameFormat, tape: Tape | None = None) -> Source:
     """Return the source that GStreamer plays; DeviceUnavailable says how it is installed where it is missing."""
     if not has_gstreamer():
         raise DeviceUnavailable(
@@ -91,7 +96,7 @@ def open_gstreamer(place: Place, form: FrameFormat) -> Source:
         )
     from edge.capture_gst import GstSource  # noqa: PLC0415 - only a chooser opens a door
 
-    return GstSource(place, form)
+    return GstSource(place, form, tape=tape)
 
 
 def _test_source(place: Place, form: FrameFormat) -> Source:

@@ -92,5 +92,5 @@ def test_the_daemon_sees_nothing_beneath_a_mask(tmp_path: Path) -> None:
     assert max(int(frame[8:24, 8:32].max()) for frame in frames) == 0
     assert min(int(frame[:6].max()) for frame in frames) > 50
     assert not any(moment.detection for moment in seen)
-    kept = b"".join(file.read_bytes() for file in (tmp_path / "state").iterdir())
+    kept = b"".join(file.read_bytes() for file in (tmp_path / "state").rglob("*") if file.is_file())
     assert bytes(images[1, 10, 8:32]) not in kept

@@ -1,0 +1,146 @@
+"""Where evidence lies, what goes first when the disk is full, and its deletion on request.
+
+`evidence/<camera>/<event id>/` below the state directory; names that begin with a dot are not finished yet.
+"""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from edge.audit import AuditLog, Entry
+from edge.evidence_settings import Evidence
+from edge.labels import seconds_from_event_id
+from edge.messages import Event, utc_from_seconds
+
+FOLDER, EVENT_FILE = "evidence", "event.json"
+ALERT = "alert"
+_DAY_SECONDS = 86400.0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The evidence of one event: `files` are bytes by name, `begun_seconds` Unix time by the device's clock then."""
+
+    folder: Path
+    camera: str
+    event_id: str
+    begun_seconds: float
+    severity: str
+    is_clock_known: bool
+    files: Mapping[str, int]
+
+    @property
+    def bytes(self) -> int:
+        """All of it."""
+        return sum(self.files.values())
+
+
+def kept_evidence(root: Path) -> list[Kept]:
+    """Return what lies in an evidence folder, the oldest first; what cannot be read counts as of no importance."""
+    folders = [folder for folder in root.glob("*/*") if folder.is_dir() and not folder.name.startswith(".")]
+    return sorted((_kept(folder) for folder in folders), key=lambda one: (one.begun_seconds, one.event_id))
+
+
+def _kept(folder: Path) -> Kept:
+    severity, clock = "", "unsynced"
+    try:
+        event = msgspec.json.decode((folder / EVENT_FILE).read_bytes(), type=Event)
+        severity, clock = event.severity or "", event.time.clock
+    except (OSError, msgspec.DecodeError):
+        pass
+    files = {path.name: path.stat().st_size for path in folder.iterdir()}
+    begun = seconds_from_event_id(folder.name)
+    return Kept(folder, folder.parent.name, folder.name, begun, severity, clock == "synced", files)
+
+
+def sacrifices(kept: Sequence[Kept]) -> Iterator[tuple[Path, int]]:
+    """Yield what is given up for want of room, in order, with its bytes.
+
+    Clips of what is no alert, heat maps, clips of alerts, at last whole events: each from the oldest on.
+    """
+    yield from _files(kept, "clip.", lambda one: one.severity != ALERT)
+    yield from _files(kept, "heatmap.", lambda _: True)
+    yield from _files(kept, "clip.", lambda one: one.severity == ALERT)
+    for one in kept:
+        rest = sum(size for name, size in one.files.items() if not name.startswith(("clip.", "heatmap.")))
+        yield one.folder, rest
+
+
+def _files(kept: Sequence[Kept], prefix: str, wanted: Callable[[Kept], bool]) -> Iterator[tuple[Path, int]]:
+    for one in kept:
+        if wanted(one):
+            yield from ((one.folder / name, size) for name, size in one.files.items() if name.startswith(prefix))
+
+
+def make_room(root: Path, settings: Evidence, free_bytes: int, now_seconds: float, *, is_clock_known: bool) -> int:
+    """Delete what is too old, too much, or in the way of others; return the bytes that are then free.
+
+    Age counts only where the clock was known when the event began and is known now.
+    """
+    kept = kept_evidence(root)
+    old = [one for one in kept if is_clock_known and one.is_clock_known and _is_old(one, settings, now_seconds)]
+    free_bytes += deleted_bytes(one.folder for one in old)
+    kept = [one for one in kept if one not in old]
+    over = sum(one.bytes for one in kept) - settings.megabytes * 1e6
+    lacking = max(over, settings.free_megabytes * 1e6 - free_bytes)
+    for path, size in sacrifices(kept):
+        if lacking <= 0:
+            break
+        deleted_bytes([path])
+        lacking, free_bytes = lacking - size, free_bytes + size
+    return free_bytes
+
+
+def _is_old(one: Kept, settings: Evidence, now_seconds: float) -> bool:
+    days = settings.days if one.severity == ALERT else settings.days_of_minor
+    return now_seconds - one.begun_seconds > days * _DAY_SECONDS
+
+
+def deleted_bytes(paths: Iterable[Path]) -> int:
+    """Delete files and whole folders, and return how many bytes they took."""
+    freed = 0
+    for path in paths:
+        if path.is_dir():
+            freed += sum(one.stat().st_size for one in path.iterdir())
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.exists():
+            freed += path.stat().st_size
+            path.unlink(missing_ok=True)
+    return freed
+
+
+def chosen(
+    kept: Sequence[Kept], camera: str | None, first_seconds: float | None, last_seconds: float | None
+) -> list[Kept]:
+    """Return the evidence of a camera (None: all) and of events that began from one time up to another, Unix time."""
+    return [
+        one
+        for one in kept
+        if (camera is None or one.camera == camera)
+        and (first_seconds is None or one.begun_seconds >= first_seconds)
+        and (last_seconds is None or one.begun_seconds < last_seconds)
+    ]
+
+
+def delete_logged(state_directory: Path, found: Sequence[Kept], asked: str, now_seconds: float) -> int:
+    """Delete evidence on request, write that to the audit log, and return the bytes that it took."""
+    freed = deleted_bytes(one.folder for one in found)
+    payload = f"{asked} by={getpass.getuser()} events={len(found)} bytes={freed}"
+    entry = Entry(
+        time=utc_from_seconds(now_seconds), verb="evidence_delete", request_id=None, status="ok", code="done",
+        bytes=0, payload=payload,
+    )  # fmt: skip
+    AuditLog(state_directory / "audit.jsonl").write(entry)
+    return freed
+
+
+def remove_unfinished(root: Path) -> None:
+    """Remove what an earlier start did not finish."""
+    for folder in root.glob("*/.*.part"):
+        shutil.rmtree(folder, ignore_errors=True)
