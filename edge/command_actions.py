@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from edge.command_messages import (
 from edge.commands import Refused
 from edge.coverage_ledger import Ledger
 from edge.errors import PrednetError
+from edge.event_ledger import EventLedger
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
 from edge.setup import Device
@@ -56,6 +58,7 @@ class Reach:
     switches: Switches
     ledger: Ledger
     reload: Reload
+    events: EventLedger
     judges_changed: Callable[[], None]
     wall_clock: Callable[[], float]
     monotonic: Callable[[], float]
@@ -104,11 +107,19 @@ def threshold(reach: Reach, args: ThresholdArgs) -> Result:
 
 
 def acknowledge(reach: Reach, args: AcknowledgeArgs) -> Result:
-    """Note in the audit log that a person has seen an event; say what is known of it."""
-    event = reach.announcer.recent_event(args.event_id)
-    if event is None:
+    """Note that a person has seen an event, and whether it was real where they say so; say what is known of it."""
+    event, noted = reach.announcer.recent_event(args.event_id), reach.events.event(args.event_id)
+    if noted is None:
         return {"event_id": args.event_id, "is_known": False}
-    return {"event_id": args.event_id, "is_known": True, "camera": event.camera, "is_open": event.type != "end"}
+    is_open = event is not None and event.type in ("new", "update")
+    found = {"event_id": args.event_id, "is_known": True, "camera": noted.camera, "is_open": is_open}
+    if args.verdict is None:
+        return found
+    try:
+        reach.events.acknowledge(args.event_id, args.verdict, reach.wall_clock())
+    except sqlite3.Error as error:
+        raise Refused("failed", f"The answer cannot be kept ({error}).") from error
+    return found | {"verdict": args.verdict}
 
 
 def snapshot(reach: Reach, args: SnapshotArgs) -> Result:

@@ -62,9 +62,10 @@ class SnapshotArgs(CameraArgs, frozen=True, kw_only=True):
 
 
 class AcknowledgeArgs(Args, frozen=True, kw_only=True):
-    """The event that a person has seen."""
+    """The event that a person has seen, and what it was, where they can tell."""
 
     event_id: EventId
+    verdict: Literal["real", "false", "unsure"] | None = None
 
 
 class DiagnosticsArgs(Args, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from edge.command_desk import CommandDesk
 from edge.command_store import CommandStore
 from edge.coverage_ledger import Ledger
 from edge.detection import Limit
+from edge.event_ledger import EVENTS_FILE, EventLedger
 from edge.home_assistant import announce
 from edge.moments import Judge
 from edge.mqtt import Publisher
@@ -72,10 +73,12 @@ def open_desk(
         switches = Switches(limits, folder / "switches.json", wall_clock=wall_clock)
         judges = switches.judged_by(own_judges)
         announcer = Announcer(device, publisher, outbox, mailboxes, switches, ledger)
+        events = stack.enter_context(EventLedger(folder / EVENTS_FILE))
+        announcer.listeners.append(events.note)
         is_on, known = device.config.mqtt.home_assistant, folder / "home_assistant.json"
         announce(publisher, device.topics, list(device.models), known, is_on=is_on)
         reach = Reach(
-            device, publisher, outbox, announcer, mailboxes, switches, ledger, reload,
+            device, publisher, outbox, announcer, mailboxes, switches, ledger, reload, events,
             judges_changed=lambda: judges.update(switches.judged_by(own_judges)),
             wall_clock=wall_clock, monotonic=time.monotonic, started_seconds=time.monotonic(),
         )  # fmt: skip

@@ -6,7 +6,6 @@ The river lays moments and events into a bounded queue; what does not fit is dro
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import shutil
 import threading
@@ -32,8 +31,6 @@ log = logging.getLogger(__name__)
 # Moments that wait: two seconds of sixteen cameras. Events have room beyond them.
 MOST_MOMENTS, MOST_ITEMS = 320, 1000
 SWEEP_SECONDS = 60.0
-# The river goes first where there is not enough processor for both.
-NICENESS = 10
 _GONE = frozenset({"camera_lost", "disabled", "stopped"})
 
 
@@ -102,7 +99,6 @@ class Recorder:
         self._items.put_nowait(item)
 
     def _run(self) -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         self._guarded(lambda: remove_unfinished(self._root), "start")
         while (item := self._items.get()) is not None:
             if isinstance(item, Moment):

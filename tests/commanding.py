@@ -89,9 +89,9 @@ class Operator:
                 return
 
     def events(self, kind: str, after: int = 0) -> list[dict[str, Any]]:
-        """Return the events of a kind that were heard."""
+        """Return the events of a kind that were heard; evidence comes when it does."""
         found = [json.loads(one.payload) for one in self.heard[after:] if one.topic == f"{R}/events"]
-        return [event for event in found if event.get("kind") == kind]
+        return [event for event in found if event.get("kind") == kind and event["type"] != "evidence"]
 
 
 @contextmanager

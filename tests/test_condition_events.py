@@ -83,5 +83,5 @@ def test_a_covered_camera_reaches_a_subscriber_and_no_anomaly_does(tmp_path: Pat
     assert states == [[], ["blocked"], []]
     events = [json.loads(message.payload) for message in received if message.topic == f"{R}/events"]
     assert [(event["kind"], event["type"]) for event in events] == [
-        ("condition", "new"), ("condition", "end")]  # fmt: skip
+        ("condition", "new"), ("condition", "end"), ("condition", "evidence")]  # fmt: skip
     assert "degraded" in [m.payload.decode() for m in received if m.topic == f"{R}/cam/press3/state"]

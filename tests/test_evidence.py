@@ -150,3 +150,24 @@ def test_an_rtsp_camera_is_copied_by_every_library(tmp_path: Path) -> None:
             frames = list(container.decode(video=0))
         assert {(frame.width, frame.height) for frame in frames} == {(320, 240)}
         assert len(frames) >= len(packets) - 1, "every packet is a picture; the last one may be cut by the stop"
+
+
+def test_a_disk_without_room_is_a_fault_and_events_go_on(tmp_path: Path) -> None:
+    """`evidence_stopped` while less is free than the configuration keeps for others; the event is told as ever."""
+    (tmp_path / "broker").mkdir()
+    with mosquitto(tmp_path / "broker") as broker:
+        write_tiny_bundle(tmp_path / "tiny.prednet")
+        write_h264(tmp_path / "busy.mp4", with_accident(normal_images(140, seed=5), *ACCIDENT))
+        config = tmp_path / "config.yaml"
+        config.write_text(
+            "site: plant7\ndevice: edge1\nbundle: tiny.prednet\nstate_directory: state\nthreads: 1\n"
+            "evidence: {free_megabytes: 9999999}\n"  # ten terabytes
+            f"cameras:\n  busy: {{source: busy.mp4, playback: fast}}\nmqtt: {{port: {broker.port}}}\n"
+        )
+        with Subscriber(BrokerSettings("127.0.0.1", broker.port, client_id="test"), f"{R}/#") as subscriber:
+            watch_device(read_device(config), threading.Event())
+            received = receive(subscriber, f"{R}/status offline")
+    assert any(b"evidence_stopped" in message.payload for message in received if message.topic == f"{R}/faults")
+    events = [json.loads(message.payload) for message in received if message.topic == f"{R}/events"]
+    told = [(event["type"], event.get("evidence", {}).get("status")) for event in events if event["kind"] == "surprise"]
+    assert told == [("new", None), ("end", None), ("evidence", "dropped")]

@@ -79,4 +79,7 @@ def _walk(operator: Operator, config: Path) -> None:
 def _events(operator: Operator, camera: str) -> list[dict[str, object]]:
     """The anomaly events of a camera."""
     events = [json.loads(one.payload) for one in operator.heard if one.topic.endswith("/events")]
-    return [event for event in events if event.get("camera") == camera and event["kind"] in {"surprise", "stall"}]
+    anomalies = [
+        event for event in events if event.get("kind") in {"surprise", "stall"} and event["type"] != "evidence"
+    ]
+    return [event for event in anomalies if event.get("camera") == camera]
