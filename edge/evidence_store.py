@@ -41,10 +41,17 @@ class Kept:
         return sum(self.files.values())
 
 
-def kept_evidence(root: Path) -> list[Kept]:
-    """Return what lies in an evidence folder, the oldest first; what cannot be read counts as of no importance."""
-    folders = [folder for folder in root.glob("*/*") if folder.is_dir() and not folder.name.startswith(".")]
-    return sorted((_kept(folder) for folder in folders), key=lambda one: (one.begun_seconds, one.event_id))
+def kept_evidence(root: Path, known: dict[Path, Kept] | None = None) -> list[Kept]:
+    """Return what lies in an evidence folder, the oldest first; what cannot be read counts as of no importance.
+
+    `known` is what was there the last time: it is not read again, and brought up to date.
+    """
+    known = {} if known is None else known
+    there = {path for camera in root.glob("*") for path in camera.glob("[!.]*")}
+    for gone in known.keys() - there:
+        del known[gone]
+    known.update((folder, _kept(folder)) for folder in there - known.keys())
+    return sorted(known.values(), key=lambda one: (one.begun_seconds, one.event_id))
 
 
 def _kept(folder: Path) -> Kept:
@@ -78,21 +85,33 @@ def _files(kept: Sequence[Kept], prefix: str, wanted: Callable[[Kept], bool]) ->
             yield from ((one.folder / name, size) for name, size in one.files.items() if name.startswith(prefix))
 
 
-def make_room(root: Path, settings: Evidence, free_bytes: int, now_seconds: float, *, is_clock_known: bool) -> int:
+def make_room(
+    root: Path,
+    settings: Evidence,
+    free_bytes: int,
+    now_seconds: float,
+    *,
+    is_clock_known: bool,
+    known: dict[Path, Kept] | None = None,
+) -> int:
     """Delete what is too old, too much, or in the way of others; return the bytes that are then free.
 
-    Age counts only where the clock was known when the event began and is known now.
+    Age counts only where the clock was known when the event began and is known now. `known`: see `kept_evidence`.
     """
-    kept = kept_evidence(root)
+    known = {} if known is None else known
+    kept = kept_evidence(root, known)
     old = [one for one in kept if is_clock_known and one.is_clock_known and _is_old(one, settings, now_seconds)]
     free_bytes += deleted_bytes(one.folder for one in old)
-    kept = [one for one in kept if one not in old]
+    gone = {one.folder for one in old}
+    kept = [one for one in kept if one.folder not in gone]
     over = sum(one.bytes for one in kept) - settings.megabytes * 1e6
     lacking = max(over, settings.free_megabytes * 1e6 - free_bytes)
     for path, size in sacrifices(kept):
         if lacking <= 0:
             break
         deleted_bytes([path])
+        known.pop(path, None)
+        known.pop(path.parent, None)
         lacking, free_bytes = lacking - size, free_bytes + size
     return free_bytes
 

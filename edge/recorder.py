@@ -19,7 +19,7 @@ import msgspec
 
 from edge.clock import clock_state
 from edge.evidence_settings import Evidence
-from edge.evidence_store import FOLDER, make_room, remove_unfinished
+from edge.evidence_store import FOLDER, Kept, make_room, remove_unfinished
 from edge.labels import seconds_from_utc
 from edge.messages import Event, EventEvidence, utc_from_seconds
 from edge.moments import Moment
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 # Moments that wait: two seconds of sixteen cameras. Events have room beyond them.
 MOST_MOMENTS, MOST_ITEMS = 320, 1000
 SWEEP_SECONDS = 60.0
+# The past of an event is caught up with in steps, between which the river's thread has the interpreter to itself.
+PAUSE_SECONDS = 0.001
 _GONE = frozenset({"camera_lost", "disabled", "stopped"})
 
 
@@ -52,11 +54,12 @@ class Recorder:
         self._root, self._settings, self._tapes = state_directory / FOLDER, settings, tapes
         self._wall_clock, self._free_bytes = wall_clock, free_bytes
         self._past_seconds = settings.pre_roll_seconds + look_back_seconds
-        self._items: queue.Queue[Moment | Event | None] = queue.Queue(MOST_ITEMS)
+        self._items: queue.SimpleQueue[Moment | Event | None] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._dropped: Counter[str] = Counter()
         self._past: dict[str, deque[Moment]] = {}
         self._takes: dict[str, Take] = {}
+        self._known: dict[Path, Kept] = {}
         self._sweep_due = time.monotonic()
         self.has_room = True
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -68,7 +71,8 @@ class Recorder:
 
     def hear(self, event: Event) -> None:
         """Take in an event as it was published."""
-        if event.camera is not None and event.type in ("new", "update", "end"):
+        is_gap = event.kind == "condition" and set(event.conditions) <= {"frame_gap"}  # there is nothing to look at
+        if event.camera is not None and event.type in ("new", "update", "end") and not is_gap:
             self._put(event, "evidence_events", MOST_ITEMS)
 
     def told(self) -> list[Event]:
@@ -86,8 +90,7 @@ class Recorder:
 
     def close(self, timeout_seconds: float = 5.0) -> None:
         """Finish what is open with what there is, and stop."""
-        with suppress(queue.Full):
-            self._items.put(None, timeout=timeout_seconds)
+        self._items.put(None)
         self._thread.join(timeout_seconds)
         if self._thread.is_alive():
             log.warning("recorder_abandoned open=%d", len(self._takes))
@@ -96,7 +99,7 @@ class Recorder:
         if self._items.qsize() >= limit:
             self._dropped[name] += 1
             return
-        self._items.put_nowait(item)
+        self._items.put(item)
 
     def _run(self) -> None:
         self._guarded(lambda: remove_unfinished(self._root), "start")
@@ -118,14 +121,14 @@ class Recorder:
         for event_id, take in list(self._takes.items()):
             if take.event.camera == moment.camera:
                 take.see(moment)
-                if take.is_over(moment.seconds):
+                if take.is_over(moment.seconds) or (moment.sensed is None and take.end_seconds is not None):
                     self._finish(event_id)
 
     def _mark(self, event: Event) -> None:
         """Begin, continue or end a take with what was published of its event."""
         offset = self._wall_clock() - time.monotonic()
         take = self._takes.get(event.event_id)
-        if take is None and (event.type == "new" or event.kind == "test"):
+        if take is None and (event.type != "end" or event.kind == "test"):
             take = self._begin(event, offset)
         if take is None:
             if event.type == "end":
@@ -139,7 +142,8 @@ class Recorder:
                 self._finish(event.event_id)
 
     def _begin(self, event: Event, offset_seconds: float) -> Take | None:
-        self._guarded(self._sweep, "sweep")
+        if not self.has_room or self._lacks_room():
+            self._guarded(self._sweep, "sweep")
         camera, start = event.camera or "", event.time.start
         if not self.has_room or start is None:
             return None
@@ -153,6 +157,7 @@ class Recorder:
             return None
         for moment in self._past.get(camera, ()):
             take.see(moment)
+            time.sleep(PAUSE_SECONDS)
         self._takes[event.event_id] = take
         return take
 
@@ -175,12 +180,15 @@ class Recorder:
         )
         self._finished.put(message)
 
+    def _lacks_room(self) -> bool:
+        return not self._root.exists() or self._free_bytes(self._root) < self._settings.free_megabytes * 1e6
+
     def _sweep(self) -> None:
         self._sweep_due = time.monotonic() + SWEEP_SECONDS
         self._root.mkdir(parents=True, exist_ok=True)
         free = make_room(
             self._root, self._settings, self._free_bytes(self._root), self._wall_clock(),
-            is_clock_known=clock_state() == "synced",
+            is_clock_known=clock_state() == "synced", known=self._known,
         )  # fmt: skip
         has_room = free >= self._settings.free_megabytes * 1e6
         if has_room != self.has_room:

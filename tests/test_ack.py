@@ -85,7 +85,9 @@ def write_device(folder: Path) -> Path:
     write_tiny_bundle(folder / "tiny.prednet")
     (folder / "state").mkdir()
     path = folder / "config.yaml"
-    path.write_text("site: a\nbundle: tiny.prednet\nstate_directory: state\ncameras: {busy: {source: 'test://factory'}}\n")
+    path.write_text(
+        "site: a\nbundle: tiny.prednet\nstate_directory: state\ncameras: {busy: {source: 'test://factory'}}\n"
+    )
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 
 from edge.cli import main
 from edge.evidence_settings import Evidence
-from edge.evidence_store import EVENT_FILE, kept_evidence, make_room, sacrifices
+from edge.evidence_store import EVENT_FILE, Kept, kept_evidence, make_room, sacrifices
 from edge.labels import seconds_from_event_id, seconds_from_utc
 from edge.messages import ClockState, Event, EventTime, new_event_id, utc_from_seconds
 
@@ -136,3 +137,19 @@ def test_everything_is_never_deleted_by_leaving_words_out(tmp_path: Path, capsys
     assert main(["evidence", "delete", "--config", str(config), "--from", "yesterday"]) == 2
     assert "'yesterday' is no time" in capsys.readouterr().err
     assert len(kept_evidence(tmp_path / "state" / "evidence")) == 1
+
+
+def test_what_is_known_is_not_read_again(tmp_path: Path) -> None:
+    """An event's file that turned to rubbish counts as it was read; what came, went and shrank is seen."""
+    first, second = put(tmp_path, 3), put(tmp_path, 2)
+    known: dict[Path, Kept] = {}
+    assert len(kept_evidence(tmp_path, known)) == 2
+    (tmp_path / "press3" / first / EVENT_FILE).write_bytes(b"rubbish")
+    assert [one.severity for one in kept_evidence(tmp_path, known)] == ["alert", "alert"]
+    third = put(tmp_path, 1)
+    shutil.rmtree(tmp_path / "press3" / second)
+    assert [one.event_id for one in kept_evidence(tmp_path, known)] == [first, third]
+    make_room(tmp_path, Evidence(free_megabytes=1.0), 995 * KB, NOW, is_clock_known=True, known=known)  # one heat map
+    assert [set(one.files) for one in kept_evidence(tmp_path, known)] == [
+        {"clip.mp4", "trace.csv", EVENT_FILE}, {"clip.mp4", "heatmap.png", "trace.csv", EVENT_FILE},
+    ]  # fmt: skip

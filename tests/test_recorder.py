@@ -235,3 +235,31 @@ def test_what_a_power_cut_left_is_removed_at_the_next_start(tmp_path: Path) -> N
     with recorder_at(tmp_path):
         pass
     assert not part.exists()
+
+
+def test_missing_frames_leave_no_evidence(tmp_path: Path) -> None:
+    """A machine that is too slow for its cameras is not given more to do; with another condition beside it, there is."""
+    began = time.monotonic()
+    gap, covered = new_id(), new_event_id(time.time(), bytes([1] * 10))
+    with recorder_at(tmp_path) as recorder:
+        for event_id, names in ((gap, ("frame_gap",)), (covered, ("blocked", "frame_gap"))):
+            said = {"kind": "condition", "conditions": names}
+            recorder.see(moment_at(began + 5.0, began))
+            recorder.hear(event_at("new", began + 5.0, None, event_id, **said))
+            recorder.hear(event_at("end", began + 5.0, began + 5.1, event_id, end_reason="camera_lost", **said))
+        (told,) = settle(recorder)
+        assert recorder.drops == {}
+    assert told.event_id == covered
+    assert [path.name for path in (tmp_path / "evidence" / "a").iterdir()] == [covered]
+
+
+def test_a_camera_lost_after_its_event_is_not_waited_for(tmp_path: Path) -> None:
+    """The event has ended and its post-roll never comes: what there is is finished with the loss."""
+    event_id, began = new_id(), time.monotonic()
+    with recorder_at(tmp_path, msgspec.structs.replace(SETTINGS, post_roll_seconds=30.0)) as recorder:
+        play(recorder, began, 9.0, event_id)
+        assert recorder.told() == []
+        recorder.see(Moment("a", began + 9.0, "blind", lost="camera_lost"))
+        (told,) = settle(recorder)
+    assert told.evidence is not None
+    assert told.evidence.status == "ready"
