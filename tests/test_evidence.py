@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -16,7 +17,7 @@ from edge.capture import CaptureThread, Mailboxes
 from edge.clip import CopiedClip
 from edge.daemon import watch_device
 from edge.evidence_store import EVENT_FILE
-from edge.mqtt import BrokerSettings, Subscriber
+from edge.mqtt import BrokerSettings, Received, Subscriber
 from edge.setup import read_device
 from edge.tape import Tape
 from tests.brokers import free_port, mosquitto
@@ -39,22 +40,31 @@ def write_h264(path: Path, images: np.ndarray) -> Path:
     return path
 
 
-def test_an_accident_leaves_evidence_and_says_where(tmp_path: Path) -> None:
-    """A daemon on an H.264 camera: `evidence` follows `end`, and all that it names is there and true."""
-    (tmp_path / "broker").mkdir()
-    with mosquitto(tmp_path / "broker") as broker:
-        write_tiny_bundle(tmp_path / "tiny.prednet")
-        write_h264(tmp_path / "busy.mp4", with_accident(normal_images(140, seed=5), *ACCIDENT))
-        config = tmp_path / "config.yaml"
+def watched(folder: Path, extra: str) -> list[Received]:
+    """Watch an H.264 camera with an accident, as fast as it goes, before a real broker; return all that was published."""
+    (folder / "broker").mkdir()
+    with mosquitto(folder / "broker") as broker:
+        write_tiny_bundle(folder / "tiny.prednet")
+        write_h264(folder / "busy.mp4", with_accident(normal_images(140, seed=5), *ACCIDENT))
+        config = folder / "config.yaml"
         config.write_text(
-            f"site: plant7\ndevice: edge1\nbundle: tiny.prednet\nstate_directory: state\nthreads: 1\n{EVIDENCE}"
+            f"site: plant7\ndevice: edge1\nbundle: tiny.prednet\nstate_directory: state\nthreads: 1\n{extra}"
             f"cameras:\n  busy: {{source: busy.mp4, playback: fast}}\nmqtt: {{port: {broker.port}}}\n"
         )
         with Subscriber(BrokerSettings("127.0.0.1", broker.port, client_id="test"), f"{R}/#") as subscriber:
             watch_device(read_device(config), threading.Event())
-            received = receive(subscriber, f"{R}/status offline")
+            return receive(subscriber, f"{R}/status offline")
+
+
+def events_of(received: list[Received]) -> list[dict[str, Any]]:
+    """Return the messages of surprises, in order."""
     events = [json.loads(message.payload) for message in received if message.topic == f"{R}/events"]
-    new, end, evidence = (event for event in events if event["kind"] == "surprise")
+    return [event for event in events if event["kind"] == "surprise"]
+
+
+def test_an_accident_leaves_evidence_and_says_where(tmp_path: Path) -> None:
+    """A daemon on an H.264 camera: `evidence` follows `end`, and all that it names is there and true."""
+    new, end, evidence = events_of(watched(tmp_path, EVIDENCE))
     assert (end["type"], evidence["type"]) == ("end", "evidence")
     assert (evidence["event_id"], evidence["rev"]) == (new["event_id"], end["rev"] + 1)
     assert evidence["evidence"]["status"] == "ready"
@@ -154,20 +164,7 @@ def test_an_rtsp_camera_is_copied_by_every_library(tmp_path: Path) -> None:
 
 def test_a_disk_without_room_is_a_fault_and_events_go_on(tmp_path: Path) -> None:
     """`evidence_stopped` while less is free than the configuration keeps for others; the event is told as ever."""
-    (tmp_path / "broker").mkdir()
-    with mosquitto(tmp_path / "broker") as broker:
-        write_tiny_bundle(tmp_path / "tiny.prednet")
-        write_h264(tmp_path / "busy.mp4", with_accident(normal_images(140, seed=5), *ACCIDENT))
-        config = tmp_path / "config.yaml"
-        config.write_text(
-            "site: plant7\ndevice: edge1\nbundle: tiny.prednet\nstate_directory: state\nthreads: 1\n"
-            "evidence: {free_megabytes: 9999999}\n"  # ten terabytes
-            f"cameras:\n  busy: {{source: busy.mp4, playback: fast}}\nmqtt: {{port: {broker.port}}}\n"
-        )
-        with Subscriber(BrokerSettings("127.0.0.1", broker.port, client_id="test"), f"{R}/#") as subscriber:
-            watch_device(read_device(config), threading.Event())
-            received = receive(subscriber, f"{R}/status offline")
+    received = watched(tmp_path, "evidence: {free_megabytes: 9999999}\n")  # ten terabytes
     assert any(b"evidence_stopped" in message.payload for message in received if message.topic == f"{R}/faults")
-    events = [json.loads(message.payload) for message in received if message.topic == f"{R}/events"]
-    told = [(event["type"], event.get("evidence", {}).get("status")) for event in events if event["kind"] == "surprise"]
+    told = [(event["type"], event.get("evidence", {}).get("status")) for event in events_of(received)]
     assert told == [("new", None), ("end", None), ("evidence", "dropped")]
