@@ -111,6 +111,40 @@ def test_a_copied_clip_holds_the_cameras_own_packets(library: Capture, tmp_path:
     assert shown == whole[30:]
 
 
+@pytest.mark.parametrize(("encoder", "container", "name"), [
+    ("libx265", "mp4", "clip.mp4"), ("mjpeg", "mkv", "clip.mkv"), ("mpeg4", "mp4", "clip.mkv"), ("ffv1", "mkv", "clip.mkv"),
+])  # fmt: skip
+def test_what_else_cameras_send_is_copied_too(encoder: str, container: str, name: str, tmp_path: Path) -> None:
+    """H.265, MJPEG, MPEG-4 and FFV1: the clip decodes to the very pictures of the file."""
+    video, tape = tmp_path / f"a.{container}", Tape(60.0)
+    with av.open(str(video), "w") as file:
+        stream = file.add_stream(
+            encoder, rate=10, options={"x265-params": "log-level=none"} if "265" in encoder else {}
+        )
+        stream.width, stream.height = 64, 48
+        stream.pix_fmt = "yuvj420p" if encoder == "mjpeg" else "yuv420p"
+        for number in range(20):
+            image = np.full((48, 64, 3), 20 + 10 * number, np.uint8)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        file.mux(stream.encode())
+    source = open_place(place_from_spec(str(video)), FORM, tape=tape)
+    assert len(list(source.frames())) == 20
+    source.close()
+    assert tape.reel is not None
+    packets, _ = tape.reel.packets_from(0)
+    clip = CopiedClip(tmp_path, tape.reel.encoding, packets[0])
+    clip.write(packets)
+    clip.close()
+    assert clip.path.name == name
+    assert pictures_of(clip.path) == pictures_of(video)
+
+
+def pictures_of(path: Path) -> list[bytes]:
+    """Return a video's decoded pictures."""
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="gray").tobytes() for frame in container.decode(video=0)]
+
+
 def test_nothing_is_taped_of_a_camera_with_a_mask(tmp_path: Path) -> None:
     """What the camera sent shows what lies beneath the mask; it is not even kept in memory."""
     video, tape = write_h264(tmp_path / "a.mp4", 30), Tape(60.0)
