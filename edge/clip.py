@@ -50,7 +50,9 @@ class CopiedClip:
                 round((seconds - self._first_seconds) * _TICKS)
                 for seconds in (packet.shown_seconds, packet.decoded_seconds)
             )
-            self._last = decoded = max(decoded, self._last + 1)  # muxers refuse a decoding time that stands still
+            decoded = max(decoded, self._last + 1)  # muxers refuse a decoding time that stands still
+            copied.duration = min(decoded - self._last, _TICKS)  # without one the last picture would last no time
+            self._last = decoded
             copied.pts, copied.dts = max(shown, decoded), decoded
             copied.time_base, copied.stream = Fraction(1, _TICKS), self._stream
             copied.is_keyframe = packet.is_key
