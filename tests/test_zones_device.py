@@ -54,7 +54,7 @@ def test_a_zones_anomaly_and_name_reach_a_subscriber(tmp_path: Path, broker: Mos
     said = [(message.topic.removeprefix(f"{R}/cam/busy/zone/"), message.payload) for message in received]
     assert [payload for topic, payload in said if topic == "corner/anomaly"] == [b"OFF", b"ON", b"OFF"]
     assert [payload for topic, payload in said if topic == "window/anomaly"] == [b"OFF"]
-    new, end = (json.loads(one.payload) for one in received if one.topic == f"{R}/events")
+    new, end, _ = (json.loads(one.payload) for one in received if one.topic == f"{R}/events")
     for event in (new, end):
         (zone,) = event["zones"]
         assert zone["id"] == "corner"
