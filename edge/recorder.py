@@ -71,8 +71,7 @@ class Recorder:
 
     def hear(self, event: Event) -> None:
         """Take in an event as it was published."""
-        is_gap = event.kind == "condition" and set(event.conditions) <= {"frame_gap"}  # there is nothing to look at
-        if event.camera is not None and event.type in ("new", "update", "end") and not is_gap:
+        if event.camera is not None and event.type in ("new", "update", "end") and _shows_something(event):
             self._put(event, "evidence_events", MOST_ITEMS)
 
     def told(self) -> list[Event]:
@@ -200,3 +199,8 @@ class Recorder:
             work()
         except OSError as error:
             log.warning("evidence_disk step=%s error=%s", step, error)
+
+
+def _shows_something(event: Event) -> bool:
+    """Return whether there is anything to look at: not of a summary, and not where nothing but frames is missing."""
+    return event.kind != "flood" and not (event.kind == "condition" and set(event.conditions) <= {"frame_gap"})

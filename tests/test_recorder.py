@@ -237,8 +237,8 @@ def test_what_a_power_cut_left_is_removed_at_the_next_start(tmp_path: Path) -> N
     assert not part.exists()
 
 
-def test_missing_frames_leave_no_evidence(tmp_path: Path) -> None:
-    """A machine that is too slow for its cameras is not given more to do; with another condition beside it, there is."""
+def test_missing_frames_and_floods_leave_no_evidence(tmp_path: Path) -> None:
+    """A machine that is too slow is not given more to do; with another condition beside it, there is evidence."""
     began = time.monotonic()
     gap, covered = new_id(), new_event_id(time.time(), bytes([1] * 10))
     with recorder_at(tmp_path) as recorder:
@@ -247,8 +247,10 @@ def test_missing_frames_leave_no_evidence(tmp_path: Path) -> None:
             recorder.see(moment_at(began + 5.0, began))
             recorder.hear(event_at("new", began + 5.0, None, event_id, **said))
             recorder.hear(event_at("end", began + 5.0, began + 5.1, event_id, end_reason="camera_lost", **said))
+        recorder.hear(event_at("end", began, began, new_event_id(time.time(), bytes([2] * 10)), kind="flood"))
         (told,) = settle(recorder)
-        assert recorder.drops == {}
+    assert recorder.told() == []
+    assert recorder.drops == {}
     assert told.event_id == covered
     assert [path.name for path in (tmp_path / "evidence" / "a").iterdir()] == [covered]
 
