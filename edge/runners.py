@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from edge.errors import UsageError
 from edge.frames import FrameFormat
 from edge.runner import Runner, StepSpec
 
+# What may be asked to compute the steps; `auto` is `edge.choice`'s.
+RunnerName = Literal["auto", "tensorrt", "onnxruntime-tensorrt", "onnxruntime-cuda", "onnxruntime-cpu"]
 BeginSpeed = Callable[[NDArray[np.uint8], NDArray[np.uint8]], "Future[NDArray[np.float32]]"]
 
 # What predicts without a network, in the order of what it costs.

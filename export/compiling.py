@@ -7,7 +7,6 @@ the Orin's 8.7. It proves that a step is importable, well typed and really INT8;
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from edge.engine.building import MOST_CAMERAS, BuildOptions, EngineRefused, plan_from_onnx
+from edge.engine.child import own_output
 from edge.engine.library import open_library
 from edge.errors import DeviceUnavailable, PrednetError
 
@@ -59,11 +59,8 @@ def compiled(step: bytes) -> Compiled:
 
 def serve() -> None:
     """Compile the step on stdin and write the answer to stdout: what the child process does."""
-    answers = os.dup(1)
-    os.dup2(2, 1)  # the library talks on stdout
-    answer = msgspec.json.encode(_compiled_here(sys.stdin.buffer.read()))
-    with open(answers, "wb") as stdout:  # noqa: PTH123 - a descriptor
-        stdout.write(answer)
+    with own_output() as output:  # the library talks on stdout
+        output.write(msgspec.json.encode(_compiled_here(sys.stdin.buffer.read())))
 
 
 def _compiled_here(step: bytes) -> Compiled:

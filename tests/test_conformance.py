@@ -5,6 +5,7 @@ An upgrade that removes one fails here, and so does a stand-in that has a name w
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 import os
@@ -89,10 +90,10 @@ def stand_in() -> Any:
     simulated.load_driver()
     sys.path.insert(0, str(simulated.FOLDER / "with_tensorrt"))
     try:
-        import tensorrt  # noqa: PLC0415 - the stand-in
+        return importlib.import_module("tensorrt")
     finally:
         sys.path.pop(0)
-    return tensorrt
+        sys.modules.pop("tensorrt", None)
 
 
 def stand_in_members() -> dict[str, Any]:

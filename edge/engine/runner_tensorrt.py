@@ -66,6 +66,7 @@ class TensorRtRunner:
         """Load an engine for `slots` cameras. Raises PrednetError where it does not load or does not fit the spec."""
         self.spec, self.slots = spec, slots
         self._trt, self._memory = trt, memory
+        self.name = "tensorrt"  # and, once it is open, its version, what gives it memory, and whether a step is a graph
         try:
             self._open(plan)
         except BaseException:
@@ -95,6 +96,8 @@ class TensorRtRunner:
         self._launches = [self._launch(turn) for turn in (0, 1)]
         for states in self._states:
             self._begin(states)
+        graphs = ", CUDA graphs" if self.has_graphs else ""
+        self.name = f"tensorrt {self._trt.__version__} ({self._memory.name}{graphs})"
         self._turn = 0
 
     def step(self, frames: NDArray[np.uint8], advance: NDArray[np.bool_], reset: NDArray[np.bool_]) -> Step:
@@ -133,12 +136,6 @@ class TensorRtRunner:
         self._launches, self._contexts = [], []
         self._engine = self._runtime = None
         self._memory.close()
-
-    @property
-    def name(self) -> str:
-        """What computes: TensorRT's version, what gives it memory, and whether a step is one CUDA graph."""
-        graphs = ", CUDA graphs" if self.has_graphs else ""
-        return f"tensorrt {self._trt.__version__} ({self._memory.name}{graphs})"
 
     @property
     def device(self) -> str:

@@ -7,6 +7,7 @@ that the stand-ins have is held against the real bindings in `tests/test_conform
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import os
 import subprocess
@@ -64,7 +65,11 @@ def install(monkeypatch: pytest.MonkeyPatch, memory: str = "cuda-python", **beha
         monkeypatch.setenv(key, value)
     for folder in environment(memory)["PYTHONPATH"].split(os.pathsep)[:-1]:
         monkeypatch.syspath_prepend(folder)
-    for name in [one for one in sys.modules if one.split(".")[0] in ("tensorrt", "pycuda")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "edge.engine.memory_pycuda", raising=False)
+    names = ["tensorrt"] + (["pycuda", "pycuda.driver", "edge.engine.memory_pycuda"] if memory == "pycuda" else [])
+    for name in ("tensorrt", "pycuda", "pycuda.driver", "edge.engine.memory_pycuda"):
+        sys.modules.pop(name, None)
+    fresh = {name: importlib.import_module(name) for name in names}
+    for name, module in fresh.items():  # gone again after the test
+        del sys.modules[name]
+        monkeypatch.setitem(sys.modules, name, module)
     return driver
