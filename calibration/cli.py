@@ -15,13 +15,12 @@ from calibration.evaluate_cli import SIZE, add_evaluate_command
 from calibration.fit import fit_calibration, observe
 from calibration.footage import Clip, first_part_of
 from calibration.live import read_site_footage
-from calibration.site_order import SiteOrder, site_order
+from calibration.site_order import SiteOrder, runner_for, site_order
 from calibration.told import add_false_per_day, told_limits
 from calibration.would_fire import Fired, Named, told_fired, would_fire
 from edge.calibrated import Limits
 from edge.command import parser_for, run_command
 from edge.errors import UsageError
-from edge.model import runner_of
 from edge.site_calibration import write_site
 
 SITE_HELP = """Learn what is normal at one camera, from footage of normal work.
@@ -104,7 +103,7 @@ def calibrate_site(
         raise UsageError(f"--first-part is {first_part:g}; give a share above 0, 1 at most.")
     bundle, form = order.bundle, order.bundle.spec.form
     clips = [first_part_of(clip, first_part) for clip in _clips(order, live_seconds)]
-    runner = runner_of(bundle, order.variant, slots=1)
+    runner = runner_for(order)
     count = sum(len(clip.images) for clip in clips)
     with tqdm(total=count, unit="frame", desc="watching", disable=None) as bar:
         observations = observe(clips, runner, lambda done: bar.update(done - bar.n))

@@ -11,18 +11,21 @@ from calibration.evaluate_cli import form_from_options
 from edge.builtin import bundle_from_predictor, predictor_of
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import Calibration
+from edge.choice import Choice, choose, variant_in_use
+from edge.chosen import open_chosen
 from edge.config import read_config
 from edge.detection import Rules
 from edge.errors import PrednetError, UsageError
-from edge.model import chosen_variant, with_normal
+from edge.model import chosen_variant, runner_of, with_normal
 from edge.privacy import Shape
+from edge.runner import Runner
 
 
 @dataclass(frozen=True)
 class SiteOrder:
     """One camera to be calibrated: on which footage, for which model, where to, and what is in force there before.
 
-    `out` None writes nothing; `before` None means that nothing is in force yet.
+    `out` None writes nothing; `before` None means that nothing is in force yet. `choice` is the device's runner.
     """
 
     footage: Sequence[str]
@@ -33,6 +36,7 @@ class SiteOrder:
     before: Calibration | None = None
     masks: Sequence[Shape] = ()
     rules: Rules = field(default_factory=Rules)
+    choice: Choice | None = None
 
 
 def site_order(parsed: argparse.Namespace) -> SiteOrder:
@@ -69,7 +73,7 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         if config.predictor
         else read_bundle(Path(config.bundle))
     )
-    variant = config.predictor or chosen_variant(bundle, config.variant)
+    variant, choice = variant_in_use(config, bundle), choose(config, bundle)
     return SiteOrder(
         parsed.footage or [camera.source],
         bundle,
@@ -79,7 +83,15 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         _in_force(bundle, variant, normal),
         camera.privacy_masks,
         config.detection.rules,
+        choice,
     )
+
+
+def runner_for(order: SiteOrder) -> Runner:
+    """Return the device's own runner where it computes the order's variant, otherwise ONNX Runtime's on the CPU."""
+    if order.choice is not None and order.choice.variant == order.variant:
+        return open_chosen(order.choice, order.bundle, slots=1, threads=0)
+    return runner_of(order.bundle, order.variant, slots=1)
 
 
 def _in_force(bundle: Bundle, variant: str, normal: Path | None) -> Calibration | None:

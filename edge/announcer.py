@@ -50,6 +50,7 @@ HINTS = {
     "broker_refused": "The broker refuses the login or the certificate; check both.",
     "duplicate_client_id": "Another device uses this MQTT client id; give each its own.",
     "config_invalid": "The configuration on disk cannot be used; the last good one goes on. See the log.",
+    "engine_mismatch": "No TensorRT engine gives the bundle's golden answer; the CPU serves. Run prednet-edge doctor.",
     "disk_low": "The disk of the state directory is nearly full; events go on, evidence does not. Make room.",
 }
 DISK_LOW_BYTES = 64 * 2**20
@@ -112,6 +113,11 @@ class Announcer:
     def set_fault(self, code: str, is_active: bool, camera: str = "") -> None:
         """Raise or take back a fault of `HINTS`."""
         (self._raise if is_active else self._clear)(code, camera)
+
+    def wait_for_engine(self) -> None:
+        """Say that nothing is seen until an engine is built."""
+        for camera in self._device.models:
+            self._enter(camera, "rebuilding")
 
     def tell_test(self, camera: str) -> Event:
         """Publish an event of the kind `test`, on the way that every event takes; return it."""

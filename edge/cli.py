@@ -159,6 +159,7 @@ def _check(parsed: argparse.Namespace) -> int:
         limits = model.calibration.limits
         promise = told_promise(limits.promise, limits.is_promise) if limits.promise else "no promise of a rate"
         print(f"{camera}: {device.config.cameras[camera].source} on {kind}, limit {limits.on:.2f}; {promise}")
+    print(f"runner: {device.choice.told}")
     print(f"{parsed.config}: good; {len(device.models)} cameras on {device.bundle.manifest.name}")
     return 0
 

@@ -16,9 +16,12 @@ from types import FrameType
 from edge import __version__
 from edge.capture import CameraStatus, Mailboxes
 from edge.captures import Captures
+from edge.chosen import EngineUnfit, keeps_up, open_chosen
 from edge.clock import clock_state
 from edge.command_actions import Reload
 from edge.desk import OpenDesk, open_desk
+from edge.engine.news import EngineNews
+from edge.engine.work import EngineWork
 from edge.errors import OK, ConfigInvalid
 from edge.hooks import hooks_of, running_hooks
 from edge.in_force import Normals
@@ -35,6 +38,7 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.5
 # Cameras whose frames come within half a frame's time share one step; a later one does not hold them up.
 GATHER_PERIODS = 0.5
+CPU = "onnxruntime-cpu"
 
 
 def run_daemon(config_path: Path) -> int:
@@ -75,25 +79,39 @@ def watch_device(
     mailboxes = Mailboxes(cameras, gather_seconds=GATHER_PERIODS / form.rate_hz)
     with ExitStack() as stack:
         outbox = stack.enter_context(_outbox(device, boot_id))
-        runner = device.models[cameras[0]].runner(len(cameras), config.threads)
+        try:
+            runner = open_chosen(device.choice, device.bundle, len(cameras), config.threads)
+        except EngineUnfit:  # it was dropped: the next reading chooses another
+            return reload.read()
         stack.callback(runner.close)
-        publisher = Publisher(device.broker, device.topics, outbox, _info(device, boot_id))
+        engines = EngineWork(device.choice)
+        stack.callback(engines.close)
+        engines.begin()
+        info = _info(device, boot_id, engines.told)
+        publisher = Publisher(device.broker, device.topics, outbox, info)
         stack.callback(publisher.close)
-        desk = stack.enter_context(open_desk(device, publisher, outbox, mailboxes, judges, reload))
+        desk = stack.enter_context(open_desk(device, publisher, outbox, mailboxes, judges, reload, engines=engines))
         announcer = desk.announcer
         stack.callback(announcer.close)
+        announcer.set_fault("engine_mismatch", device.choice.engines is not None and device.choice.engines.has_failed)
         stack.enter_context(running_hooks(device.config.hooks, outbox))
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         captures = Captures(form, mailboxes)
         stack.callback(captures.close)
-        for camera, settings in config.cameras.items():
-            captures.start(camera, settings.captured)
+        if engines.is_building and device.choice.runner == CPU and not keeps_up(runner, form.rate_hz):
+            announcer.wait_for_engine()
+        else:
+            for camera, settings in config.cameras.items():
+                captures.start(camera, settings.captured)
+        log.info("runner_chosen runner=%s choice=%r", runner.name, device.choice.told)
         log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
+        news = EngineNews(engines, reload, publisher, info)
 
         def renew() -> None:
             for camera, model in normals.changed(models):
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
+            news.tick()
 
         for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
             announcer.tell(moment)
@@ -141,14 +159,19 @@ def _outbox(device: Device, boot_id: str) -> Outbox:
     )
 
 
-def _info(device: Device, boot_id: str) -> Info:
+def _info(device: Device, boot_id: str, engine: str) -> Info:
+    engines = device.choice.engines
+    versions = {"prednet-edge": __version__, "python": platform.python_version()}
+    if engines is not None:
+        versions |= {"tensorrt": engines.target.tensorrt, "cuda": engines.target.facts.cuda}
+        versions |= {"l4t": engines.target.l4t} if engines.target.l4t else {}
     return Info(
         boot_id=boot_id,
-        versions={"prednet-edge": __version__, "python": platform.python_version()},
+        versions=versions,
         cameras=tuple(device.config.cameras),
         capabilities=("events", "score", "condition", "coverage", "health", "commands"),
         config_hash=device.config_hash,
-        engine="onnxruntime-cpu",
+        engine=engine,
         bundle=device.bundle.digest,
         serial=default_device(),
     )

@@ -12,23 +12,26 @@ import msgspec
 from edge.builtin import bundle_from_predictor
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import limits_for
+from edge.choice import Choice, choose
 from edge.config import Config, Detection, read_config
 from edge.errors import ConfigInvalid, PrednetError
 from edge.model import Model, with_normal
 from edge.mqtt import BrokerSettings, TlsFiles
 from edge.places import place_from_spec
+from edge.site_calibration import variant_of_site
 from edge.topics import Topics, default_device
 
 
 @dataclass(frozen=True)
 class Device:
-    """Everything that `run` needs, read and checked; `models` by camera."""
+    """Everything that `run` needs, read and checked; `models` by camera, `choice` of what computes."""
 
     config: Config
     topics: Topics
     bundle: Bundle
     models: Mapping[str, Model]
     broker: BrokerSettings
+    choice: Choice
 
     @property
     def config_hash(self) -> str:
@@ -41,17 +44,18 @@ def read_device(config_path: Path) -> Device:
     config = read_config(config_path)
     try:
         bundle = _bundle(config)
-        variant = config.predictor or config.variant
+        normals = [Path(camera.normal) for camera in config.cameras.values() if camera.normal]
+        choice = choose(config, bundle, sorted({variant_of_site(path) for path in normals}))
         models = {
             name: limited(
-                with_normal(bundle, variant, Path(camera.normal) if camera.normal else None), config.detection
+                with_normal(bundle, choice.variant, Path(camera.normal) if camera.normal else None), config.detection
             )
             for name, camera in config.cameras.items()
         }
         for camera in config.cameras.values():
             place_from_spec(camera.source)
         topics = Topics(config.site, config.device or default_device())
-        return Device(config, topics, bundle, models, _broker(config, topics))
+        return Device(config, topics, bundle, models, _broker(config, topics), choice)
     except ConfigInvalid:
         raise
     except PrednetError as error:

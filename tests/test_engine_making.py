@@ -6,6 +6,8 @@ import json
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -14,8 +16,8 @@ import pytest
 from edge.bundle import read_bundle
 from edge.cli import main
 from edge.engine import making
-from edge.engine.making import Wish, fastest, forget_engines, is_foreign, make_engines, prove, ready_engine, target_here
-from edge.engine.store import Found, Missing
+from edge.engine.making import Wish, fastest, forget_engines, is_foreign, kept_engines, make_engines, prove, target_here
+from edge.engine.store import Found
 from edge.errors import DEVICE_UNAVAILABLE, GATE_FAILED, OK, PrednetError
 from export.cli import main as export_main
 from tests import simulated
@@ -49,7 +51,7 @@ def test_the_faster_variant_that_is_right_is_kept(
     assert [one.proof.step_milliseconds > 20 for one in records if one.proof] == [True, False]
     assert [path.name.split(".")[0] for path in tmp_path.glob("*.plan")] == ["fp16"]
     assert {(variant, phase) for variant, phase, _ in told} >= {("int8", "Building"), ("fp16", "proving")}
-    assert isinstance(ready_engine(wanted, target_here()), Found)
+    assert kept_engines(wanted, target_here()).ready is not None
     monkeypatch.setattr(making, "asked", lambda *_: pytest.fail("built again"))
     assert fastest(make_engines(wanted, target_here(), QUIET)) == best
 
@@ -73,9 +75,8 @@ def test_an_engine_that_kills_its_process_takes_nothing_with_it(
     simulated.install(monkeypatch, crashes=INT8)
     (record,) = make_engines(wish(bundle, tmp_path, "int8"), target_here(), QUIET)
     assert f"ended with {-signal.SIGABRT}" in record.failure
-    found = ready_engine(wish(bundle, tmp_path, "int8"), target_here())
-    assert isinstance(found, Missing)
-    assert found.reason == record.failure
+    found = kept_engines(wish(bundle, tmp_path, "int8"), target_here())
+    assert (found.ready, found.unmade, found.told) == (None, (), f"int8: {record.failure}")
 
 
 def test_an_upgrade_misses_is_built_anew_and_can_be_taken_back(
@@ -85,15 +86,15 @@ def test_an_upgrade_misses_is_built_anew_and_can_be_taken_back(
     wanted = wish(bundle, tmp_path, "int8")
     for version in ("10.3.0", "10.16.1.11"):
         simulated.install(monkeypatch, version=version)
-        before = ready_engine(wanted, target_here())
-        assert isinstance(before, Missing)
-        assert before.reason == (
-            "none was built yet" if version == "10.3.0" else "changed: tensorrt 10.3.0 -> 10.16.1.11"
+        before = kept_engines(wanted, target_here())
+        assert (before.ready, before.unmade) == (None, ("int8",))
+        assert before.told == (
+            "int8: none was built yet" if version == "10.3.0" else "int8: changed: tensorrt 10.3.0 -> 10.16.1.11"
         )
         make_engines(wanted, target_here(), QUIET)
-        assert isinstance(ready_engine(wanted, target_here()), Found)
+        assert kept_engines(wanted, target_here()).ready is not None
     simulated.install(monkeypatch, version="10.3.0")
-    assert isinstance(ready_engine(wanted, target_here()), Found)
+    assert kept_engines(wanted, target_here()).ready is not None
 
 
 def test_a_foreign_engine_is_proved_in_a_child_before_it_is_loaded_here(
@@ -151,9 +152,9 @@ def test_a_build_that_is_killed_leaves_the_last_engine(
         child.stdout.readline()  # it has begun
         child.kill()
     assert next(tmp_path.glob("*.plan")).read_bytes() == before
-    assert isinstance(ready_engine(wanted, target), Missing)
+    assert kept_engines(wanted, target).ready is None
     make_engines(wanted, target, QUIET)
-    assert isinstance(ready_engine(wanted, target), Found)
+    assert kept_engines(wanted, target).ready is not None
 
 
 def test_the_commands_build_show_and_clean(
@@ -183,3 +184,33 @@ def test_without_tensorrt_the_command_says_so(bundle: Path, tmp_path: Path, caps
     assert main(["engine", "build", "--bundle", str(bundle), "--folder", str(tmp_path / "no")]) == DEVICE_UNAVAILABLE
     assert "tensorrt is not installed; on a Jetson: sudo apt-get install python3-libnvinfer" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
+
+
+def test_an_engine_that_turns_out_wrong_is_built_once_more(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dropped once it is worth building, dropped a second time it is not; then the slower one is worth it again."""
+    simulated.install(monkeypatch, slow={INT8: 20})
+    wanted, target = wish(bundle, tmp_path), target_here()
+    for attempt in (1, 2):
+        make_engines(wanted, target, QUIET)
+        ready = kept_engines(wanted, target).ready
+        assert ready is not None
+        assert (ready.record.variant, ready.record.attempt) == ("fp16", attempt)
+        wanted.store.drop(ready.record, "its golden answer is missed")
+        assert kept_engines(wanted, target).unmade == (("int8", "fp16") if attempt == 1 else ("int8",))
+    make_engines(wanted, target, QUIET)
+    ready = kept_engines(wanted, target).ready
+    assert ready is not None
+    assert ready.record.variant == "int8"
+
+
+def test_a_build_can_be_stopped(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that ends does not wait for minutes, and nothing is noted as failed."""
+    simulated.install(monkeypatch, build_seconds=60)
+    stop, wanted = threading.Event(), wish(bundle, tmp_path, "fp16")
+    begun = time.monotonic()
+    with pytest.raises(PrednetError, match="builder ended with -9"):
+        make_engines(wanted, target_here(), lambda *_: stop.set(), stop)
+    assert time.monotonic() - begun < 30
+    assert kept_engines(wanted, target_here()).unmade == ("fp16",)

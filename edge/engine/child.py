@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from typing import BinaryIO, TypeVar
 
@@ -15,6 +16,7 @@ import msgspec
 from edge.errors import DeviceUnavailable, PrednetError
 
 Progress = Callable[[str, float], None]
+_LOOK_SECONDS = 0.1
 _Answer = TypeVar("_Answer")
 
 
@@ -33,9 +35,15 @@ class ChildFailed(PrednetError):
 
 
 def asked(
-    serve: str, order: object, kind: type[_Answer], progress: Progress, timeout_seconds: float, what: str
+    serve: str,
+    order: object,
+    kind: type[_Answer],
+    progress: Progress,
+    timeout_seconds: float,
+    what: str,
+    stop: threading.Event,
 ) -> _Answer:
-    """Return a child's answer to an order. `serve` is a function of ours, as `module:function`.
+    """Return a child's answer to an order. `serve` is a function of ours, as `module:function`; `stop` kills it.
 
     Raises PrednetError or DeviceUnavailable with the child's own sentence, ChildFailed where it has none.
     """
@@ -43,12 +51,12 @@ def asked(
     command = [sys.executable, "-c", f"from {module} import {function}; {function}()"]
     with tempfile.TemporaryFile() as talk:
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=talk)  # noqa: S603
-        timer = threading.Timer(timeout_seconds, child.kill)
-        timer.start()
+        answered = threading.Event()
+        threading.Thread(target=_guard, args=(child, answered, stop, timeout_seconds), daemon=True).start()
         try:
             last = _heard(child, msgspec.json.encode(order), progress)
         finally:
-            timer.cancel()
+            answered.set()
             child.kill()
             code = child.wait()
         if last.error:
@@ -57,6 +65,16 @@ def asked(
             talk.seek(0)
             raise ChildFailed(f"{what} ended with {code} ({_last_words(talk.read())}).")
     return msgspec.json.decode(last.answer, type=kind)
+
+
+def _guard(
+    child: subprocess.Popen[bytes], answered: threading.Event, stop: threading.Event, timeout_seconds: float
+) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while not answered.wait(_LOOK_SECONDS):
+        if stop.is_set() or time.monotonic() > deadline:
+            child.kill()
+            return
 
 
 def _heard(child: subprocess.Popen[bytes], order: bytes, progress: Progress) -> Line:

@@ -5,10 +5,13 @@ Each is built in a process of its own: a builder that runs out of memory takes n
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -21,7 +24,7 @@ from edge.engine.key import EngineKey, engine_key, l4t_release
 from edge.engine.library import open_library
 from edge.engine.memory import DeviceFacts, open_memory
 from edge.engine.runner_tensorrt import TensorRtRunner
-from edge.engine.store import Found, Missing, Proof, Record, Store
+from edge.engine.store import LAST_ATTEMPT, Found, Missing, Proof, Record, Store
 from edge.errors import DeviceUnavailable, PrednetError
 from edge.files import write_whole
 from edge.golden import check_golden
@@ -33,6 +36,7 @@ FIRST_CHOICE = ("int8.fp16", "int8", "fp16")
 LAST_CHOICE = "float"
 BUILD_SECONDS = 3600.0
 PROVE_SECONDS = 300.0
+_POLITENESS = 10
 _WARM_STEPS, _TIMED_STEPS = 10, 50
 
 
@@ -101,32 +105,62 @@ class Wish:
         return {one: target.key(self.bundle.step(one), self.order(one).options) for one in self.variants}
 
 
-def make_engines(wish: Wish, target: Target, progress: Callable[[str, str, float], None]) -> list[Record]:
-    """Make what is not there yet, keep the fastest, and return what is known of each variant.
+@dataclass(frozen=True)
+class Kept:
+    """What there is of each variant: the fastest proven engine, what is to be built, and why nothing else is there."""
+
+    found: dict[str, Found | Missing]
+
+    @property
+    def ready(self) -> Found | None:
+        """The engine to run; None where none is proven."""
+        proven = [one for one in self.found.values() if isinstance(one, Found) and one.record.proof is not None]
+        return min(proven, key=lambda one: _milliseconds(one.record), default=None)
+
+    @property
+    def unmade(self) -> tuple[str, ...]:
+        """The variants that are worth building; what failed for good is not."""
+        return tuple(variant for variant, one in self.found.items() if isinstance(one, Missing) and self._is_worth(one))
+
+    @property
+    def told(self) -> str:
+        """Why there is no engine, by variant."""
+        return "; ".join(f"{name}: {one.reason}" for name, one in self.found.items() if isinstance(one, Missing))
+
+    def _is_worth(self, missing: Missing) -> bool:
+        record = missing.record
+        if record is None:
+            return True
+        if record.failure:
+            return record.attempt < LAST_ATTEMPT
+        return self.ready is None  # it was slower than one that is gone
+
+
+def kept_engines(wish: Wish, target: Target) -> Kept:
+    """Return what there is of the engines that are wanted; what is missing is logged with its reason."""
+    return Kept({variant: wish.store.find(variant, key) for variant, key in wish.keys(target).items()})
+
+
+def make_engines(
+    wish: Wish, target: Target, progress: Callable[[str, str, float], None], stop: threading.Event | None = None
+) -> list[Record]:
+    """Make what is worth it, keep the fastest, and return what is known of each variant.
 
     `progress` is told variant, phase and share. What cannot be made is a record with its `failure`. The last engine
-    of another key stays, in case what changed is changed back.
+    of another key stays, in case what changed is changed back. When `stop` is set the build is ended with ChildFailed.
     """
-    keys = wish.keys(target)
-    records = [
-        _made(wish.order(one), wish.store, key, lambda phase, share, name=one: progress(name, phase, share))  # type: ignore[misc]
-        for one, key in keys.items()
-    ]
-    best = fastest(records)
-    kept = [one if one is best or not one.plan_sha256 else wish.store.keep(one) for one in records]
+    keys, before = wish.keys(target), kept_engines(wish, target)
+    records = {
+        name: one.record for name, one in before.found.items() if one.record is not None and name not in before.unmade
+    }
+    for name in before.unmade:
+        tell = partial(progress, name)
+        records[name] = _made(wish.order(name), wish.store, keys[name], tell, stop or threading.Event())
+    best = fastest(list(records.values()))
+    kept = [one if one is best or not one.plan_sha256 else wish.store.keep(one) for one in records.values()]
     if best is not None:
         wish.store.clean(keys.values(), spare_last=1)
     return kept
-
-
-def ready_engine(wish: Wish, target: Target) -> Found | Missing:
-    """Return the proven engine that is kept, or why there is none; each variant's reason is logged."""
-    found = [wish.store.find(variant, key) for variant, key in wish.keys(target).items()]
-    untried = [one for one in found if isinstance(one, Missing) and one.record is None]
-    proven = [one for one in found if isinstance(one, Found) and one.record.proof is not None]
-    if proven:
-        return proven[0]
-    return (untried or [one for one in found if isinstance(one, Missing)] or [Missing("nothing to build from")])[0]
 
 
 def forget_engines(wish: Wish, target: Target) -> None:
@@ -135,24 +169,30 @@ def forget_engines(wish: Wish, target: Target) -> None:
         wish.store.forget(variant, key)
 
 
-def _made(order: Order, store: Store, key: EngineKey, progress: Progress) -> Record:
-    found = store.find(order.variant, key)
-    if isinstance(found, Found) and found.record.proof is not None:
-        return found.record
-    if isinstance(found, Missing) and found.record is not None:
-        return found.record
+def _made(order: Order, store: Store, key: EngineKey, progress: Progress, stop: threading.Event) -> Record:
+    earlier = store.record(order.variant, key)
+    attempt = 1 if earlier is None or not earlier.failure else earlier.attempt + 1
     try:
-        return asked("edge.engine.making:serve_build", order, Record, progress, BUILD_SECONDS, "the engine's builder")
+        record = asked(
+            "edge.engine.making:serve_build", order, Record, progress, BUILD_SECONDS, "the engine's builder", stop
+        )
     except DeviceUnavailable:
         raise  # says nothing of the variant
     except PrednetError as error:
-        return store.keep(_begun(order, key, str(error)))
+        if stop.is_set():
+            raise
+        return store.keep(_begun(order, key, str(error), LAST_ATTEMPT))
+    store.note(numbered := msgspec.structs.replace(record, attempt=attempt))
+    return numbered
 
 
 def fastest(records: list[Record]) -> Record | None:
     """Return the record of the fastest proven engine that has a plan; None where there is none."""
-    proven = [one for one in records if one.proof is not None and one.plan_sha256]
-    return min(proven, key=lambda one: one.proof.step_milliseconds if one.proof else 0.0, default=None)
+    return min((one for one in records if one.proof is not None and one.plan_sha256), key=_milliseconds, default=None)
+
+
+def _milliseconds(record: Record) -> float:
+    return float("inf") if record.proof is None else record.proof.step_milliseconds
 
 
 def prove(order: Order) -> Record:
@@ -160,7 +200,10 @@ def prove(order: Order) -> Record:
 
     Return the record with its proof, also written. Raises PrednetError where it crashes or answers wrongly.
     """
-    return asked("edge.engine.making:serve_proof", order, Record, lambda *_: None, PROVE_SECONDS, "its first load")
+    nobody = threading.Event()
+    return asked(
+        "edge.engine.making:serve_proof", order, Record, lambda *_: None, PROVE_SECONDS, "its first load", nobody
+    )
 
 
 def is_foreign(record: Record) -> bool:
@@ -169,7 +212,8 @@ def is_foreign(record: Record) -> bool:
 
 
 def serve_build() -> None:
-    """Build and prove the order on stdin: what a child does."""
+    """Build and prove the order on stdin: what a child does, behind those that watch."""
+    os.nice(_POLITENESS)
     served(lambda data, progress: _built(msgspec.json.decode(data, type=Order), progress))
 
 
@@ -233,7 +277,7 @@ def step_milliseconds(runner: Runner, steps: int = _TIMED_STEPS) -> float:
     return round(float(np.median(times[_WARM_STEPS:])), 3)
 
 
-def _begun(order: Order, key: EngineKey, failure: str = "") -> Record:
+def _begun(order: Order, key: EngineKey, failure: str = "", attempt: int = 1) -> Record:
     now = datetime.now(timezone.utc).isoformat(timespec="microseconds")
     bundle = read_bundle(Path(order.bundle)).digest
-    return Record(key=key, variant=order.variant, bundle=bundle, created=now, failure=failure)
+    return Record(key=key, variant=order.variant, bundle=bundle, created=now, failure=failure, attempt=attempt)

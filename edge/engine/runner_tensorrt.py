@@ -134,6 +134,7 @@ class TensorRtRunner:
     def close(self) -> None:
         """Free the engine, then the memory."""
         self._launches, self._contexts = [], []
+        self._inputs, self._told, self._prediction = {}, {}, np.zeros(0, np.uint8)  # views of the memory
         self._engine = self._runtime = None
         self._memory.close()
 

@@ -21,6 +21,7 @@ from edge.golden import Tolerance
 log = logging.getLogger(__name__)
 
 FOLDER = "engines"
+LAST_ATTEMPT = 2
 
 
 class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +35,8 @@ class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is known of an engine. `failure` says why there is none; without `proof` it has not run yet.
 
-    `plan_sha256` is empty where no plan is kept: it failed, or another variant is faster.
+    `plan_sha256` is empty where no plan is kept: it failed, or another variant is faster. `attempt` counts how often it
+    was built: an engine that was right and turns out not to be is built once more.
     """
 
     key: EngineKey
@@ -47,6 +49,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     plan_bytes: int = 0
     proof: Proof | None = None
     failure: str = ""
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ class Store:
         write_whole(self._sidecar(record.variant, record.key), msgspec.json.format(msgspec.json.encode(record)))
 
     def drop(self, record: Record, failure: str) -> None:
-        """Forget a plan that turned out to be of no use, and note why."""
+        """Forget a plan that turned out to be of no use, and note why; before the last attempt it is built again."""
         self.keep(msgspec.structs.replace(record, failure=failure, proof=None))
 
     def forget(self, variant: str, key: EngineKey) -> None:

@@ -1,7 +1,7 @@
 """Stands in for TensorRT: the part of its interface that we use; an engine is computed by ONNX Runtime.
 
 The environment variable SIMULATED_TENSORRT, a JSON object, says how it shall behave: `version`; `refuses_strong`
-(10.3's failure of strong typing); `slow` (milliseconds that a step takes, by a word of its ONNX bytes); `wrong` (a
+(10.3's failure of strong typing); `build_seconds`; `slow` (milliseconds that a step takes, by a word of its ONNX bytes); `wrong` (a
 word of the ONNX bytes of steps that are computed wrongly); `crashes` (a word of the ONNX bytes
 of steps whose engines kill the process that loads them).
 """
@@ -275,6 +275,7 @@ class Builder:
         monitor = config.progress_monitor
         monitor.phase_start("Building", None, 4)
         for number in range(4):
+            time.sleep(_BEHAVIOUR.get("build_seconds", 0.0) / 4)
             monitor.phase_start("Timing", "Building", 1)
             monitor.step_complete("Timing", 0)
             monitor.phase_finish("Timing")
