@@ -16,6 +16,7 @@ from edge.cli_mqtt import add_mqtt_commands
 from edge.collect_cli import add_collect_command
 from edge.command import Parser, parser_for, run_command
 from edge.detection import Rules
+from edge.doctor_cli import add_doctor_command
 from edge.engine.engine_cli import add_engine_command
 from edge.errors import UsageError
 
@@ -73,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check = commands.add_parser("check", help="check a configuration, its bundle and its calibrations")
     check.add_argument("--config", type=Path, required=True, help="the YAML configuration")
     check.set_defaults(run=_check)
+    add_doctor_command(commands)
     add_engine_command(commands)
     add_mqtt_commands(commands)
     return run_command(parser, arguments)
