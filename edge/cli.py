@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
+from edge.bench_cli import add_bench_command
 from edge.cli_mqtt import add_mqtt_commands
 from edge.collect_cli import add_collect_command
 from edge.command import Parser, parser_for, run_command
@@ -74,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check = commands.add_parser("check", help="check a configuration, its bundle and its calibrations")
     check.add_argument("--config", type=Path, required=True, help="the YAML configuration")
     check.set_defaults(run=_check)
+    add_bench_command(commands)
     add_doctor_command(commands)
     add_engine_command(commands)
     add_mqtt_commands(commands)
