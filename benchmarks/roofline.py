@@ -1,6 +1,9 @@
 """A plan, not a measurement: how fast a bundle's step could be at best on each Jetson, by its arithmetic and memory.
 
     python benchmarks/roofline.py [BUNDLE] [--variant int8] [--cameras 1] [--layers] [--json]
+    python benchmarks/roofline.py --network kitti
+
+A network of `step.py` stands for a bundle with every convolution INT8: counts do not depend on weights.
 
 Counts the operations and the bytes of every convolution of the step as the ONNX graph has them: its input and its
 output cross the memory once. So do frames, C, maps and the states that are written (those of R and E that are read are
@@ -23,10 +26,14 @@ import onnx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.ped2 import commit
+from ped2 import commit
+
 from edge.bench import Speed, cameras_that_fit, told_speeds
 from edge.bundle import read_bundle
 from edge.chosen import MOST_SHARE
+from export.step import spec_from_architecture, step_onnx
+from export.variants.forms import FOR_TENSORRT, form_of, roundable
+from tests.tiny import random_weights
 
 DEMO = Path(__file__).parents[1] / "edge" / "data" / "demo.prednet"
 MOST_CAMERAS = 4096
@@ -149,24 +156,44 @@ def told_layers(loads: list[Load]) -> Iterator[str]:
     yield f"{'all':<24}{total:>20.2f}{kilobytes:>14.1f}{sum(one.weight_bytes for one in loads) / 1e3:>15.1f}"
 
 
+def steps_of_bundle(path: Path) -> tuple[dict[str, bytes], float]:
+    """Return the steps that TensorRT builds from, by variant, and the frame rate."""
+    bundle = read_bundle(path)
+    names = [name for name in FOR_TENSORRT if name in bundle.manifest.variants]
+    return {name: bundle.step(name) for name in names}, bundle.spec.form.rate_hz
+
+
+def steps_of_network(name: str) -> tuple[dict[str, bytes], float]:
+    """Return the same of a network of `step.py`, with random weights."""
+    from step import NETWORKS  # noqa: PLC0415 - PyTorch comes with it
+
+    architecture = NETWORKS[name]
+    step, spec = step_onnx(architecture, random_weights(architecture)), spec_from_architecture(architecture)
+    ranges = {f"{kind}{layer}": 1.0 for layer in range(architecture.layers) for kind in ("r", "e", "a", "ahat")}
+    made = {one: form_of(one, step, spec, ranges, roundable(one, step)).step for one in FOR_TENSORRT}
+    return made, architecture.rate_hz
+
+
 def main() -> int:
     """Print the plan of a bundle."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path, nargs="?", default=DEMO, help="(default: the demo's)")
+    parser.add_argument("--network", choices=("edge", "kitti"), help="instead of a bundle, with random weights")
     parser.add_argument("--variant", nargs="+", help="(default: all that TensorRT builds from)")
     parser.add_argument("--cameras", type=int, default=1, help="in one step (default: 1)")
     parser.add_argument("--layers", action="store_true", help="each layer's operations and bytes")
     parser.add_argument("--json", action="store_true", help="print the plans as JSON")
     parsed = parser.parse_args()
-    bundle = read_bundle(parsed.bundle)
-    names = parsed.variant or [name for name in bundle.manifest.variants if name != "cpu"]
-    loads = {name: loads_of(bundle.step(name)) for name in names}
-    rate_hz = bundle.spec.form.rate_hz
+    steps, rate_hz = steps_of_network(parsed.network) if parsed.network else steps_of_bundle(parsed.bundle)
+    names = parsed.variant or list(steps)
+    if set(names) - steps.keys():
+        parser.error(f"there are the variants {', '.join(steps)}.")
+    loads = {name: loads_of(steps[name]) for name in names}
     speeds = [one for name in names for one in planned(loads[name], name, rate_hz, parsed.cameras)]
     if parsed.json:
         print(msgspec.json.encode(speeds).decode())
         return 0
-    print(f"A PLAN, not a measurement: the floor of {parsed.bundle.name}; commit {commit()}")
+    print(f"A PLAN, not a measurement: the floor of {parsed.network or parsed.bundle.name}; commit {commit()}")
     for name in names if parsed.layers else ():
         print(f"\n{name}\n" + "\n".join(told_layers(loads[name])))
     print("\n".join(told_speeds(speeds)))
