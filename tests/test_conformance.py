@@ -45,6 +45,17 @@ for name in json.loads(sys.stdin.read()):
         members = {one: str(getattr(getattr(owner, one), "__doc__", "")) for one in dir(owner) if one[0] != "_"}
         values = getattr(owner, "__members__", {})
         found[name] = {"members": members, "values": {one: int(value) for one, value in values.items()}}
+class Silent(library.ILogger):
+    def __init__(self):
+        library.ILogger.__init__(self)
+    def log(self, severity, message):
+        pass
+found["raised"] = []
+for kind in (library.Builder, library.Runtime):  # the empty libraries give none
+    try:
+        kind(Silent())
+    except Exception as error:
+        found["raised"].append(type(error).__name__)
 print(json.dumps(found))
 """
 
@@ -60,7 +71,7 @@ def need_bindings(name: str) -> Path:
 
 def used() -> set[str]:
     """All names of TensorRT that our code uses, as `Class.member` or a name of the module."""
-    found: set[str] = set()
+    found = {"Builder", "Runtime"}  # `given` makes them by their names
     for path in USES_TENSORRT:
         found |= chains(path, "trt") | chains(path, "self._trt") | members(path, OWNERS) | overridden(path, "trt")
     return {name for name in found if not name.endswith(".__init__")}
@@ -180,6 +191,12 @@ def test_strong_typing_has_the_number_that_we_reckon_with(version: str) -> None:
     """1 in 10 and 0 in 11, which is why it is always shifted."""
     number = surface(version)["NetworkDefinitionCreationFlag"]["values"]["STRONGLY_TYPED"]
     assert number == (0 if version.startswith("11") else 1)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_where_a_library_gives_nothing_the_bindings_raise_what_we_catch(version: str) -> None:
+    """Without a usable GPU neither a builder nor a runtime comes back: a TypeError, never None."""
+    assert surface(version)["raised"] == ["TypeError", "TypeError"]
 
 
 @pytest.mark.parametrize("place", ["cuda-12", "installed"])

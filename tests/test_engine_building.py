@@ -97,6 +97,15 @@ def test_strong_typing_is_asked_for_by_each_versions_own_number(version: str, mo
     assert plan_from_onnx(open_library(), made("int8").step, BuildOptions()).typing == "strong"
 
 
+def test_without_a_usable_gpu_there_is_no_builder_and_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bindings raise a TypeError that says nothing; TensorRT's own last word does."""
+    simulated.install(monkeypatch, has_no_gpu=True)
+    with pytest.raises(
+        DeviceUnavailable, match=r"gives no Builder \(createInferBuilder: .*CUDA initialization failure"
+    ):
+        plan_from_onnx(open_library(), made("float").step, BuildOptions())
+
+
 def test_another_versions_timing_cache_is_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache that does not fit is no reason not to build."""
     simulated.install(monkeypatch, version="10.3.0")

@@ -135,7 +135,7 @@ def importing_fails(monkeypatch: pytest.MonkeyPatch, faults: dict[str, Exception
     ("faults", "told"),
     [
         ({"pycuda": ModuleNotFoundError(), "cuda": ModuleNotFoundError()}, r"neither pycuda nor cuda-python is installed.*pip install 'prednet-edge\[jetson\]'"),
-        ({"pycuda": ImportError("libcurand.so.10: cannot open")}, "pycuda does not import.*built for another CUDA"),
+        ({"pycuda": ImportError("libcurand.so.10: cannot open")}, "pycuda does not import.*no driver, or it was built for another CUDA"),
         ({"pycuda": ModuleNotFoundError(), "cuda": OSError("libcuda.so.1")}, r"cuda-python does not import.*'cuda-bindings==12.\*' \(JetPack 6\)"),
     ],
 )  # fmt: skip

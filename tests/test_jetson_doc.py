@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from edge.command import Parser
 from edge.config import Config, read_config
 from edge.engine.building import BuildOptions
 from tests.test_conformance import VERSIONS
-from tests.test_readme import PROGRAMS
+from tests.understood import understood
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "jetson.md").read_text(encoding="utf-8")
@@ -23,16 +20,7 @@ COMMANDS = re.findall(r"^(?:sudo (?:-u \S+ )?\S*/)?(prednet-\w+ .*)$", PAGE, re.
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_one_that_we_understand(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs, commands and options exist as they are written."""
-    program, *words = shlex.split(command)
-    parsed = []
-
-    def parse_only(parser: Parser, arguments: Sequence[str] | None) -> int:
-        parsed.append(parser.parse_args(arguments))
-        return 0
-
-    monkeypatch.setattr(PROGRAMS[program], "run_command", parse_only)
-    assert PROGRAMS[program].main(words) == 0
-    assert parsed[0].command == words[0]
+    understood(command, monkeypatch)
 
 
 def test_the_whole_way_is_there() -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from edge.engine.library import version_of
+from edge.engine.library import given, version_of
 from edge.errors import PrednetError
 
 MOST_CAMERAS = 16
@@ -122,9 +122,7 @@ def _attempt(
     words: list[str],
 ) -> Built | None:
     """Build once; None where it does not go, with the reasons added to `words`."""
-    builder = trt.Builder(logger)
-    if builder is None:
-        raise PrednetError(f"TensorRT {trt.__version__} gives no builder; is there a GPU, and does its driver fit?")
+    builder = given(trt, "Builder", logger)
     strong = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)  # 1 << 1 in 10.3, 1 << 0 in 11
     network = builder.create_network(strong if typing == "strong" else 0)
     parser = trt.OnnxParser(network, logger)  # the network is held as long as the parser: it crashes otherwise

@@ -48,6 +48,17 @@ def _imported(name: LibraryName) -> Any:
     return tensorrt
 
 
+def given(trt: Any, kind: str, logger: Any) -> Any:
+    """Return a Builder or a Runtime. Raises DeviceUnavailable where TensorRT gives none: its driver is not usable."""
+    try:
+        return getattr(trt, kind)(logger)
+    except TypeError as error:  # what the bindings make of nothing
+        raise DeviceUnavailable(
+            f"TensorRT {trt.__version__} gives no {kind} ({(logger.words or [str(error)])[-1]}); is the GPU's driver "
+            f"loaded, new enough, and open to this user? prednet-edge doctor looks."
+        ) from error
+
+
 def version_of(trt: Any) -> tuple[int, int]:
     """Return major and minor version."""
     major, minor = str(trt.__version__).split(".")[:2]

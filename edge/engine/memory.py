@@ -92,8 +92,8 @@ def open_memory() -> DeviceMemory:
         return _open_cuda_python()
     except (ImportError, OSError) as error:
         raise DeviceUnavailable(
-            f"pycuda does not import ({error}): it was built for another CUDA; build it anew: pip install "
-            f"--force-reinstall --no-binary pycuda pycuda. Without it cuda-python is taken: pip uninstall pycuda."
+            f"pycuda does not import ({error}): there is no driver, or it was built for another CUDA; build it anew: "
+            f"pip install --force-reinstall --no-binary pycuda pycuda. Or remove it, and cuda-python is taken."
         ) from error
     return PycudaMemory()
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.engine.building import logger_of
+from edge.engine.library import given
 from edge.engine.memory import DeviceMemory, Launch
 from edge.errors import PrednetError
 from edge.runner import Step, StepSpec, check_inputs
@@ -75,7 +76,7 @@ class TensorRtRunner:
 
     def _open(self, plan: bytes) -> None:
         self._logger = logger_of(self._trt)
-        self._runtime = self._trt.Runtime(self._logger)  # held as long as the engine
+        self._runtime = given(self._trt, "Runtime", self._logger)  # held as long as the engine
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             told = (self._logger.words or ["no word of why"])[-1]

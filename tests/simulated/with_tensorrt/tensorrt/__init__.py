@@ -1,7 +1,7 @@
 """Stands in for TensorRT: the part of its interface that we use; an engine is computed by ONNX Runtime.
 
 The environment variable SIMULATED_TENSORRT, a JSON object, says how it shall behave: `version`; `refuses_strong`
-(10.3's failure of strong typing); `build_seconds`; `slow` (milliseconds that a step takes, by a word of its ONNX bytes); `wrong` (a
+(10.3's failure of strong typing); `build_seconds`; `has_no_gpu`; `slow` (milliseconds that a step takes, by a word of its ONNX bytes); `wrong` (a
 word of the ONNX bytes of steps that are computed wrongly); `crashes` (a word of the ONNX bytes
 of steps whose engines kill the process that loads them).
 """
@@ -249,6 +249,9 @@ class Builder:
     def __init__(self, logger: ILogger) -> None:
         if not getattr(logger, "is_made", False):
             raise TypeError("ILogger.__init__ was not called")
+        if _BEHAVIOUR.get("has_no_gpu"):
+            logger.log(ILogger.ERROR, "createInferBuilder: Error Code 6: CUDA initialization failure with error: 100")
+            raise TypeError("pybind11::init(): factory function returned nullptr")
         self._logger = logger
 
     def create_network(self, flags: int = 0) -> INetworkDefinition:
