@@ -93,18 +93,17 @@ def watch_device(
         desk = stack.enter_context(open_desk(device, publisher, outbox, mailboxes, judges, reload, engines=engines))
         announcer = desk.announcer
         stack.callback(announcer.close)
-        announcer.set_fault("engine_mismatch", device.choice.engines is not None and device.choice.engines.has_failed)
+        announcer.set_fault("engine_mismatch", engines.has_failed)
         stack.enter_context(running_hooks(device.config.hooks, outbox))
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         captures = Captures(form, mailboxes)
         stack.callback(captures.close)
+        log.info("runner_chosen runner=%s choice=%r", runner.name, device.choice.told)
         if engines.is_building and device.choice.runner == CPU and not keeps_up(runner, form.rate_hz):
             announcer.wait_for_engine()
         else:
-            for camera, settings in config.cameras.items():
-                captures.start(camera, settings.captured)
-        log.info("runner_chosen runner=%s choice=%r", runner.name, device.choice.told)
-        log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
+            _start(captures, device)
+            log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
         news = EngineNews(engines, reload, publisher, info)
 
         def renew() -> None:
@@ -119,6 +118,11 @@ def watch_device(
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
     return None if stopping.is_set() else reload.device
+
+
+def _start(captures: Captures, device: Device) -> None:
+    for camera, settings in device.config.cameras.items():
+        captures.start(camera, settings.captured)
 
 
 def _rounds(

@@ -16,7 +16,7 @@ import pytest
 from edge.bundle import read_bundle
 from edge.cli import main
 from edge.engine import making
-from edge.engine.making import Wish, fastest, forget_engines, is_foreign, kept_engines, make_engines, prove, target_here
+from edge.engine.making import Wish, fastest, is_foreign, kept_engines, make_engines, prove, target_here
 from edge.engine.store import Found
 from edge.errors import DEVICE_UNAVAILABLE, GATE_FAILED, OK, PrednetError
 from export.cli import main as export_main
@@ -133,28 +133,41 @@ def test_another_steps_engine_is_told_by_its_tensors(
         prove(wanted.order("int8"))
 
 
-def test_a_build_that_is_killed_leaves_the_last_engine(
+def test_a_rebuild_that_is_killed_leaves_the_engine(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGKILL at any moment of a rebuild: the engine's file is the old one or a whole new one, never a part."""
+    """SIGKILL at any moment: the engine's file is the old one or a whole new one, never a part, and it is ready."""
     simulated.install(monkeypatch)
     wanted, target = wish(bundle, tmp_path, "fp16"), target_here()
     make_engines(wanted, target, QUIET)
     before = next(tmp_path.glob("*.plan")).read_bytes()
-    forget_engines(wanted, target)
-    order = msgspec.json.encode(wanted.order("fp16"))
     command = [sys.executable, "-c", "from edge.engine.making import serve_build; serve_build()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin is not None
-        child.stdin.write(order)
+        child.stdin.write(msgspec.json.encode(wanted.order("fp16")))
         child.stdin.close()
         assert child.stdout is not None
         child.stdout.readline()  # it has begun
         child.kill()
     assert next(tmp_path.glob("*.plan")).read_bytes() == before
-    assert kept_engines(wanted, target).ready is None
-    make_engines(wanted, target, QUIET)
     assert kept_engines(wanted, target).ready is not None
+
+
+def test_a_rebuild_that_fails_leaves_the_engine(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The new one answers wrongly: it is told, and the last good engine stays; a rebuild that goes well replaces it."""
+    simulated.install(monkeypatch)
+    wanted = wish(bundle, tmp_path, "int8")
+    (first,) = make_engines(wanted, target_here(), QUIET)
+    simulated.install(monkeypatch, wrong=INT8)
+    (kept,) = make_engines(wanted, target_here(), QUIET, anew=("int8",))
+    assert kept == first
+    assert "engine_not_rebuilt variant=int8" in caplog.text
+    simulated.install(monkeypatch)
+    (second,) = make_engines(wanted, target_here(), QUIET, anew=("int8",))
+    assert second.created > first.created
+    assert kept_engines(wanted, target_here()).ready is not None
 
 
 def test_the_commands_build_show_and_clean(

@@ -94,12 +94,8 @@ def test_a_miss_logs_what_changed(store: Store, caplog: pytest.LogCaptureFixture
 
 
 def test_a_failure_is_remembered_with_its_reason(store: Store) -> None:
-    """Nobody builds for minutes what failed before; `forget` asks for it anew, and leaves the engine until then."""
-    kept = store.keep(record(), b"engine")
-    store.forget("int8", KEY)
-    assert isinstance(store.find("int8", KEY), Missing)
-    assert next(store.folder.glob("*.plan")).read_bytes() == b"engine"
-    store.drop(kept, "its golden answer is missed")
+    """Nobody builds for minutes what failed before."""
+    store.drop(store.keep(record(), b"engine"), "its golden answer is missed")
     found = store.find("int8", KEY)
     assert isinstance(found, Missing)
     assert (found.reason, list(store.folder.glob("*.plan"))) == ("its golden answer is missed", [])

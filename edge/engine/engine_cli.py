@@ -89,13 +89,12 @@ def _wish(parsed: argparse.Namespace) -> Wish:
 
 
 def _build(parsed: argparse.Namespace) -> int:
-    from edge.engine.making import fastest, forget_engines, make_engines, target_here  # noqa: PLC0415 - as above
+    from edge.engine.making import fastest, make_engines, target_here  # noqa: PLC0415 - as above
 
     wish, target = _wish(parsed), target_here()
-    if parsed.force:
-        forget_engines(wish, target)
+    anew = wish.variants if parsed.force else ()
     with tqdm(total=100 * len(wish.variants), bar_format="{desc} |{bar}| {elapsed}", disable=None) as bar:
-        records = make_engines(wish, target, lambda *told: _advance(bar, wish.variants, *told))
+        records = make_engines(wish, target, lambda *told: _advance(bar, wish.variants, *told), anew=anew)
     best = fastest(records)
     if parsed.json:
         print(msgspec.json.encode({"kept": best.variant if best else None, "engines": records}).decode())

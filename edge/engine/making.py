@@ -5,10 +5,11 @@ Each is built in a process of its own: a builder that runs out of memory takes n
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -30,6 +31,8 @@ from edge.files import write_whole
 from edge.golden import check_golden
 from edge.runner import Runner
 from edge.topics import default_device
+
+log = logging.getLogger(__name__)
 
 # What is built where a bundle has it: INT8 is not always faster than float16, so that both are tried.
 FIRST_CHOICE = ("int8.fp16", "int8", "fp16")
@@ -142,31 +145,31 @@ def kept_engines(wish: Wish, target: Target) -> Kept:
 
 
 def make_engines(
-    wish: Wish, target: Target, progress: Callable[[str, str, float], None], stop: threading.Event | None = None
+    wish: Wish,
+    target: Target,
+    progress: Callable[[str, str, float], None],
+    stop: threading.Event | None = None,
+    anew: Collection[str] = (),
 ) -> list[Record]:
-    """Make what is worth it, keep the fastest, and return what is known of each variant.
+    """Make what is worth it and the variants `anew`, keep the fastest, and return what is known of each variant.
 
-    `progress` is told variant, phase and share. What cannot be made is a record with its `failure`. The last engine
-    of another key stays, in case what changed is changed back. When `stop` is set the build is ended with ChildFailed.
+    `progress` is told variant, phase and share. What cannot be made is a record with its `failure`; an engine that is
+    there stays until another takes its place, and the last one of another key stays too, in case what changed is
+    changed back. When `stop` is set the build is ended with ChildFailed.
     """
     keys, before = wish.keys(target), kept_engines(wish, target)
-    records = {
-        name: one.record for name, one in before.found.items() if one.record is not None and name not in before.unmade
-    }
-    for name in before.unmade:
-        tell = partial(progress, name)
-        records[name] = _made(wish.order(name), wish.store, keys[name], tell, stop or threading.Event())
+    records: dict[str, Record] = {}
+    for name, found in before.found.items():
+        if name in before.unmade or name in anew or found.record is None:
+            tell = partial(progress, name)
+            records[name] = _made(wish.order(name), wish.store, keys[name], tell, stop or threading.Event())
+        else:
+            records[name] = found.record
     best = fastest(list(records.values()))
     kept = [one if one is best or not one.plan_sha256 else wish.store.keep(one) for one in records.values()]
     if best is not None:
         wish.store.clean(keys.values(), spare_last=1)
     return kept
-
-
-def forget_engines(wish: Wish, target: Target) -> None:
-    """Let the next `make_engines` build everything anew; what there is stays in use until then."""
-    for variant, key in wish.keys(target).items():
-        wish.store.forget(variant, key)
 
 
 def _made(order: Order, store: Store, key: EngineKey, progress: Progress, stop: threading.Event) -> Record:
@@ -181,9 +184,18 @@ def _made(order: Order, store: Store, key: EngineKey, progress: Progress, stop: 
     except PrednetError as error:
         if stop.is_set():
             raise
-        return store.keep(_begun(order, key, str(error), LAST_ATTEMPT))
+        return _failed(order, store, key, str(error))
     store.note(numbered := msgspec.structs.replace(record, attempt=attempt))
     return numbered
+
+
+def _failed(order: Order, store: Store, key: EngineKey, failure: str) -> Record:
+    """Return the record of a build that failed: where an engine is there already it stays, and the log tells."""
+    there = store.find(order.variant, key)
+    if isinstance(there, Found):
+        log.error("engine_not_rebuilt variant=%s reason=%r", order.variant, failure)
+        return there.record
+    return store.keep(_begun(order, key, failure, LAST_ATTEMPT))
 
 
 def fastest(records: list[Record]) -> Record | None:

@@ -122,10 +122,6 @@ class Store:
         """Forget a plan that turned out to be of no use, and note why; before the last attempt it is built again."""
         self.keep(msgspec.structs.replace(record, failure=failure, proof=None))
 
-    def forget(self, variant: str, key: EngineKey) -> None:
-        """Remove what is known of a key, so that it is built anew; its plan stays until another takes its place."""
-        self._sidecar(variant, key).unlink(missing_ok=True)
-
     def records(self) -> list[Record]:
         """Return every record that can be read, the newest last."""
         found = [_record_at(path) for path in sorted(self.folder.glob("*.json"))]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 
 from edge.choice import Choice, Engines
 from edge.commands import Refused
-from edge.engine.making import forget_engines, make_engines
+from edge.engine.making import make_engines
 from edge.errors import PrednetError
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class EngineWork:
         """Build in the background where something is worth it."""
         engines = self._choice.engines
         if engines is not None and engines.kept.unmade:
-            self._start(engines)
+            self._start(engines, engines.kept.unmade)
 
     def rebuild(self) -> dict[str, object]:
         """Build everything anew and say what; what runs goes on until it is done.
@@ -39,8 +40,7 @@ class EngineWork:
             raise Refused("unsupported", f"This device has no engine to build: {self._choice.told}.")
         if self.is_building:
             raise Refused("busy", f"An engine is being built: {self._progress}.")
-        forget_engines(engines.wish, engines.target)
-        self._start(engines)
+        self._start(engines, engines.wish.variants)
         return {"building": list(engines.wish.variants)}
 
     @property
@@ -53,10 +53,12 @@ class EngineWork:
         """What computes, and the engine's state, in one line: what `info` says of it."""
         if self.is_building:
             return f"{self._served}; building {self._progress}".rstrip()
-        engines = self._choice.engines
-        if engines is not None and engines.has_failed:
-            return f"{self._served}; no engine is right"
-        return self._served
+        return f"{self._served}; no engine is right" if self.has_failed else self._served
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether TensorRT is usable, and none of its engines answers as it must."""
+        return self._choice.engines is not None and self._choice.engines.has_failed
 
     def take_news(self) -> bool:
         """Return once whether a build has ended with an engine, so that the device is to be read again."""
@@ -75,14 +77,14 @@ class EngineWork:
     def _served(self) -> str:
         return f"{self._choice.runner} {self._choice.variant}"
 
-    def _start(self, engines: Engines) -> None:
-        log.info("engine_building variants=%s", ",".join(engines.wish.variants))
-        self._thread = threading.Thread(target=self._build, args=(engines,), name="engine", daemon=True)
+    def _start(self, engines: Engines, variants: Sequence[str]) -> None:
+        log.info("engine_building variants=%s", ",".join(variants))
+        self._thread = threading.Thread(target=self._build, args=(engines, variants), name="engine", daemon=True)
         self._thread.start()
 
-    def _build(self, engines: Engines) -> None:
+    def _build(self, engines: Engines, variants: Sequence[str]) -> None:
         try:
-            records = make_engines(engines.wish, engines.target, self._tell, self._stop)
+            records = make_engines(engines.wish, engines.target, self._tell, self._stop, variants)
         except (PrednetError, OSError) as error:
             if not self._stop.is_set():
                 log.error("engine_not_built reason=%r", str(error))  # noqa: TRY400 - a whole sentence
