@@ -8,8 +8,9 @@ A network of `step.py` stands for a bundle with every convolution INT8: counts d
 Counts the operations and the bytes of every convolution of the step as the ONNX graph has them: its input and its
 output cross the memory once. So do frames, C, maps and the states that are written (those of R and E that are read are
 the convolutions' inputs). Everything else is taken to be fused into these, and launches to cost nothing: a device that
-fuses no more than that can only be slower. Tensor cores compute float16 at half and float32 (TF32) at a quarter of
-INT8's rate, as on every Ampere. `prednet-edge bench` prints the measured line in the same format, on the device.
+fuses no more than that can only be slower. Tensor cores compute float16 at half and TF32 at a quarter of INT8's rate,
+as on every Ampere; a step of float32 alone does without them, at a sixteenth. `prednet-edge bench` prints the measured
+line in the same format, on the device.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -54,8 +55,9 @@ BOARDS = (
     Board("AGX Orin 64 GB", 85e12, 205e9),
     Board("Thor T5000 (unconfirmed)", 500e12, 273e9),
 )
-# Operations a second over those of INT8, by the bytes of an element.
+# Operations a second over those of INT8, by the bytes of an element; TF32 is not taken where all is float32.
 SHARE_OF_INT8 = {1: 1.0, 2: 0.5, 4: 0.25}
+SHARE_OF_FLOAT = 1 / 16
 _ELEMENT_BYTES = {
     onnx.TensorProto.FLOAT: 4, onnx.TensorProto.FLOAT16: 2, onnx.TensorProto.INT8: 1, onnx.TensorProto.UINT8: 1,
     onnx.TensorProto.BOOL: 1,
@@ -64,17 +66,21 @@ _ELEMENT_BYTES = {
 
 @dataclass(frozen=True)
 class Load:
-    """What one layer asks for: operations and bytes a camera, bytes of weights a step, and bytes of an element."""
+    """What one layer asks for: operations and bytes a camera, bytes of weights a step, bytes of an element.
+
+    `share` is how many operations a second it is computed with, over those of INT8.
+    """
 
     name: str
     operations: int
     camera_bytes: int
     weight_bytes: int
     element_bytes: int
+    share: float
 
     def seconds(self, board: Board, cameras: int) -> float:
         """The least time on a board: its arithmetic or its memory, whichever takes longer."""
-        arithmetic = cameras * self.operations / (board.int8_per_second * SHARE_OF_INT8[self.element_bytes])
+        arithmetic = cameras * self.operations / (board.int8_per_second * self.share)
         return max(arithmetic, (cameras * self.camera_bytes + self.weight_bytes) / board.bytes_per_second)
 
 
@@ -93,7 +99,9 @@ def loads_of(step: bytes) -> list[Load]:
         one for one in graph.input if not one.name.startswith(("r", "e")) or one.name == "reset"
     ]  # R and E: the convolutions count them
     outside = sum(_bytes(infos[one.name]) for one in (*read, *graph.output))
-    return [*loads, Load("frames, states, maps", 0, outside, 0, 4)]
+    if all(load.element_bytes == _ELEMENT_BYTES[onnx.TensorProto.FLOAT] for load in loads):
+        loads = [replace(load, share=SHARE_OF_FLOAT) for load in loads]
+    return [*loads, Load("frames, states, maps", 0, outside, 0, 4, 1.0)]
 
 
 def _convolution(node, infos, made, weights) -> Load:  # type: ignore[no-untyped-def]
@@ -110,6 +118,7 @@ def _convolution(node, infos, made, weights) -> Load:  # type: ignore[no-untyped
         _bytes(infos[stored]) + _bytes(infos[node.output[0]]),
         int(np.prod(kernel.dims)) * element,
         element,
+        SHARE_OF_INT8[element],
     )
 
 

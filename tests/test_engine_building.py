@@ -69,6 +69,19 @@ def test_the_options_reach_the_builder(rtx: Any) -> None:
     assert seen == {"workspace": 96 << 20, "level": 2, "profiles": 1}
 
 
+@pytest.mark.parametrize(("name", "has_tf32"), [("float", False), ("fp16", True), ("int8", True)])
+def test_a_step_of_float32_alone_is_computed_in_float32(rtx: Any, name: str, has_tf32: bool) -> None:
+    """TF32 has ten bits: the float step would miss its golden answer by it; beside INT8 it costs nothing that counts."""
+    seen = []
+
+    def configure(config: Any) -> None:
+        for_sm86(rtx)(config)
+        seen.append(config.get_flag(rtx.BuilderFlag.TF32))
+
+    plan_from_onnx(rtx, made(name).step, BuildOptions(), configure=configure)
+    assert seen == [has_tf32]
+
+
 def test_what_is_no_step_is_refused_in_the_librarys_words(rtx: Any) -> None:
     """A damaged ONNX file gives the parser's reason, not a crash."""
     with pytest.raises(EngineRefused, match=r"TensorRT .* makes no engine of the step: strong typing: "):

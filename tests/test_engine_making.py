@@ -41,14 +41,15 @@ def wish(bundle: Path, folder: Path, *variants: str) -> Wish:
 def test_the_faster_variant_that_is_right_is_kept(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """INT8 takes 20 ms here: FP16 is kept, both times are told, and nothing is built a second time."""
-    simulated.install(monkeypatch, slow={INT8: 20})
+    """INT8 takes 80 ms here: FP16 is kept, both times are told, and nothing is built a second time."""
+    simulated.install(monkeypatch, slow={INT8: 80})
     wanted, told = wish(bundle, tmp_path), []
     records = make_engines(wanted, target_here(), lambda *one: told.append(one))
     best = fastest(records)
     assert best is not None
     assert best.variant == "fp16"
-    assert [one.proof.step_milliseconds > 20 for one in records if one.proof] == [True, False]
+    slow, fast = (one.proof.step_milliseconds for one in records if one.proof)
+    assert slow > 80 > fast  # a step of the stand-in takes about one
     assert [path.name.split(".")[0] for path in tmp_path.glob("*.plan")] == ["fp16"]
     assert {(variant, phase) for variant, phase, _ in told} >= {("int8", "Building"), ("fp16", "proving")}
     assert kept_engines(wanted, target_here()).ready is not None
@@ -203,7 +204,7 @@ def test_an_engine_that_turns_out_wrong_is_built_once_more(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dropped once it is worth building, dropped a second time it is not; then the slower one is worth it again."""
-    simulated.install(monkeypatch, slow={INT8: 20})
+    simulated.install(monkeypatch, slow={INT8: 80})
     wanted, target = wish(bundle, tmp_path), target_here()
     for attempt in (1, 2):
         make_engines(wanted, target, QUIET)

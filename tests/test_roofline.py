@@ -14,8 +14,9 @@ from edge.bench import Speed, cameras_that_fit, told_speeds
 from edge.cli import main
 from edge.errors import OK, USAGE
 from export.architecture import parameter_shapes
+from export.variants.forms import form_of, roundable
 from tests import simulated
-from tests.test_variants import ARCHITECTURE, SPEC, made
+from tests.test_variants import ARCHITECTURE, RANGES, SPEC, made
 from tests.variant_bundle import write_variant_bundle
 
 ROOT = Path(__file__).parents[1]
@@ -64,15 +65,27 @@ def test_what_goes_in_and_out_is_counted_once() -> None:
 def test_a_layer_takes_what_binds_it() -> None:
     """A million operations at a tera a second is a microsecond; a megabyte at a giga a second is a millisecond."""
     board = roofline.Board("a board", int8_per_second=1e12, bytes_per_second=1e9)
-    assert roofline.Load("x", 10**6, 0, 0, 1).seconds(board, 2) == pytest.approx(2e-6)
-    assert roofline.Load("x", 10**6, 0, 0, 4).seconds(board, 1) == pytest.approx(4e-6)  # TF32: a quarter of the rate
-    assert roofline.Load("x", 10**6, 10**6, 10**6, 1).seconds(board, 3) == pytest.approx(4e-3)  # weights once a batch
+    assert roofline.Load("x", 10**6, 0, 0, 1, 1.0).seconds(board, 2) == pytest.approx(2e-6)
+    assert roofline.Load("x", 10**6, 0, 0, 4, 0.25).seconds(board, 1) == pytest.approx(4e-6)
+    assert roofline.Load("x", 10**6, 10**6, 10**6, 1, 1.0).seconds(board, 3) == pytest.approx(4e-3)  # weights once
+
+
+def test_each_type_has_its_rate() -> None:
+    """INT8 1, float16 a half, TF32 beside them a quarter; a step of float32 alone a sixteenth, as the builder makes it."""
+    names = {
+        name: {one.name: one.share for one in roofline.loads_of(made(name).step)} for name in ("float", "fp16", "int8")
+    }
+    assert [names[name]["gates.1"] for name in ("float", "fp16", "int8")] == [1 / 16, 0.5, 1.0]
+    step, spec = made("float").step, SPEC
+    some = form_of("int8", step, spec, RANGES, [one for one in roundable("int8", step) if one != "gates.0"])
+    shares = {one.name: one.share for one in roofline.loads_of(some.step)}
+    assert (shares["gates.0"], shares["gates.1"]) == (0.25, 1.0)
 
 
 def test_as_many_cameras_fit_as_leave_a_fifth_of_the_time() -> None:
     """One at a millisecond of memory each: 80 at ten frames a second; the next one is too many."""
     board = roofline.Board("a board", 1e12, 1e9)
-    loads = [roofline.Load("x", 0, 10**6, 0, 1)]
+    loads = [roofline.Load("x", 0, 10**6, 0, 1, 1.0)]
     count = roofline.most_cameras(loads, board, 10.0)
     assert count == 80 == cameras_that_fit(1, 1.0, 10.0)
     assert roofline.step_milliseconds(loads, board, count + 1) > 80.0

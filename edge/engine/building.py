@@ -130,8 +130,7 @@ def _attempt(
         words += [f"{typing} typing: {parser.get_error(number)}" for number in range(parser.num_errors)]
         return None
     config = _configured(trt, builder, network, options, timing_cache)
-    if typing == "weak":
-        _allow_precisions(trt, config, network)
+    _allow_precisions(trt, config, _kinds(network), typing)
     monitor = monitor_of(trt, progress)  # the configuration does not hold it
     config.progress_monitor = monitor
     configure(config)
@@ -157,16 +156,28 @@ def _configured(trt: Any, builder: Any, network: Any, options: BuildOptions, tim
     return config
 
 
-def _allow_precisions(trt: Any, config: Any, network: Any) -> None:
-    """Weak typing: let kernels of the types be taken that stand in the step, and no others."""
+def _kinds(network: Any) -> set[Any]:
+    """Return the types of all values inside a network."""
     kinds = set()
     for number in range(network.num_layers):
         layer = network.get_layer(number)
         kinds |= {layer.get_output(output).dtype for output in range(layer.num_outputs)}
-    if trt.DataType.INT8 in kinds:
-        config.set_flag(trt.BuilderFlag.INT8)
-    if trt.DataType.INT8 in kinds or trt.DataType.HALF in kinds:
+    return kinds
+
+
+def _allow_precisions(trt: Any, config: Any, kinds: set[Any], typing: Typing) -> None:
+    """Let kernels of the step's own types be taken, and no others.
+
+    A step of float32 alone is computed in float32: with TF32's ten bits it would miss its golden answer. Weak typing
+    must be told what else it may use.
+    """
+    if trt.DataType.INT8 not in kinds and trt.DataType.HALF not in kinds:
+        config.clear_flag(trt.BuilderFlag.TF32)
+        return
+    if typing == "weak":
         config.set_flag(trt.BuilderFlag.FP16)
+        if trt.DataType.INT8 in kinds:
+            config.set_flag(trt.BuilderFlag.INT8)
 
 
 def monitor_of(trt: Any, progress: Progress) -> Any:

@@ -46,10 +46,11 @@ class MemoryPoolType(_Numbers):
 
 
 class BuilderFlag(_Numbers):
-    """What weak typing may use; gone in 11."""
+    """What kernels may use; all but TF32 is gone in 11."""
 
     FP16 = 0
     INT8 = 1
+    TF32 = 7
 
 
 class TensorIOMode(_Numbers):
@@ -211,7 +212,7 @@ class IBuilderConfig:
 
     def __init__(self) -> None:
         self.builder_optimization_level, self.progress_monitor = 3, None
-        self._cache, self._flags, self._limits, self._profiles = ITimingCache(b""), set(), {}, []
+        self._cache, self._flags, self._limits, self._profiles = ITimingCache(b""), {BuilderFlag.TF32}, {}, []
 
     def set_memory_pool_limit(self, pool: MemoryPoolType, pool_size: int) -> None:
         """Limit a kind of memory."""
@@ -222,6 +223,14 @@ class IBuilderConfig:
         if _IS_11:
             raise AttributeError("removed in 11")
         self._flags.add(flag)
+
+    def clear_flag(self, flag: BuilderFlag) -> None:
+        """Forbid something."""
+        self._flags.discard(flag)
+
+    def get_flag(self, flag: BuilderFlag) -> bool:
+        """Whether it is allowed."""
+        return flag in self._flags
 
     def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache:
         """Read one."""
