@@ -49,11 +49,11 @@ BINDINGS := $(VENV_TEST)/bindings
 TENSORRT_VERSIONS := 10.3.0 10.13.3.9 10.16.1.11 11.4.0.106
 
 bindings: $(VENV_TEST)/.ready
-	@[ -f $(BINDINGS)/.ready ] || { echo "fetching the Python interfaces of TensorRT $(TENSORRT_VERSIONS), cuda-python and pycuda"; \
+	@[ -f $(BINDINGS)/.ready ] || ( echo "fetching the Python interfaces of TensorRT $(TENSORRT_VERSIONS), cuda-python and pycuda"; \
 	for version in $(TENSORRT_VERSIONS); do \
 	  $(VENV_TEST)/bin/python $(PIP) --no-deps --upgrade --target $(BINDINGS)/$$version tensorrt-cu12-bindings==$$version || exit 1; done; \
 	$(VENV_TEST)/bin/python $(PIP) --no-deps --upgrade --target $(BINDINGS)/cuda-12 cuda-bindings==12.9.4 && \
-	$(VENV_TEST)/bin/python $(subst install,download,$(PIP)) --no-deps --no-binary pycuda --dest $(BINDINGS) pycuda==2026.1 && touch $(BINDINGS)/.ready; } \
+	$(VENV_TEST)/bin/python $(subst install,download,$(PIP)) --no-deps --no-binary pycuda --dest $(BINDINGS) pycuda==2026.1 && touch $(BINDINGS)/.ready ) \
 	|| { echo "they cannot be fetched; the tests of conformance are skipped"; [ -z "$$CI" ]; }
 
 # GStreamer's Python is no wheel: the tests see Debian's, alone and by a link (docs/decisions/0016-gstreamer.md).

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
+from msgspec.structs import replace
 
 from edge import runner_onnx
 from edge.bundle import Bundle, read_bundle
@@ -18,6 +19,7 @@ from edge.engine.wishes import wish_of
 from edge.errors import ConfigInvalid, DeviceUnavailable
 from edge.runner_onnx import OnnxRunner
 from edge.setup import read_device
+from edge.topics import default_device
 from tests import simulated
 from tests.test_variants import SPEC, made
 from tests.variant_bundle import write_variant_bundle
@@ -143,6 +145,46 @@ def test_an_engine_that_went_wrong_is_dropped_before_its_first_score(
     assert (choice.runner, choice.variant) == ("onnxruntime-cpu", "fp16")
     assert choice.engines is not None
     assert choice.engines.kept.unmade == ("fp16",)
+
+
+def test_a_damaged_engine_is_never_loaded_and_built_anew(
+    config: MakeConfig, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flipped byte on the disk: the CPU serves, the reason is told, and a build makes it whole again."""
+    simulated.install(monkeypatch)
+    wanted = config(variant="fp16")
+    build(wanted, bundle)
+    (plan,) = (Path(wanted.state_directory) / "engines").glob("*.plan")
+    plan.write_bytes(plan.read_bytes()[:-1] + b"?")
+    choice = choose(wanted, bundle)
+    assert choice.runner == "onnxruntime-cpu"
+    assert "fp16: its file is damaged" in choice.told
+    assert choice.engines is not None
+    assert choice.engines.kept.unmade == ("fp16",)
+    build(wanted, bundle)
+    assert choose(wanted, bundle).runner == "tensorrt"
+
+
+def test_a_foreign_engine_is_proved_in_a_child_before_it_watches(
+    config: MakeConfig, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copied from a twin of this device: one that kills whoever loads it is found there, dropped, and this lives on."""
+    simulated.install(monkeypatch)
+    wanted = config(variant="fp16")
+    build(wanted, bundle)
+    store = wish_of(wanted, bundle).store
+    (record,) = store.records()
+    assert record.proof is not None
+    store.note(replace(record, proof=replace(record.proof, machine="its twin")))
+    open_chosen(choose(wanted, bundle), bundle, 1, 1).close()
+    (ours,) = store.records()
+    assert ours.proof is not None
+    assert ours.proof.machine == default_device()
+    store.note(replace(record, proof=replace(record.proof, machine="its twin")))
+    simulated.install(monkeypatch, crashes="ahat")
+    with pytest.raises(EngineUnfit, match="its first load ended with -6"):
+        open_chosen(choose(wanted, bundle), bundle, 1, 1)
+    assert choose(wanted, bundle).runner == "onnxruntime-cpu"
 
 
 def test_a_provider_that_is_listed_and_does_not_work_is_not_taken(
