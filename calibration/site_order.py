@@ -16,13 +16,16 @@ from calibration.live import read_site_footage
 from edge.builtin import bundle_from_predictor, predictor_of
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import Calibration
+from edge.choice import Choice, choose, variant_in_use
+from edge.chosen import open_chosen
 from edge.config import Camera, read_config
 from edge.detection import Rules
 from edge.errors import PrednetError, UsageError
-from edge.model import chosen_variant, with_normal
+from edge.model import chosen_variant, runner_of, with_normal
 from edge.normality import Map
 from edge.privacy import Shape
 from edge.profiles import judging
+from edge.runner import Runner
 from edge.zones import sensitivity_of
 from edge.zoning import calibration_in_zones
 
@@ -31,7 +34,7 @@ from edge.zoning import calibration_in_zones
 class SiteOrder:
     """One camera to be calibrated: on which footage, for which model, where to, and what is in force there before.
 
-    `out` None writes nothing; `before` None means that nothing is in force yet.
+    `out` None writes nothing; `before` None means that nothing is in force yet. `choice` is the device's runner.
     """
 
     footage: Sequence[str]
@@ -43,6 +46,7 @@ class SiteOrder:
     masks: Sequence[Shape] = ()
     rules: Rules = field(default_factory=Rules)
     sensitivity: Map | None = None
+    choice: Choice | None = None
 
 
 def add_watched_options(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +114,7 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         if config.predictor
         else read_bundle(Path(config.bundle))
     )
-    variant = config.predictor or chosen_variant(bundle, config.variant)
+    variant, choice = variant_in_use(config, bundle), choose(config, bundle)
     sensitivity = sensitivity_of(camera.zones, camera.ignore_masks, bundle.spec.grid)
     before = _in_force(bundle, variant, normal)
     if before is not None:
@@ -125,6 +129,7 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         camera.privacy_masks,
         config.detection.rules,
         sensitivity,
+        choice,
     )
 
 
@@ -138,6 +143,13 @@ def _normal_of(parsed: argparse.Namespace, camera: Camera) -> Path | None:
         raise UsageError(f"{parsed.camera} has no profile {parsed.profile!r} that judges; {has}.")
     normal = (profiles[parsed.profile].normal if parsed.profile else "") or camera.normal
     return Path(normal) if normal else None
+
+
+def runner_for(order: SiteOrder) -> Runner:
+    """Return the device's own runner where it computes the order's variant, otherwise ONNX Runtime's on the CPU."""
+    if order.choice is not None and order.choice.variant == order.variant:
+        return open_chosen(order.choice, order.bundle, slots=1, threads=0)
+    return runner_of(order.bundle, order.variant, slots=1)
 
 
 def _in_force(bundle: Bundle, variant: str, normal: Path | None) -> Calibration | None:

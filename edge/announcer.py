@@ -120,6 +120,11 @@ class Announcer:
             since, hint = utc_from_seconds(time.time()), HINTS[code].format(camera=camera)
             self._faults[code, camera] = Fault(code=code, since=since, hint=hint, camera=camera or None)
 
+    def wait_for_engine(self) -> None:
+        """Say that nothing is seen until an engine is built."""
+        for camera in self._device.models:
+            self._enter(camera, "rebuilding")
+
     def tell_test(self, camera: str) -> Event:
         """Publish an event of the kind `test`, on the way that every event takes; return it."""
         return self._publish(test_event(self._teller(camera), time.time()))

@@ -12,10 +12,13 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
+from edge.bench_cli import add_bench_command
 from edge.cli_mqtt import add_mqtt_commands
 from edge.collect_cli import add_collect_command
 from edge.command import Parser, parser_for, run_command
 from edge.detection import Rules
+from edge.doctor_cli import add_doctor_command
+from edge.engine.engine_cli import add_engine_command
 from edge.errors import UsageError
 
 RUN_HELP = """Watch the cameras of a configuration and publish what is unexpected on MQTT.
@@ -72,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check = commands.add_parser("check", help="check a configuration, its bundle and its calibrations")
     check.add_argument("--config", type=Path, required=True, help="the YAML configuration")
     check.set_defaults(run=_check)
+    add_bench_command(commands)
+    add_doctor_command(commands)
+    add_engine_command(commands)
     add_mqtt_commands(commands)
     return run_command(parser, arguments)
 
@@ -154,6 +160,7 @@ def _check(parsed: argparse.Namespace) -> int:
     device = read_device(parsed.config)
     for line in told_models(device, str(parsed.config)):
         print(line)
+    print(f"runner: {device.choice.told}")
     print(f"{parsed.config}: good; {len(device.models)} cameras on {device.bundle.manifest.name}")
     return 0
 

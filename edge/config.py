@@ -20,12 +20,14 @@ from edge.frames import FrameFormat
 from edge.privacy import Shape
 from edge.profiles import Line, Profile, judging, profile_faults
 from edge.region_faults import region_faults
+from edge.runners import RunnerName
 from edge.sources import Capture
 from edge.topics import checked_name
 from edge.yaml_keys import line_of, unknown_keys
 from edge.zones import Zone
 
 DEFAULT_STATE_DIRECTORY = "/var/lib/prednet-edge"
+MOST_WORKSPACE_MIB = 65536
 
 
 class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -119,6 +121,13 @@ class Frames(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return FrameFormat(self.height, self.width, 1 if self.colour == "grey" else 3, self.rate_hz)
 
 
+class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How TensorRT engines are built on this device: memory for trying out kernels, and effort 0–5."""
+
+    workspace_mib: int = 512
+    level: int = 3
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A whole device. Paths that are not absolute are taken from the configuration's own folder.
 
@@ -133,6 +142,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     device: str = ""
     variant: str = "auto"
     threads: int = 0
+    runner: RunnerName = "auto"
+    engine: Engine = Engine()
     state_directory: str = DEFAULT_STATE_DIRECTORY
     mqtt: Mqtt = Mqtt()
     hooks: Hooks = Hooks()
@@ -222,6 +233,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     if config.mqtt.keepalive_seconds < 1:
         yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
     yield from _hook_faults(config.hooks)
+    yield from _engine_faults(config.engine)
     if config.threads < 0:
         yield ["threads"], f"{config.threads} is below 0; 0 means one per core."
     asked = config.detection.false_events_per_day
@@ -230,6 +242,13 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     for key, seconds in dataclasses.asdict(config.detection.rules).items():
         if not 0.0 <= seconds <= 3600.0:
             yield ["detection", key], f"{seconds:g} is not within 0 to 3600 seconds."
+
+
+def _engine_faults(engine: Engine) -> Iterator[tuple[list[str], str]]:
+    if not 1 <= engine.workspace_mib <= MOST_WORKSPACE_MIB:
+        yield ["engine", "workspace_mib"], f"{engine.workspace_mib} is not within 1 to {MOST_WORKSPACE_MIB}."
+    if not 0 <= engine.level <= 5:
+        yield ["engine", "level"], f"{engine.level} is not within 0 to 5."
 
 
 def _hook_faults(hooks: Hooks) -> Iterator[tuple[list[str], str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 from types import ModuleType
 
 import pytest
@@ -18,3 +19,12 @@ def need(name: str) -> ModuleType:
         if os.environ.get("CI"):
             pytest.fail(f"CI must have it: {reason}", pytrace=False)
         pytest.skip(reason, allow_module_level=True)
+
+
+def need_program(name: str) -> None:
+    """Skip the caller's test where a program is not installed, or fail it under CI."""
+    if shutil.which(name) is None:
+        reason = f"{name} is not installed: apt-get install {name}"
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must have it: {reason}", pytrace=False)
+        pytest.skip(reason)
