@@ -26,10 +26,9 @@ from edge.zoning import zoned
 
 @dataclass(frozen=True)
 class Device:
-    """Everything that `run` needs, read and checked; `models` by camera, those of profiles by `key_of_profile`,
-    `choice` of what computes.
+    """Everything that `run` needs, read and checked; `choice` says what computes.
 
-    Of a camera with profiles `models` holds the first, which judges nothing before a profile is known to be in force.
+    `models` are by camera, those of `profiles` by `key_of_profile`. Of a camera with profiles `models` holds the first, which judges nothing before a profile is known to be in force.
     """
 
     config: Config

@@ -28,7 +28,7 @@ DOORS = {
     "onnxruntime": {"edge/runner_onnx.py"},
     "paho": {"edge/mqtt/"},
     "safetensors": {"export/checkpoint.py", "export/importing/safetensors_files.py"},
-    "scipy": {"calibration/labels.py", "calibration/noise.py", "calibration/tail.py"},
+    "scipy": {"calibration/composition.py", "calibration/labels.py", "calibration/noise.py", "calibration/tail.py"},
     "tensorrt": {"edge/engine/library.py"},
     "tensorrt_rtx": {"edge/engine/library.py"},
     "torch": {"export/learning/"},
