@@ -28,7 +28,8 @@ from edge.zoning import zoned
 class Device:
     """Everything that `run` needs, read and checked; `choice` says what computes.
 
-    `models` are by camera, those of `profiles` by `key_of_profile`. Of a camera with profiles `models` holds the first, which judges nothing before a profile is known to be in force.
+    `models` are by camera, those of `profiles` by `key_of_profile`. Of a camera with profiles `models` holds the first,
+    which judges nothing before a profile is known to be in force.
     """
 
     config: Config
