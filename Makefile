@@ -17,7 +17,7 @@ demo: $(VENV_DEMO)/.ready ## the main job on this machine: make demo, or make de
 ifdef VIDEO
 	@mkdir -p demo-out
 	@echo "learning what is normal from the first third of $(VIDEO)"
-	@$(VENV_DEMO)/bin/prednet-calibrate site "$(VIDEO)" --first-part 0.3333 --bundle edge/data/demo.prednet --camera video -o demo-out/video.normal
+	@$(VENV_DEMO)/bin/prednet-calibrate site "$(VIDEO)" --first-part 0.3333 --hold 0.5 --bundle edge/data/demo.prednet --camera video -o demo-out/video.normal
 	@$(VENV_DEMO)/bin/prednet-edge demo --video "$(VIDEO)" --normal demo-out/video.normal
 else
 	@$(VENV_DEMO)/bin/prednet-edge demo
