@@ -51,7 +51,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=25.0, help="of drawing and watching (default: 25)")
     parser.add_argument("--run-days", type=int, default=3, help="days that one fit sees (default: 3)")
     parser.add_argument("--seed", type=int, default=1, help="of days and processes; the tests' own are others")
-    parser.add_argument("--trials", type=int, default=40, help="of each simulated process (default: 40)")
+    parser.add_argument("--trials", type=int, default=120, help="of each simulated process (default: 120)")
     parser.add_argument("--truth-hours", type=float, default=1500.0, help="of each simulated process (default: 1500)")
     parsed = parser.parse_args()
     print(f"machine: {platform.machine()}, Python {platform.python_version()}; commit: {commit()}", flush=True)
