@@ -92,7 +92,7 @@ class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """When a crossing of the limit is an event; seconds of the camera's time.
 
     `false_events_per_day` is asked of each camera, over all its limits; left out, it is what its calibration was
-    made with.
+    made with. Of a camera `most_events_per_hour` are told one by one; what exceeds them is counted, in one `flood`.
     """
 
     hold_seconds: float = 1.5
@@ -100,6 +100,7 @@ class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     refractory_seconds: float = 3.0
     update_seconds: float = 5.0
     false_events_per_day: float | None = None
+    most_events_per_hour: int = 60
 
     @property
     def rules(self) -> Rules:
@@ -239,6 +240,8 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     asked = config.detection.false_events_per_day
     if asked is not None and not 0.0 < asked <= 10_000.0:
         yield ["detection", "false_events_per_day"], f"{asked:g} is not above 0, 10000 at most."
+    if config.detection.most_events_per_hour < 1:
+        yield ["detection", "most_events_per_hour"], f"{config.detection.most_events_per_hour} is below 1."
     for key, seconds in dataclasses.asdict(config.detection.rules).items():
         if not 0.0 <= seconds <= 3600.0:
             yield ["detection", key], f"{seconds:g} is not within 0 to 3600 seconds."

@@ -21,6 +21,7 @@ from edge.chosen import EngineUnfit, keeps_up, open_chosen
 from edge.clock import clock_state
 from edge.command_actions import Reload
 from edge.desk import OpenDesk, open_desk
+from edge.engine.key import l4t_release
 from edge.engine.news import EngineNews
 from edge.engine.work import EngineWork
 from edge.errors import OK, ConfigInvalid
@@ -170,7 +171,7 @@ def _info(device: Device, boot_id: str, engine: str) -> Info:
     versions = {"prednet-edge": __version__, "python": platform.python_version()}
     if engines is not None:
         versions |= {"tensorrt": engines.target.tensorrt, "cuda": engines.target.facts.cuda}
-        versions |= {"l4t": engines.target.l4t} if engines.target.l4t else {}
+    versions |= {"l4t": release} if (release := l4t_release()) else {}
     return Info(
         boot_id=boot_id,
         versions=versions,
