@@ -3,9 +3,10 @@
     python benchmarks/capture.py [--frames 300] [--repeat 3]
 
 A film of a moving pattern under a sensor's noise is made once (x264). Each library decodes it whole and gives 160×128
-frames at 10 a second, in turn, several times. Then 30 s of the factory run through flow, conditions, witnesses, level and
-decision with the demo's bundle, in colour, the step's own time taken off.
-Printed: processor milliseconds a frame, medians and spread; other work on the machine touches it through caches alone. Exits with 4 where capture to decision, without decoding and the step, is over 2 ms.
+frames at 10 a second, in turn, several times. Then 30 s of the factory run through flow, conditions, witnesses, level
+and decision with the demo's bundle, in colour, the step's own time taken off. Printed: processor milliseconds a frame,
+medians and spread; other work on the machine touches them through caches alone. Exits with 4 where capture to decision,
+without decoding and the step, is over 2 ms.
 """
 
 from __future__ import annotations
