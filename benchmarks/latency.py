@@ -70,7 +70,8 @@ def configuration(folder: Path, bundle: Path, film: Path, port: int, cameras: in
         "state_directory": str(folder / "state"),
         "cameras": sources,
         "mqtt": {"host": "127.0.0.1", "port": port},
-        "detection": {"hold_seconds": 0.1, "release_seconds": 0.1, "refractory_seconds": 0.0, "most_events_per_hour": 10_000},
+        "detection": {"hold_seconds": 0.1, "release_seconds": 0.1, "refractory_seconds": 0.0}
+        | {"most_events_per_hour": 10_000},
     }
     path = folder / "config.yaml"
     path.write_bytes(msgspec.yaml.encode(config))
