@@ -1,9 +1,10 @@
-"""`prednet-edge doctor`: each fault is made for real and told with its remedy."""
+"""`prednet-edge doctor` on a sound device, as another user, and where what it reads is broken; faults are real here."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -195,7 +196,9 @@ def test_as_root_the_checks_run_as_the_services_user(public_config: Path) -> Non
         pytest.skip("the system has no Python of the tests' version, and nobody may run theirs")
     found = doctor_as_nobody(python, public_config)
     told = {one["name"]: one for one in json.loads(found.stdout)}
-    assert told["user"]["told"].startswith("nobody")
+    assert told["user"]["state"] == "warned"
+    assert told["user"]["told"].startswith("nobody, groups ")
+    assert re.search(r"sudo usermod -aG video(,render)? nobody$", told["user"]["told"])
     assert told["inference"]["state"] == "ok"
     assert told["disk"]["state"] == "failed"
     assert "give it to nobody: sudo chown" in told["disk"]["told"]
