@@ -43,7 +43,7 @@ def line_with(words: str) -> str:
 
 def test_every_command_is_found_as_it_is_typed_and_has_the_rights_of_the_service() -> None:
     """The environment that the page makes is on no PATH; the state directory belongs to the service's user alone."""
-    environment = line_with("-m venv").split()[-1]
+    environment = line_with("sudo python3 -m venv").split()[-1]
     for before, folder, command in CALLS:
         assert folder == f"{environment}/bin/", command
         assert before == ("sudo " if command.split()[1] == "doctor" else f"sudo -u {SERVICE_USER} "), command
@@ -68,8 +68,8 @@ def test_the_package_comes_from_a_wheel_of_this_very_version() -> None:
     wheel = f"prednet_edge-{edge.__version__}-py3-none-any.whl"
     built, copied = line_with("pip wheel ."), line_with("scp ")
     assert copied.split()[1] == f"{built.split()[-1]}/{wheel}"
-    installing = [line for line in LINES if "/bin/pip install" in line]
-    assert len(installing) == 2
+    installing = [line for line in LINES if "/bin/pip install" in line and "prednet_edge" in line]
+    assert len(installing) == 3  # pycuda, cuda-python, and a workstation
     assert all(f"./{wheel}" in line for line in installing)
     assert LINES.index(built) < LINES.index(copied) < LINES.index(installing[0])
 
@@ -103,6 +103,21 @@ def test_what_is_called_proven_has_its_tests() -> None:
 def test_packages_that_the_page_installs_are_those_that_the_errors_name() -> None:
     """Who follows an error's remedy installs what the page does."""
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "edge").rglob("*.py"))
-    for package in ("python3-libnvinfer", "python3-gi", "gir1.2-gst-plugins-base-1.0", "prednet-edge[jetson]"):
+    for package in ("python3-libnvinfer", "python3-gi", "gir1.2-gst-plugins-base-1.0", "onnxruntime-gpu>=1.23,<2"):
         assert package in PAGE
         assert package in sources
+    assert "prednet-edge[jetson]" in PAGE  # what `gpu_remedies.extra` makes on a Jetson
+
+
+def test_the_workstations_command_is_understood_as_it_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lies in the environment that was made for it, whose extra is there."""
+    folder, command = re.fullmatch(r"(\S*/)(prednet-export engine .*)", line_with("prednet-export engine")).groups()  # type: ignore[union-attr]
+    understood(command, monkeypatch)
+    assert folder == f"{line_with('python3 -m venv gpu').split()[-1]}/bin/"
+    assert line_with(".whl[gpu]'").startswith(f"{folder}pip install ")
+
+
+def test_the_extra_for_a_workstation_has_all_that_an_engine_takes() -> None:
+    """TensorRT, one door to the GPU's memory, and ONNX Runtime's providers."""
+    (packages,) = re.findall(r"^gpu = \[(.*)\]$", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M)
+    assert set(re.findall(r'"([a-z-]+)', packages)) == {"cuda-bindings", "onnxruntime-gpu", "tensorrt"}
