@@ -19,9 +19,12 @@ from edge.setup import Device, read_device
 SERVICE_USER = "prednet-edge"
 
 
-def examined(config: Path) -> Iterator[Check]:
-    """Yield a line for each check as it is done; what needs the configuration is skipped where that is not good."""
-    yield _check("user", checks.user)
+def examined(config: Path, service: str = SERVICE_USER) -> Iterator[Check]:
+    """Yield a line for each check as it is done; what needs the configuration is skipped where that is not good.
+
+    `service` is the user whose rights the daemon has.
+    """
+    yield _check("user", partial(checks.user, service))
     needed = _NeedsGpu(None)
     device: Device | None = None
     try:
@@ -92,9 +95,6 @@ def examined_as(user: str, arguments: list[str]) -> int:
 
 def other_user(asked: str) -> str | None:
     """Return whose rights the checks must have: the service's, where root asks and there is such a user."""
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or not checks.is_user(asked):
         return None
-    try:
-        return asked if pwd.getpwnam(asked).pw_uid != 0 else None
-    except KeyError:
-        return None
+    return asked if pwd.getpwnam(asked).pw_uid != 0 else None

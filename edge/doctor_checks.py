@@ -6,6 +6,7 @@ import getpass
 import grp
 import importlib.util
 import os
+import pwd
 import secrets
 import shutil
 import time
@@ -50,14 +51,29 @@ class Warned(PrednetError):
     """What works, and should be mended all the same."""
 
 
-def user() -> str:
-    """Who looks, and in which groups; the GPU and cameras need `video` and `render`."""
+def user(service: str) -> str:
+    """Who looks, and in which groups; the GPU and cameras need `video` and `render`. Root is to be no stand-in."""
     groups = sorted({grp.getgrgid(number).gr_name for number in os.getgroups() if _is_known(number)})
     told = f"{getpass.getuser()}, groups {', '.join(groups) or 'none'}"
+    if os.geteuid() == 0 and not is_user(service):
+        raise Warned(
+            f"{told}; there is no user {service}, so all below was looked at with root's rights, which the daemon "
+            f"will not have: sudo useradd --system --user-group --groups video,render --home-dir /var/lib/{service} "
+            f"--create-home {service}; or name the service's user by --user."
+        )
     missing = [name for name in ("video", "render") if name not in groups and os.geteuid() != 0 and _has(name)]
     if missing:
         raise Warned(f"{told}; for GPU and cameras: sudo usermod -aG {','.join(missing)} {getpass.getuser()}")
     return told
+
+
+def is_user(name: str) -> bool:
+    """Return whether the machine has this user."""
+    try:
+        pwd.getpwnam(name)  # asks the directory service too
+    except KeyError:
+        return False
+    return True
 
 
 def driver() -> str:
@@ -201,9 +217,10 @@ def clock() -> str:
 
 def heat() -> str:
     """Whether the machine slows itself down now."""
-    if is_throttled():
+    found = is_throttled()
+    if found:
         raise Warned("the machine is throttled now; look at its cooling and its power mode (nvpmodel -q).")
-    return "not throttled"
+    return "the kernel does not tell" if found is None else "not throttled"
 
 
 def _with_golden(device: Device) -> set[str]:

@@ -14,7 +14,8 @@ DOCTOR_HELP = """Look at everything that a running camera takes; one line each, 
 
   sudo prednet-edge doctor --config /etc/prednet-edge/config.yaml
 
-As root the checks run as the service's user, whose rights the daemon has. Real inference against the golden answer,
+As root the checks run as the service's user, whose rights the daemon has; where there is none, as root, and the
+first line says so. Real inference against the golden answer,
 driver, GPU against library, GStreamer's elements, every camera, a message to the broker and back, disk, clock, heat.
 A USB or CSI camera is open to one program at a time: stop the daemon first. Exit code 3: something failed.
 """
@@ -40,7 +41,7 @@ def _doctor(parsed: argparse.Namespace) -> int:
         again = ["doctor", "--config", str(parsed.config.absolute()), *(["--json"] if parsed.json else [])]
         return examined_as(user, again)
     found = []
-    for check in examined(parsed.config):
+    for check in examined(parsed.config, parsed.user):
         found.append(check)
         if not parsed.json:
             print(f"{_MARKS[check.state]}{check.name}: {check.told}", flush=True)

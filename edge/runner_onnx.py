@@ -13,6 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from edge.errors import DeviceUnavailable, PrednetError
+from edge.gpu_remedies import onnxruntime_gpu
 from edge.runner import Step, StepSpec, check_inputs
 
 _CPU = "CPUExecutionProvider"
@@ -138,8 +139,8 @@ def _session(model: bytes, threads: int, provider: str) -> Any:
     found = session.get_providers()
     if found[0] != provider:  # it falls back to the CPU in silence
         raise DeviceUnavailable(
-            f"ONNX Runtime {onnxruntime.__version__} gave {found[0]} where {provider} was asked for; install "
-            f"onnxruntime-gpu for this CUDA, alone (pip uninstall onnxruntime), or set runner: onnxruntime-cpu."
+            f"ONNX Runtime {onnxruntime.__version__} gave {found[0]} where {provider} was asked for: its release "
+            f"is not this CUDA's; {onnxruntime_gpu()}, of this CUDA; or set runner: onnxruntime-cpu."
         )
     return session
 

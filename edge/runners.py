@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge.errors import DeviceUnavailable, UsageError
 from edge.frames import FrameFormat
+from edge.gpu_remedies import onnxruntime_gpu
 from edge.runner import Runner, StepSpec
 
 # What may be asked to compute the steps; `auto` is `edge.choice`'s.
@@ -32,9 +33,7 @@ def open_runner(
     from edge.runner_onnx import OnnxRunner, offers  # noqa: PLC0415 - only a chooser opens a door
 
     if not offers(name):
-        raise DeviceUnavailable(
-            f"{name}: the installed ONNX Runtime has no such provider; on a GPU: pip install 'prednet-edge[gpu]'."
-        )
+        raise DeviceUnavailable(f"{name}: the installed ONNX Runtime has no such provider; {onnxruntime_gpu()}.")
     return OnnxRunner(model, spec, slots, threads, name)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from edge.engine.making import make_engines, target_here
 from edge.engine.wishes import wish_of
 from edge.errors import ConfigInvalid, DeviceUnavailable
 from edge.runner_onnx import OnnxRunner
+from edge.runners import open_runner
 from edge.setup import read_device
 from edge.topics import default_device
 from tests import simulated
@@ -64,6 +67,22 @@ def test_without_a_gpu_the_cpu_is_taken_and_every_other_reason_told(config: Make
     ]  # fmt: skip
     assert "tensorrt is not installed" in choice.told
     assert "the installed ONNX Runtime has no such provider" in choice.told
+
+
+@pytest.mark.parametrize(
+    ("machine", "told"),
+    [
+        ("x86_64", "pip uninstall -y onnxruntime onnxruntime-gpu, which fill one folder, and then pip install 'onnxruntime-gpu"),
+        ("aarch64", "on a Jetson there is none to install with pip: take runner: tensorrt"),
+    ],
+)  # fmt: skip
+def test_a_missing_provider_is_told_with_what_to_take_away_first(
+    machine: str, told: str, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Installed beside the package for the CPU the one for the GPU would be found by luck alone."""
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    with pytest.raises(DeviceUnavailable, match=re.escape(told)):
+        open_runner(bundle.step("cpu"), bundle.spec_of("cpu"), 1, name="onnxruntime-cuda")
 
 
 @pytest.mark.parametrize("runner", ["tensorrt", "onnxruntime-tensorrt", "onnxruntime-cuda"])

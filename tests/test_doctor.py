@@ -1,9 +1,10 @@
-"""`prednet-edge doctor`: each fault is made for real and told with its remedy."""
+"""`prednet-edge doctor` on a sound device, as another user, and where what it reads is broken; faults are real here."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from edge.engine.wishes import wish_from_config
 from edge.errors import DEVICE_UNAVAILABLE, OK, DeviceUnavailable
 from tests import simulated
 from tests.brokers import Mosquitto, mosquitto
+from tests.needs import need_root, need_system_python
 from tests.variant_bundle import write_variant_bundle
 
 ROOT = Path(__file__).parents[1]
@@ -176,7 +178,8 @@ def doctor_as_nobody(python: str, config: Path) -> subprocess.CompletedProcess[s
 
 @pytest.fixture
 def public_config(bundle: Path, broker: Mosquitto) -> Iterator[Path]:
-    """A configuration in a folder that everyone may read and root alone may write."""
+    """A configuration in a folder that everyone may read and root alone may write; only root becomes another user."""
+    need_root()
     folder = Path(tempfile.mkdtemp(prefix="doctor-"))
     folder.chmod(0o755)
     shutil.copy(bundle, folder / "press.prednet")
@@ -184,25 +187,22 @@ def public_config(bundle: Path, broker: Mosquitto) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_as_root_the_checks_run_as_the_services_user(public_config: Path) -> None:
     """The lines say who looked, real inference runs with its rights, and what root alone may write fails.
 
     The system's interpreter runs it, since the tests' own may lie where `nobody` cannot go.
     """
-    python = shutil.which(f"python3.{sys.version_info.minor}", path="/usr/bin:/bin")
-    if python is None:
-        pytest.skip("the system has no Python of the tests' version, and nobody may run theirs")
-    found = doctor_as_nobody(python, public_config)
+    found = doctor_as_nobody(need_system_python(), public_config)
     told = {one["name"]: one for one in json.loads(found.stdout)}
-    assert told["user"]["told"].startswith("nobody")
+    assert told["user"]["state"] == "warned"
+    assert told["user"]["told"].startswith("nobody, groups ")
+    assert re.search(r"sudo usermod -aG video(,render)? nobody$", told["user"]["told"])
     assert told["inference"]["state"] == "ok"
     assert told["disk"]["state"] == "failed"
     assert "give it to nobody: sudo chown" in told["disk"]["told"]
     assert found.returncode == DEVICE_UNAVAILABLE
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_an_environment_that_the_services_user_cannot_run_is_told(tmp_path: Path, public_config: Path) -> None:
     """An interpreter in root's own folder is the commonest way to a service that does not start."""
     hidden = Path(tempfile.mkdtemp(prefix="root-only-"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import platform
 from typing import Any
 
 import numpy as np
@@ -135,18 +136,22 @@ def test_an_engine_takes_the_next_power_of_two_of_cameras() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("machine", "fault", "told"),
     [
-        (ModuleNotFoundError("No module", name="tensorrt"), "tensorrt is not installed; on a Jetson: sudo apt-get install python3-libnvinfer"),
-        (ModuleNotFoundError("No module", name="tensorrt_libs"), "tensorrt needs tensorrt_libs, which is not installed"),
-        (ImportError("libnvinfer.so.10: cannot open"), r"does not import \(libnvinfer.so.10: cannot open\): the package is there"),
-        (OSError("libcudart.so.12: cannot open"), r"cannot load a library \(libcudart.so.12: cannot open\): the package is there"),
+        ("aarch64", ModuleNotFoundError("No module", name="tensorrt"), "tensorrt is not installed; on a Jetson: sudo apt-get install python3-libnvinfer"),
+        ("x86_64", ModuleNotFoundError("No module", name="tensorrt"), r"tensorrt is not installed; pip install 'prednet-edge\[gpu\]'\.$"),
+        ("x86_64", ModuleNotFoundError("No module", name="tensorrt_libs"), r"tensorrt needs tensorrt_libs, which is not installed; pip install 'prednet-edge\[gpu\]'"),
+        ("aarch64", ImportError("libnvinfer.so.10: cannot open"), r"does not import \(libnvinfer.so.10: cannot open\): .* sudo apt-get install --reinstall tensorrt"),
+        ("x86_64", ImportError("libnvinfer.so.10: cannot open"), r"does not import .* another version's; pip install --force-reinstall tensorrt\.$"),
+        ("aarch64", OSError("libcudart.so.12: cannot open"), r"cannot load a library \(libcudart.so.12: cannot open\): .* NVIDIA runtime; on a Jetson: sudo apt-get install nvidia-jetpack"),
+        ("x86_64", OSError("libcudart.so.12: cannot open"), r"cannot load a library .* NVIDIA runtime; here: install NVIDIA's driver, until nvidia-smi answers\.$"),
     ],
 )  # fmt: skip
 def test_what_is_missing_of_tensorrt_is_told_with_its_remedy(
-    fault: Exception, told: str, monkeypatch: pytest.MonkeyPatch
+    machine: str, fault: Exception, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not installed, installed without its libraries, and libraries that do not load are three sentences."""
+    """Not installed, installed without its libraries, and libraries that do not load: a remedy each, by the machine."""
+    monkeypatch.setattr(platform, "machine", lambda: machine)
     true_import = builtins.__import__
 
     def importing(name: str, *arguments: Any, **options: Any) -> Any:

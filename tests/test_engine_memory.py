@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import platform
 from types import SimpleNamespace
 from typing import Any
 
@@ -134,17 +135,36 @@ def importing_fails(monkeypatch: pytest.MonkeyPatch, faults: dict[str, Exception
 @pytest.mark.parametrize(
     ("faults", "told"),
     [
-        ({"pycuda": ModuleNotFoundError(), "cuda": ModuleNotFoundError()}, r"neither pycuda nor cuda-python is installed.*pip install 'prednet-edge\[jetson\]'"),
+        ({"pycuda": ModuleNotFoundError(), "cuda": ModuleNotFoundError()}, r"neither pycuda nor cuda-python is installed: pip install 'prednet-edge\[gpu\]'"),
         ({"pycuda": ImportError("libcurand.so.10: cannot open")}, "pycuda does not import.*no driver, or it was built for another CUDA"),
-        ({"pycuda": ModuleNotFoundError(), "cuda": OSError("libcuda.so.1")}, r"cuda-python does not import.*'cuda-bindings==12.\*' \(JetPack 6\)"),
+        ({"pycuda": OSError("libcuda.so.1: denied")}, r"pycuda cannot load a library \(libcuda.so.1: denied\): .*until nvidia-smi answers\.$"),
+        ({"pycuda": ModuleNotFoundError(), "cuda": ImportError("undefined symbol")}, r"cuda-python does not import.*'cuda-bindings==12.\*' \(CUDA 12, JetPack 6\)"),
+        ({"pycuda": ModuleNotFoundError(), "cuda": OSError("libcuda.so.1")}, r"cuda-python cannot load a library .*with the NVIDIA runtime; here: install NVIDIA's driver"),
     ],
 )  # fmt: skip
 def test_what_is_missing_of_cuda_is_told_with_its_remedy(
     faults: dict[str, Exception], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not installed and not loadable are different sentences, and only what is not installed makes way."""
+    """Not installed, not this CUDA's and not loadable are different sentences; only what is not installed makes way."""
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     doors = {"pycuda": "edge.engine.memory_pycuda", "cuda": "edge.engine.memory_cuda_python"}
     importing_fails(monkeypatch, {doors[library]: fault for library, fault in faults.items()})
+    with pytest.raises(DeviceUnavailable, match=told):
+        memory_room.open_memory()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (ModuleNotFoundError(), r"is installed: pip install 'prednet-edge\[jetson\]'\.$"),
+        (OSError("libcuda.so.1"), "on a Jetson: sudo apt-get install nvidia-jetpack"),
+    ],
+)
+def test_on_a_jetson_the_remedy_is_jetpacks(fault: Exception, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pip brings for servers would not run there."""
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    doors = ("edge.engine.memory_pycuda", "edge.engine.memory_cuda_python")
+    importing_fails(monkeypatch, {doors[0]: ModuleNotFoundError(), doors[1]: fault})
     with pytest.raises(DeviceUnavailable, match=told):
         memory_room.open_memory()
 

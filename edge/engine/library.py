@@ -8,34 +8,44 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from edge import gpu_remedies
 from edge.errors import DeviceUnavailable
 
 LibraryName = Literal["tensorrt", "tensorrt_rtx"]
-_INSTALL = {
-    "tensorrt": (
-        "on a Jetson: sudo apt-get install python3-libnvinfer, and a virtual environment made with "
-        "--system-site-packages; on a workstation: pip install 'prednet-edge[gpu]'"
-    ),
-    "tensorrt_rtx": "pip install tensorrt-rtx-cu13==1.7.1.116 (Linux on x86-64)",
-}
-_MEND = (
-    "the package is there and its libraries are not, or are another version's; on a Jetson: sudo apt-get install "
-    "--reinstall tensorrt; in a container: start it with the NVIDIA runtime"
+_JETPACK = (
+    "on a Jetson: sudo apt-get install python3-libnvinfer, and a virtual environment made with --system-site-packages"
 )
+_RTX = "pip install tensorrt-rtx-cu13==1.7.1.116 (Linux on x86-64)"
 
 
 def open_library(name: LibraryName = "tensorrt") -> Any:
-    """Return the module. Raises DeviceUnavailable: not installed and not loadable are told apart, with the remedy."""
+    """Return the module. Raises DeviceUnavailable with the remedy.
+
+    Not installed, not this Python's or these libraries' bindings, and a system's library that does not load are told
+    apart.
+    """
     try:
         return _imported(name)
     except ModuleNotFoundError as error:
         if error.name != name:
-            raise DeviceUnavailable(f"{name} needs {error.name}, which is not installed; {_INSTALL[name]}.") from error
-        raise DeviceUnavailable(f"{name} is not installed; {_INSTALL[name]}.") from error
+            raise DeviceUnavailable(f"{name} needs {error.name}, which is not installed; {_install(name)}.") from error
+        raise DeviceUnavailable(f"{name} is not installed; {_install(name)}.") from error
     except ImportError as error:
-        raise DeviceUnavailable(f"{name} does not import ({error}): {_MEND}.") from error
+        raise DeviceUnavailable(f"{name} does not import ({error}): {_reinstall(name)}.") from error
     except OSError as error:
-        raise DeviceUnavailable(f"{name} cannot load a library ({error}): {_MEND}.") from error
+        raise DeviceUnavailable(f"{name} cannot load a library ({error}): {gpu_remedies.driver()}.") from error
+
+
+def _install(name: LibraryName) -> str:
+    return _RTX if name == "tensorrt_rtx" else gpu_remedies.by_machine(_JETPACK, gpu_remedies.extra())
+
+
+def _reinstall(name: LibraryName) -> str:
+    package = "tensorrt-rtx-cu13==1.7.1.116" if name == "tensorrt_rtx" else "tensorrt"
+    return "the package is there and its libraries are not, or are another version's; " + gpu_remedies.by_machine(
+        "on a Jetson: sudo apt-get install --reinstall tensorrt python3-libnvinfer",
+        f"pip install --force-reinstall {package}",
+    )
 
 
 def _imported(name: LibraryName) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import gpu_remedies
 from edge.errors import DeviceUnavailable
 
 Launch = Callable[[], None]
@@ -90,11 +91,13 @@ def open_memory() -> DeviceMemory:
         from edge.engine.memory_pycuda import PycudaMemory  # noqa: PLC0415 - only a chooser opens a door
     except ModuleNotFoundError:
         return _open_cuda_python()
-    except (ImportError, OSError) as error:
+    except ImportError as error:
         raise DeviceUnavailable(
             f"pycuda does not import ({error}): there is no driver, or it was built for another CUDA; build it anew: "
             f"pip install --force-reinstall --no-binary pycuda pycuda. Or remove it, and cuda-python is taken."
         ) from error
+    except OSError as error:
+        raise DeviceUnavailable(f"pycuda cannot load a library ({error}): {gpu_remedies.driver()}.") from error
     return PycudaMemory()
 
 
@@ -102,12 +105,12 @@ def _open_cuda_python() -> DeviceMemory:
     try:
         from edge.engine.memory_cuda_python import CudaPythonMemory  # noqa: PLC0415 - only a chooser opens a door
     except ModuleNotFoundError as error:
-        raise DeviceUnavailable(
-            "neither pycuda nor cuda-python is installed; on a Jetson: pip install 'prednet-edge[jetson]'."
-        ) from error
-    except (ImportError, OSError) as error:
+        raise DeviceUnavailable(f"neither pycuda nor cuda-python is installed: {gpu_remedies.extra()}.") from error
+    except ImportError as error:
         raise DeviceUnavailable(
             f"cuda-python does not import ({error}); install the release of this CUDA: pip install "
-            f"'cuda-bindings==12.*' (JetPack 6) or 'cuda-bindings==13.*' (JetPack 7)."
+            f"'cuda-bindings==12.*' (CUDA 12, JetPack 6) or 'cuda-bindings==13.*' (CUDA 13, JetPack 7)."
         ) from error
+    except OSError as error:
+        raise DeviceUnavailable(f"cuda-python cannot load a library ({error}): {gpu_remedies.driver()}.") from error
     return CudaPythonMemory()
