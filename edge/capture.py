@@ -76,7 +76,7 @@ class Mailboxes:
         self._status = dict.fromkeys(cameras, CameraStatus())
 
     def put(self, camera: str, frame: Frame, media_offset_seconds: float | None) -> None:
-        """Lay a frame into the camera's slot; one that the river has not taken is dropped and counted."""
+        """Lay a frame into the camera's slot; what nobody took, here or in the library, is dropped and counted."""
         with self._changed:
             status = self._status.get(camera)
             if status is None:
@@ -86,7 +86,7 @@ class Mailboxes:
                 fault=None,
                 fault_code=None,
                 frames=status.frames + 1,
-                dropped=status.dropped + (camera in self._frames),
+                dropped=status.dropped + (camera in self._frames) + frame.discarded,
                 frame_seconds=self._clock(),
                 media_offset_seconds=media_offset_seconds,
             )

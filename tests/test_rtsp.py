@@ -25,7 +25,8 @@ from edge.capture import (
 from edge.capture_av import OPEN_TIMEOUT_SECONDS
 from edge.errors import CameraRefused
 from edge.frames import FrameFormat
-from edge.sources import Capture, has_gstreamer
+from edge.places import place_from_spec
+from edge.sources import Capture, has_gstreamer, open_place
 from tests.brokers import free_port
 
 PYTHON = "/usr/bin/python3"
@@ -146,6 +147,38 @@ def test_a_camera_is_watched_lost_and_watched_again(server: RtspServer) -> None:
         time.sleep(1.0)
         server.start()
         assert_seen(mailboxes, 5.0, 1)
+
+
+def test_the_newest_frame_of_a_camera_wins_and_the_others_are_counted(server: RtspServer) -> None:
+    """A consumer that needs half a second for a frame sees a frame of now; what it missed is told with it."""
+    need_gstreamer()
+    source = open_place(place_from_spec(server.url), FORM, "gstreamer")
+    frames, ages, taken = source.frames(), [], []
+    for _ in range(6):
+        taken.append(next(frames))
+        ages.append(time.monotonic() - taken[-1].seconds)
+        time.sleep(0.5)
+    source.close()
+    assert max(ages) < 0.6, ages  # one that waited while the consumer slept; without dropping, the sixth is 2.4 s old
+    missed = round((taken[-1].seconds - taken[0].seconds) * FORM.rate_hz) - 5
+    assert missed > 10
+    # Ten a second are paced out of thirty: one more or less for each of the six pauses at most.
+    assert sum(frame.discarded for frame in taken) == pytest.approx(missed, abs=3)
+
+
+def test_what_a_capture_process_discards_reaches_the_cameras_count(server: RtspServer) -> None:
+    """A child whose pipe nobody empties for two seconds discards in its pipeline, and `drops` has it."""
+    need_gstreamer()
+    source = open_place(place_from_spec(server.url), FORM, "gstreamer", in_child=True)
+    frames, mailboxes = source.frames(), Mailboxes(["a"])
+    next(frames)
+    time.sleep(2.0)
+    for frame in itertools.islice(frames, 8):
+        mailboxes.put("a", frame, None)
+        assert mailboxes.take(0.0)  # the slot itself drops nothing
+    source.close()
+    # Twenty frames were due; the pipe holds 64 KiB, three of 20 KiB, and the sink one more.
+    assert 8 <= mailboxes.status()["a"].dropped <= 20
 
 
 def test_a_camera_that_was_gone_for_long_is_watched_within_fifteen_seconds(

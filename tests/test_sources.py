@@ -157,18 +157,6 @@ def test_stretches_of_files_are_alike_too(film: Path) -> None:
     assert len(times[0]) == 10
 
 
-def test_the_newest_frame_of_a_camera_wins(server: RtspServer) -> None:
-    """A consumer that needs half a second for a frame sees, after three seconds, a frame of now."""
-    need_gstreamer()
-    source = open_source(server.url, FORM, "gstreamer")
-    frames, ages = source.frames(), []
-    for _ in range(6):
-        ages.append(-next(frames).seconds + time.monotonic())
-        time.sleep(0.5)
-    source.close()
-    assert max(ages) < 0.6, ages  # one that waited while the consumer slept; without dropping, the sixth is 2.4 s old
-
-
 REFUSALS = [
     ("gst://videotestsrc ! nosuchelement", UsageError, r"gst://videotestsrc: GStreamer does not understand the line"),
     ("rtsp://127.0.0.1:9/x", DeviceUnavailable, r"the camera cannot be opened .*check its power, address and password"),
