@@ -26,6 +26,7 @@ from edge.normality import Map
 from edge.privacy import Shape
 from edge.profiles import judging
 from edge.runner import Runner
+from edge.sources import Capture
 from edge.zones import sensitivity_of
 from edge.zoning import calibration_in_zones
 
@@ -34,7 +35,8 @@ from edge.zoning import calibration_in_zones
 class SiteOrder:
     """One camera to be calibrated: on which footage, for which model, where to, and what is in force there before.
 
-    `out` None writes nothing; `before` None means that nothing is in force yet. `choice` is the device's runner.
+    `out` None writes nothing; `before` None means that nothing is in force yet. `choice` is the device's runner,
+    `capture` the library that it captures the camera through.
     """
 
     footage: Sequence[str]
@@ -47,6 +49,7 @@ class SiteOrder:
     rules: Rules = field(default_factory=Rules)
     sensitivity: Map | None = None
     choice: Choice | None = None
+    capture: Capture = "auto"
 
 
 def add_watched_options(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +80,7 @@ def clips_of(order: SiteOrder, live_seconds: float) -> list[Clip]:
             lambda name: print(f"reading {name}", file=sys.stderr),
             order.masks,
             lambda seconds: bar.update(min(round(seconds), bar.total) - bar.n),
+            order.capture,
         )
 
 
@@ -130,6 +134,7 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         config.detection.rules,
         sensitivity,
         choice,
+        camera.capture,
     )
 
 

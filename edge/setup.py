@@ -20,6 +20,7 @@ from edge.mqtt import BrokerSettings, TlsFiles
 from edge.places import place_from_spec
 from edge.profiles import judging
 from edge.site_calibration import variant_of_site
+from edge.sources import chosen
 from edge.topics import Topics, default_device
 from edge.zoning import zoned
 
@@ -59,7 +60,9 @@ def read_device(config_path: Path) -> Device:
             models[name] = next(iter(found.values()))
             profiles |= {key_of_profile(name, key): model for key, model in found.items() if key}
         for camera in config.cameras.values():
-            place_from_spec(camera.source)
+            place = place_from_spec(camera.source)
+            if camera.capture != "auto":
+                chosen(place, camera.capture)  # says what that library cannot capture
         topics = Topics(config.site, config.device or default_device())
         return Device(config, topics, bundle, models, _broker(config, topics), choice, profiles)
     except ConfigInvalid:
