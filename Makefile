@@ -8,7 +8,7 @@ VENV_TEST := .venv-test
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean system
+.PHONY: help demo test check bench format clean system bindings
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -17,13 +17,13 @@ demo: $(VENV_DEMO)/.ready ## the main job on this machine: make demo, or make de
 ifdef VIDEO
 	@mkdir -p demo-out
 	@echo "learning what is normal from the first third of $(VIDEO)"
-	@$(VENV_DEMO)/bin/prednet-calibrate site "$(VIDEO)" --first-part 0.3333 --bundle edge/data/demo.prednet --camera video -o demo-out/video.normal
+	@$(VENV_DEMO)/bin/prednet-calibrate site "$(VIDEO)" --first-part 0.3333 --hold 0.5 --bundle edge/data/demo.prednet --camera video -o demo-out/video.normal
 	@$(VENV_DEMO)/bin/prednet-edge demo --video "$(VIDEO)" --normal demo-out/video.normal
 else
 	@$(VENV_DEMO)/bin/prednet-edge demo
 endif
 
-test: $(VENV_TEST)/.ready system ## all tests: types, style, behaviour, against a real broker
+test: $(VENV_TEST)/.ready bindings system ## all tests: types, style, behaviour, against a real broker
 	@$(VENV_TEST)/bin/ruff check edge calibration export tests benchmarks
 	@$(VENV_TEST)/bin/ruff format --check --quiet edge calibration export tests benchmarks
 	@$(VENV_TEST)/bin/mypy
@@ -42,7 +42,19 @@ format: $(VENV_TEST)/.ready ## lay out the code
 	@$(VENV_TEST)/bin/ruff check --fix edge calibration export tests benchmarks
 
 # What the tests use of the system, and pip cannot bring: a real broker, a real collector, a real RTSP server, and GStreamer's Python.
-PACKAGES := mosquitto mosquitto-clients iproute2 openssl prometheus prometheus-mqtt-exporter python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+PACKAGES := gcc libc6-dev mosquitto mosquitto-clients iproute2 openssl prometheus prometheus-mqtt-exporter python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+
+# The real Python interfaces of what a Jetson has, without their libraries (20 MB): our use of them is held against each.
+BINDINGS := $(VENV_TEST)/bindings
+TENSORRT_VERSIONS := 10.3.0 10.13.3.9 10.16.1.11 11.4.0.106
+
+bindings: $(VENV_TEST)/.ready
+	@[ -f $(BINDINGS)/.ready ] || ( echo "fetching the Python interfaces of TensorRT $(TENSORRT_VERSIONS), cuda-python and pycuda"; \
+	for version in $(TENSORRT_VERSIONS); do \
+	  $(VENV_TEST)/bin/python $(PIP) --no-deps --upgrade --target $(BINDINGS)/$$version tensorrt-cu12-bindings==$$version || exit 1; done; \
+	$(VENV_TEST)/bin/python $(PIP) --no-deps --upgrade --target $(BINDINGS)/cuda-12 cuda-bindings==12.9.4 && \
+	$(VENV_TEST)/bin/python $(subst install,download,$(PIP)) --no-deps --no-binary pycuda --dest $(BINDINGS) pycuda==2026.1 && touch $(BINDINGS)/.ready ) \
+	|| { echo "they cannot be fetched; the tests of conformance are skipped"; [ -z "$$CI" ]; }
 
 # GStreamer's Python is no wheel: the tests see Debian's, alone and by a link (docs/decisions/0016-gstreamer.md).
 GI := /usr/lib/python3/dist-packages/gi

@@ -4,7 +4,7 @@
 
 Each camera is a live one: GStreamer's test picture at 30 frames a second, scaled in its pipeline (with --rtsp: H.264
 from a real RTSP server on this machine, whose encoder then shares the processor; off by default). All are watched
-with the demo's bundle (160×128 grey, 10 frames a second) as the daemon does: capture threads, mailboxes, one batched
+with the demo's bundle (160×128, 10 frames a second) as the daemon does: capture threads, mailboxes, one batched
 step, conditions, surprise, level, decision. Printed for each count, as medians: frames a second a camera, cameras a
 step, milliseconds of one step by the clock, of the rest for one frame by the river's processor time (which other work
 does not touch), from a frame's capture to its decision at the 95th percentile, resident memory.

@@ -1,6 +1,6 @@
 """The synthetic cell: every accident on days that no limit was fitted on, and an hour of normal work.
 
-    python benchmarks/cell.py [BUNDLE] [--days 6] [--normal-seconds 3600] [--hold 1.5] [--false-per-day 240]
+    python benchmarks/cell.py [BUNDLE] [--days 6] [--first-day 61] [--normal-seconds 3600] [--false-per-day 240]
 
 Prints, as a Markdown table, how many accidents of each kind the river announced within two seconds and at all, and
 the false events: on the accidents' days outside of them, and in the hour of other days' normal work. 20 minutes.
@@ -19,7 +19,7 @@ from ped2 import commit
 from tqdm import tqdm
 
 from edge.calibrated import limits_for
-from edge.demo import FALSE_EVENTS_PER_DAY
+from edge.demo import FALSE_EVENTS_PER_DAY, HOLD_SECONDS
 from edge.detection import Rules
 from edge.model import Model, read_model
 from edge.moments import Kind
@@ -32,7 +32,8 @@ from edge.truth import Seen, account_for
 BUNDLE = Path(__file__).parents[1] / "edge" / "data" / "demo.prednet"
 SOON_SECONDS = 2.0
 DAY_SECONDS = 300.0
-FIRST_DAY, FIRST_NORMAL_DAY = 31, 901
+# Days that nothing was fitted or chosen on.
+FIRST_DAY, FIRST_NORMAL_DAY = 61, 2001
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ def main() -> int:
     parser.add_argument("--variant", default="float")
     parser.add_argument("--days", type=int, default=6)
     parser.add_argument("--normal-seconds", type=float, default=3600.0)
-    parser.add_argument("--hold", type=float, default=Rules.hold_seconds)
+    parser.add_argument("--hold", type=float, default=HOLD_SECONDS, help="as in the demo")
+    parser.add_argument("--first-day", type=int, default=FIRST_DAY, help="of the accidents' days")
+    parser.add_argument("--first-normal-day", type=int, default=FIRST_NORMAL_DAY)
     parser.add_argument("--false-per-day", type=float, default=FALSE_EVENTS_PER_DAY, help="asked for, as in the demo")
     parsed = parser.parse_args()
     rules = Rules(hold_seconds=parsed.hold)
@@ -59,8 +62,10 @@ def main() -> int:
     print(f"commit {commit()}; {parsed.bundle.name} {parsed.variant}; hold {rules.hold_seconds:g} s; "
           f"at most {parsed.false_per_day:g} false events a day are asked for")  # fmt: skip
     runner = model.runner(1, threads=1)
-    accidents = [watched_day(url, model, runner, rules) for url in accident_days(parsed.days)]
-    normal = [watched_day(url, model, runner, rules) for url in normal_days(parsed.normal_seconds)]
+    accidents = [watched_day(url, model, runner, rules) for url in accident_days(parsed.first_day, parsed.days)]
+    normal = [
+        watched_day(url, model, runner, rules) for url in normal_days(parsed.first_normal_day, parsed.normal_seconds)
+    ]
     print("\n".join(told(accidents, normal)))
     return 0
 
@@ -71,16 +76,16 @@ def asked_for(model: Model, rules: Rules, false_per_day: float) -> Model:
     return replace(model, calibration=replace(model.calibration, limits=limits))
 
 
-def accident_days(count: int) -> Iterator[str]:
+def accident_days(first: int, count: int) -> Iterator[str]:
     """Yield the addresses of days on which every accident happens."""
-    for seed in range(FIRST_DAY, FIRST_DAY + count):
+    for seed in range(first, first + count):
         yield f"test://factory?seed={seed}&accidents=all&first=12&spacing=10"
 
 
-def normal_days(seconds: float) -> Iterator[str]:
+def normal_days(first: int, seconds: float) -> Iterator[str]:
     """Yield the addresses of normal days, DAY_SECONDS of each, as many as make up so many seconds."""
     for number in range(round(seconds / DAY_SECONDS)):
-        yield f"test://factory?seed={FIRST_NORMAL_DAY + number}&seconds={DAY_SECONDS:g}"
+        yield f"test://factory?seed={first + number}&seconds={DAY_SECONDS:g}"
 
 
 def watched_day(url: str, model: Model, runner: Runner, rules: Rules) -> Day:

@@ -30,8 +30,9 @@ from calibration.fit import fit_calibration, observe
 from calibration.footage import Clip, read_footage
 from edge.builtin import bundle_from_predictor
 from edge.bundle import read_bundle
+from edge.detection import Rules
 from edge.frames import FrameFormat
-from edge.model import runner_of
+from edge.model import judge_from_calibration, runner_of
 from edge.moments import Judge, Moment
 from edge.pipeline import rounds_from_frames, watch
 
@@ -112,8 +113,9 @@ def changed(clip: Clip, known: Known, seed: int = 0) -> Clip:
         if known.condition == "frozen":
             images[number] = images[first]
             continue
-        image = known.change(images[number, ..., 0].astype(np.float32)) + rng.normal(0, 1, images.shape[1:3])
-        images[number, ..., 0] = np.clip(np.rint(image), 0, 255)
+        for channel in range(images.shape[3]):
+            image = known.change(images[number, ..., channel].astype(np.float32)) + rng.normal(0, 1, images.shape[1:3])
+            images[number, ..., channel] = np.clip(np.rint(image), 0, 255)
     return Clip(f"{clip.name} {known.name}", images, clip.seconds)
 
 
@@ -133,8 +135,8 @@ def others(moments: list[Moment], condition: str) -> set[str]:
 
 
 def announced(moments: list[Moment]) -> int:
-    """Return how many anomaly events were announced."""
-    return sum(moment.detection is not None and moment.detection.type == "new" for moment in moments)
+    """Return how many anomaly events, surprises and stalls, were announced."""
+    return sum(finding.detection.type == "new" for moment in moments for finding in moment.findings)
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def watcher_of(parsed: argparse.Namespace) -> Watcher:
 
     def judge(clips: list[Clip]) -> Judge:
         calibration = fit_calibration(clips, observe(clips, runner), form.rate_hz)
-        return Judge(calibration.normality, calibration.limits.noise, calibration.limit)
+        return judge_from_calibration(calibration, Rules())
 
     def moments(clip: Clip, by: Judge | None) -> list[Moment]:
         assert by is not None  # noqa: S101 - every clip has a judge

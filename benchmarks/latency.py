@@ -70,7 +70,8 @@ def configuration(folder: Path, bundle: Path, film: Path, port: int, cameras: in
         "state_directory": str(folder / "state"),
         "cameras": sources,
         "mqtt": {"host": "127.0.0.1", "port": port},
-        "detection": {"hold_seconds": 0.1, "release_seconds": 0.1, "refractory_seconds": 0.0},
+        "detection": {"hold_seconds": 0.1, "release_seconds": 0.1, "refractory_seconds": 0.0}
+        | {"most_events_per_hour": 10_000},
     }
     path = folder / "config.yaml"
     path.write_bytes(msgspec.yaml.encode(config))
@@ -99,7 +100,7 @@ def usual_level(bundle: Path, film: Path) -> float:
 def filmed(folder: Path) -> Path:
     """Draw 20 s of the factory's normal work at the network's size, so that drawing costs nothing later."""
     scene, _, _ = scene_from_url("test://factory?seed=1&accidents=none")
-    form = {"height": 128, "width": 160, "channels": 1, "rate_hz": 10.0, "seconds": 20.0}
+    form = {"height": 128, "width": 160, "channels": 3, "rate_hz": 10.0, "seconds": 20.0}
     list(write_scene(scene, folder, progress=lambda _, __: None, **form))
     return folder / "scene.mp4"
 
@@ -144,10 +145,10 @@ def measure(bundle: Path, film: Path, cameras: int, seconds: float) -> list[floa
 
 
 def take(subscriber: Subscriber, received: dict[str, list[float]]) -> None:
-    """Note when each event's first message came."""
+    """Note when the first message of each surprise came."""
     for message in subscriber.messages(0.5):
         event = msgspec.json.decode(message.payload, type=Event)
-        if event.type == "new" and not event.historical and event.camera is not None:
+        if (event.type, event.kind) == ("new", "surprise") and not event.historical and event.camera is not None:
             received.setdefault(event.camera, []).append(time.monotonic())
 
 

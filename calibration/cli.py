@@ -16,13 +16,12 @@ from calibration.evaluate_cli import add_evaluate_command
 from calibration.fit import fit_calibration, observe
 from calibration.footage import first_part_of
 from calibration.masks_cli import add_masks_command
-from calibration.site_order import SiteOrder, add_watched_options, clips_of, site_order
+from calibration.site_order import SiteOrder, add_watched_options, clips_of, runner_for, site_order
 from calibration.told import told_limits
 from calibration.would_fire import Fired, Named, told_fired, would_fire
 from edge.calibrated import Limits
 from edge.command import parser_for, run_command
 from edge.errors import UsageError
-from edge.model import runner_of
 from edge.site_calibration import write_site
 
 SITE_HELP = """Learn what is normal at one camera, from footage of normal work.
@@ -99,7 +98,7 @@ def calibrate_site(
     asked = asked or Asked(rules=order.rules)
     bundle, form = order.bundle, order.bundle.spec.form
     clips = [first_part_of(clip, first_part) for clip in clips_of(order, live_seconds)]
-    runner = runner_of(bundle, order.variant, slots=1)
+    runner = runner_for(order)
     count = sum(len(clip.images) for clip in clips)
     with tqdm(total=count, unit="frame", desc="watching", disable=None) as bar:
         observations = observe(clips, runner, lambda done: bar.update(done - bar.n), order.sensitivity)

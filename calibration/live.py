@@ -11,7 +11,7 @@ from edge.errors import UsageError
 from edge.frames import FrameFormat, Source
 from edge.places import places_from_spec
 from edge.privacy import Shape
-from edge.sources import open_place
+from edge.sources import Capture, open_place
 
 
 def read_site_footage(
@@ -21,9 +21,11 @@ def read_site_footage(
     progress: Callable[[str], None],
     masks: Sequence[Shape] = (),
     advance: Callable[[float], None] = lambda _: None,
+    capture: Capture = "auto",
 ) -> list[Clip]:
     """Return every clip that the specs mean, black under the masks; of a live camera, its next `live_seconds`.
 
+    `capture` says through which library a live camera is captured, as on the device; files are read as all footage is.
     `progress` is told each clip's name before it is read, `advance` a live camera's seconds so far.
     Raises UsageError, DeviceUnavailable for a camera.
     """
@@ -33,7 +35,7 @@ def read_site_footage(
         if not place.is_live:
             clips.append(read_clip(place, form, masks))
             continue
-        source = open_place(place, form, masks=masks)
+        source = open_place(place, form, capture, masks)
         try:
             clips.append(recorded(source, live_seconds, advance))
         finally:

@@ -46,7 +46,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
-    """What to ignore. Levels are in spreads of normal work as it is without the masks.
+    """What to ignore. Levels are in units of the tail of normal work as it is without the masks.
 
     `limit` is what this footage stays below as it is, `limit_with_masks` with all the masks; at that one, work like
     this footage makes `events_per_day` without a mask. `cells` [Gh, Gw]: how many of the `events` highest events were

@@ -12,9 +12,8 @@ from tqdm import tqdm
 from calibration.fit import observe
 from calibration.masks import Suggestions, suggest_masks
 from calibration.normality import Run, held_out_maps
-from calibration.site_order import add_watched_options, clips_of, site_order
+from calibration.site_order import add_watched_options, clips_of, runner_for, site_order
 from edge.command import Parser
-from edge.model import runner_of
 
 MASKS_HELP = """Suggest masks for regions that are always unpredictable: a screen, a tree, a reflection, steam.
 
@@ -43,7 +42,7 @@ def add_masks_command(commands: argparse._SubParsersAction[Parser]) -> None:
 def _masks(parsed: argparse.Namespace) -> int:
     order = site_order(parsed)
     clips = clips_of(order, parsed.seconds)
-    runner = runner_of(order.bundle, order.variant, slots=1)
+    runner = runner_for(order)
     with tqdm(total=sum(len(clip.images) for clip in clips), unit="frame", desc="watching", disable=None) as bar:
         seen = observe(clips, runner, lambda done: bar.update(done - bar.n), order.sensitivity)
     runner.close()

@@ -16,13 +16,17 @@ from calibration.live import read_site_footage
 from edge.builtin import bundle_from_predictor, predictor_of
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import Calibration
+from edge.choice import Choice, choose, variant_in_use
+from edge.chosen import open_chosen
 from edge.config import Camera, read_config
 from edge.detection import Rules
 from edge.errors import PrednetError, UsageError
-from edge.model import chosen_variant, with_normal
+from edge.model import chosen_variant, runner_of, with_normal
 from edge.normality import Map
 from edge.privacy import Shape
 from edge.profiles import judging
+from edge.runner import Runner
+from edge.sources import Capture
 from edge.zones import sensitivity_of
 from edge.zoning import calibration_in_zones
 
@@ -31,7 +35,8 @@ from edge.zoning import calibration_in_zones
 class SiteOrder:
     """One camera to be calibrated: on which footage, for which model, where to, and what is in force there before.
 
-    `out` None writes nothing; `before` None means that nothing is in force yet.
+    `out` None writes nothing; `before` None means that nothing is in force yet. `choice` is the device's runner,
+    `capture` the library that it captures the camera through.
     """
 
     footage: Sequence[str]
@@ -43,6 +48,8 @@ class SiteOrder:
     masks: Sequence[Shape] = ()
     rules: Rules = field(default_factory=Rules)
     sensitivity: Map | None = None
+    choice: Choice | None = None
+    capture: Capture = "auto"
 
 
 def add_watched_options(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +80,7 @@ def clips_of(order: SiteOrder, live_seconds: float) -> list[Clip]:
             lambda name: print(f"reading {name}", file=sys.stderr),
             order.masks,
             lambda seconds: bar.update(min(round(seconds), bar.total) - bar.n),
+            order.capture,
         )
 
 
@@ -110,7 +118,7 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         if config.predictor
         else read_bundle(Path(config.bundle))
     )
-    variant = config.predictor or chosen_variant(bundle, config.variant)
+    variant, choice = variant_in_use(config, bundle), choose(config, bundle)
     sensitivity = sensitivity_of(camera.zones, camera.ignore_masks, bundle.spec.grid)
     before = _in_force(bundle, variant, normal)
     if before is not None:
@@ -125,6 +133,8 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         camera.privacy_masks,
         config.detection.rules,
         sensitivity,
+        choice,
+        camera.capture,
     )
 
 
@@ -138,6 +148,13 @@ def _normal_of(parsed: argparse.Namespace, camera: Camera) -> Path | None:
         raise UsageError(f"{parsed.camera} has no profile {parsed.profile!r} that judges; {has}.")
     normal = (profiles[parsed.profile].normal if parsed.profile else "") or camera.normal
     return Path(normal) if normal else None
+
+
+def runner_for(order: SiteOrder) -> Runner:
+    """Return the device's own runner where it computes the order's variant, otherwise ONNX Runtime's on the CPU."""
+    if order.choice is not None and order.choice.variant == order.variant:
+        return open_chosen(order.choice, order.bundle, slots=1, threads=0)
+    return runner_of(order.bundle, order.variant, slots=1)
 
 
 def _in_force(bundle: Bundle, variant: str, normal: Path | None) -> Calibration | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -10,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from edge.capture import CameraStatus, Mailboxes
 from edge.clock import clock_state
-from edge.condition_events import ToldConditions, conditions_of, event_from_conditions, test_event
+from edge.condition_events import ToldConditions, conditions_of, event_from_conditions, flood_event, test_event
 from edge.contract import CameraState
 from edge.coverage import CoverageMeter
 from edge.coverage_ledger import Ledger, steps_of_last_day
 from edge.drift import DriftWatch, Monitor
 from edge.events import Teller, Told, events_from_moment, score_from_moment
+from edge.flood import Floods
 from edge.frames import Image
 from edge.hardware import is_throttled, memory_bytes, temperatures_celsius
 from edge.hints import HINTS
@@ -66,6 +68,7 @@ class Announcer:
         self.listeners: list[Callable[[Event], None]] = []
         self._images: dict[str, Image] = {}
         self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
+        self._floods = Floods(device.config.detection.most_events_per_hour)
         self._started = time.monotonic()
         self._told: dict[str, Mapping[Kind, Told]] = {camera: {} for camera in device.models}
         self._told_conditions: dict[str, ToldConditions | None] = dict.fromkeys(device.models)
@@ -121,6 +124,11 @@ class Announcer:
             since, hint = utc_from_seconds(time.time()), HINTS[code].format(camera=camera)
             self._faults[code, camera] = Fault(code=code, since=since, hint=hint, camera=camera or None)
 
+    def wait_for_engine(self) -> None:
+        """Say that nothing is seen until an engine is built."""
+        for camera in self._device.models:
+            self._enter(camera, "rebuilding")
+
     def tell_test(self, camera: str) -> Event:
         """Publish an event of the kind `test`, on the way that every event takes; return it."""
         return self.publish(test_event(self._teller(camera), time.time()))
@@ -151,6 +159,7 @@ class Announcer:
         if self._switches.all_held != self._told_held:  # health says why, at once
             self._told_held, self._health_due = self._switches.all_held, now
         self._tell_faults()
+        self._tell_floods(time.time())
         if now >= self._health_due:
             self._health_due = now + HEALTH_SECONDS
             self._publisher.set_state(HEALTH, encode(self._health(now)), qos=0)
@@ -168,6 +177,7 @@ class Announcer:
 
     def close(self) -> None:
         """Leave the retained states true for a device that sees nothing any more."""
+        self._tell_floods(math.inf)
         for camera in self._device.models:
             self.set_conditions(camera, ())
             self._enter(camera, "blind")
@@ -207,9 +217,14 @@ class Announcer:
             self._teller(camera), self._told[camera], moment, time.time(), latency
         )
         for event in events:
-            self.publish(event)
+            if self._floods.admits(camera, event, time.time()):
+                self.publish(event)
         if events:
             self._publisher.set_state(camera_subtopic(camera, "anomaly"), "ON" if self._told[camera] else "OFF")
+
+    def _tell_floods(self, until_seconds: float) -> None:
+        for camera, flood in self._floods.due(until_seconds):
+            self.publish(flood_event(self._teller(camera), flood, time.time()))
 
     def _tell_conditions(self, moment: Moment) -> None:
         camera = moment.camera

@@ -23,9 +23,10 @@ log = logging.getLogger(__name__)
 
 # A camera without a frame for this long is lost, whatever its library says (faults.md: noticed in 5 s).
 SILENCE_SECONDS = 5.0
-# Delays before a camera is opened again: within the first minute, and after it (faults.md).
-FIRST_DELAY_SECONDS = (1.0, 4.0)
-LATER_DELAY_SECONDS = (4.0, 15.0)
+# From one attempt at a camera to the next: within the first minute, and after it. With an opening of 2 and of 3 s a
+# camera that has returned is watched again within 5 and within 15 s.
+FIRST_DELAY_SECONDS = (1.0, 3.0)
+LATER_DELAY_SECONDS = (4.0, 12.0)
 # A camera that refuses the password is asked seldom, so that it does not lock the account.
 REFUSED_DELAY_SECONDS = (300.0, 360.0)
 # A call into a capture library that has not come back for so long hangs (faults.md: within 30 s).
@@ -76,7 +77,7 @@ class Mailboxes:
         self._status = dict.fromkeys(cameras, CameraStatus())
 
     def put(self, camera: str, frame: Frame, media_offset_seconds: float | None) -> None:
-        """Lay a frame into the camera's slot; one that the river has not taken is dropped and counted."""
+        """Lay a frame into the camera's slot; what nobody took, here or in the library, is dropped and counted."""
         with self._changed:
             status = self._status.get(camera)
             if status is None:
@@ -86,7 +87,7 @@ class Mailboxes:
                 fault=None,
                 fault_code=None,
                 frames=status.frames + 1,
-                dropped=status.dropped + (camera in self._frames),
+                dropped=status.dropped + (camera in self._frames) + frame.discarded,
                 frame_seconds=self._clock(),
                 media_offset_seconds=media_offset_seconds,
             )
@@ -186,6 +187,7 @@ class CaptureThread(threading.Thread):
         self._loop, self._playback = loop, playback
         self._capture, self._masks, self._in_child, self._tape = capture, masks, in_child, tape
         self._called_seconds: float | None = None
+        self._opening_since: float | None = None
         self._stopping = threading.Event()
         self._reported: tuple[str, float] = ("", -REPORT_SECONDS)
 
@@ -206,8 +208,9 @@ class CaptureThread(threading.Thread):
                 self._mailboxes.lose(self._camera, "the file has ended", finished=True)
                 return
             if not finished:
-                delay = self._reopen_delay(time.monotonic() - lost_since, code)
-                self._stopping.wait(delay)
+                now = time.monotonic()
+                tried_seconds = 0.0 if self._opening_since is None else now - self._opening_since
+                self._stopping.wait(self._reopen_delay(now - lost_since, code, tried_seconds))
             last = self._mailboxes.status().get(self._camera, CameraStatus()).frame_seconds
             lost_since = max(lost_since, last or lost_since)
 
@@ -255,8 +258,11 @@ class CaptureThread(threading.Thread):
         return True
 
     def _opened(self) -> Source:
+        self._opening_since = time.monotonic()
         place = place_from_spec(self._spec)
-        return open_place(place, self._form, self._capture, self._masks, in_child=self._in_child, tape=self._tape)
+        source = open_place(place, self._form, self._capture, self._masks, in_child=self._in_child, tape=self._tape)
+        self._opening_since = None
+        return source
 
     def _called(self, call: Callable[[], _Value]) -> _Value:
         """Return what a call into the library gives, and let others see since when it lasts."""
@@ -274,11 +280,12 @@ class CaptureThread(threading.Thread):
         while not self._stopping.is_set() and not self._mailboxes.wait_until_taken(self._camera, 0.2):
             pass
 
-    def _reopen_delay(self, lost_seconds: float, code: str) -> float:
+    def _reopen_delay(self, lost_seconds: float, code: str, tried_seconds: float) -> float:
+        """Return how long to wait after an opening that failed in `tried_seconds`, which count as waited."""
         if code == CameraRefused.fault_code:
             return random.uniform(*REFUSED_DELAY_SECONDS)  # noqa: S311 - jitter, not a secret
         low, high = FIRST_DELAY_SECONDS if lost_seconds < FIRST_MINUTE_SECONDS else LATER_DELAY_SECONDS
-        return random.uniform(low, high)  # noqa: S311 - jitter, not a secret
+        return max(random.uniform(low, high) - tried_seconds, low)  # noqa: S311 - jitter, not a secret
 
     def _report(self, reason: str, code: str) -> None:
         if self._stopping.is_set():

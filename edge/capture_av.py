@@ -21,6 +21,8 @@ from edge.tape import Encoding, Packet, Reel, Tape
 
 OPEN_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 2.0
+# Streams that carry no times: FFmpeg makes them up at 25 frames a second, whatever the camera does.
+_UNTIMED = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe"})
 _AV_FORMATS = {1: "gray", 3: "rgb24"}
 
 
@@ -67,6 +69,8 @@ class VideoSource:
         try:
             for decoded in self._pictures():
                 media_seconds = count / rate if decoded.time is None else float(decoded.time)
+                if self.is_live and self._container.format.name in _UNTIMED:
+                    media_seconds = self._clock()
                 first = media_seconds if first is None else first
                 yield decoded, media_seconds - first
                 count += 1

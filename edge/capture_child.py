@@ -25,7 +25,7 @@ from edge.privacy import Shape
 
 # The child's own watchdogs speak within seconds: when it says nothing for so long, it hangs in a call.
 OPEN_SECONDS, HUNG_SECONDS = 12.0, 10.0
-_HEADER = struct.Struct("<cdI")  # kind, seconds, bytes that follow
+_HEADER = struct.Struct("<cdII")  # kind, seconds, frames discarded before, bytes that follow
 _OPENED, _FRAME, _END, _FAILED = b"o", b"f", b"z", b"x"
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 _ERRORS = {kind.__name__: kind for kind in (CameraRefused, DeviceUnavailable, UsageError)}
@@ -58,7 +58,7 @@ class ChildSource:
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603
         try:
             _pipe(self._child.stdin).write(msgspec.json.encode(Order(place, form, capture, masks)) + b"\n")
-            _, _, told = self._message(OPEN_SECONDS)
+            *_, told = self._message(OPEN_SECONDS)
         except BaseException:
             self.close()
             raise
@@ -69,11 +69,11 @@ class ChildSource:
         """Yield the child's frames; see `edge.frames.Source`. Raises CaptureHung where the child says nothing."""
         form = self._form
         while True:
-            kind, seconds, data = self._message(self._hung_seconds)
+            kind, seconds, discarded, data = self._message(self._hung_seconds)
             if kind == _END:
                 return
             image = np.frombuffer(bytearray(data), np.uint8).reshape(form.height, form.width, form.channels)
-            yield Frame(image, seconds)
+            yield Frame(image, seconds, discarded)
 
     def close(self) -> None:
         """Kill the child."""
@@ -83,14 +83,14 @@ class ChildSource:
             if pipe is not None:
                 pipe.close()
 
-    def _message(self, timeout_seconds: float) -> tuple[bytes, float, bytes]:
+    def _message(self, timeout_seconds: float) -> tuple[bytes, float, int, bytes]:
         deadline = time.monotonic() + timeout_seconds
-        kind, seconds, length = _HEADER.unpack(self._bytes(_HEADER.size, deadline))
+        kind, seconds, discarded, length = _HEADER.unpack(self._bytes(_HEADER.size, deadline))
         data = self._bytes(length, deadline)
         if kind == _FAILED:
             name, _, sentence = data.decode().partition(":")
             raise _ERRORS.get(name, PrednetError)(sentence)
-        return kind, seconds, data
+        return kind, seconds, discarded, data
 
     def _bytes(self, count: int, deadline: float) -> bytes:
         pipe, data = _pipe(self._child.stdout), b""
@@ -120,7 +120,7 @@ def main() -> None:
         source = _opened(order)
         _say(out, _OPENED, 0.0, source.backend.encode())
         for frame in source.frames():
-            _say(out, _FRAME, frame.seconds, frame.image.tobytes())
+            _say(out, _FRAME, frame.seconds, frame.image.tobytes(), frame.discarded)
         _say(out, _END, 0.0, b"")
     except BrokenPipeError:
         sys.exit(0)
@@ -134,6 +134,6 @@ def _opened(order: Order) -> Source:
     return open_place(order.place, order.form, order.capture, order.masks, in_child=False)
 
 
-def _say(out: IO[bytes], kind: bytes, seconds: float, data: bytes) -> None:
-    out.write(_HEADER.pack(kind, seconds, len(data)) + data)
+def _say(out: IO[bytes], kind: bytes, seconds: float, data: bytes, discarded: int = 0) -> None:
+    out.write(_HEADER.pack(kind, seconds, discarded, len(data)) + data)
     out.flush()

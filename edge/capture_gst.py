@@ -6,6 +6,7 @@ Decoding, scaling and colour happen in the pipeline; Python sees the small frame
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -63,11 +64,13 @@ class GstSource:
         self._reel: Reel | None = None
         self._pacer = Pacer(form.rate_hz)
         self._arrived, self._first_seconds = 0, 0.0
+        self._laid: deque[int] = deque()  # the times of what lies in the sink, or was discarded there
         self._pipeline = self._parsed()
         self._sink = self._pipeline.get_by_name(SINK)
         self._pipeline.connect("deep-element-added", self._added)
         scaler = self._pipeline.get_by_name(SCALER).get_static_pad("sink")
         scaler.add_probe(Gst.PadProbeType.BUFFER, self._gate)
+        self._sink.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self._lay)
         try:
             self._pipeline.set_state(Gst.State.PLAYING)  # a failure is told on the bus
             self._first = self._pulled(FIRST_FRAME_SECONDS if self.is_live else FILE_SECONDS, 0)
@@ -89,7 +92,7 @@ class GstSource:
             seconds = clock.seconds_from_media(media_seconds) if self.is_live else media_seconds
             if self._reel is not None:
                 self._reel.lay(seconds - media_seconds - self._first_seconds)
-            yield Frame(self._image(sample), seconds)
+            yield Frame(self._image(sample), seconds, self._discarded_before(sample.get_buffer()))
             count += 1
             sample = self._pulled(SILENCE_SECONDS if self.is_live else FILE_SECONDS, count)
         if self.is_live:
@@ -105,6 +108,17 @@ class GstSource:
         self._arrived += 1
         is_wanted = seconds >= self._place.start_seconds - 1e-6 and self._pacer.keeps(seconds)
         return Gst.PadProbeReturn.OK if is_wanted else Gst.PadProbeReturn.DROP
+
+    def _lay(self, _: Any, probe: Any) -> Any:
+        self._laid.append(probe.get_buffer().pts)
+        return Gst.PadProbeReturn.OK
+
+    def _discarded_before(self, buffer: Any) -> int:
+        """Return how many frames the sink gave up for this one: they went in before it and never came out."""
+        count = 0
+        while self._laid and self._laid.popleft() != buffer.pts:
+            count += 1
+        return count
 
     def _media_seconds(self, buffer: Any, count: int) -> float:
         """Return a buffer's time since the first one; by counting where the pipeline stamps none."""

@@ -106,7 +106,7 @@ def _draw_level(axes: Any, trace: Trace) -> None:
         axes.axhline(trace.limit.off, color=LIMIT, lw=0.8, ls=":", label=f"ends below {trace.limit.off:.2f}")
         if np.nanmax(level, initial=0.0) > TALL * trace.limit.on:  # keep the limit in sight below a high peak
             axes.set_yscale("symlog", linthresh=2 * trace.limit.on)
-    axes.set_ylabel("surprise and stall\n(spreads of normal work)")
+    axes.set_ylabel("surprise and stall\n(units of its tail in normal work)")
     _draw_legend(axes)
 
 

@@ -13,10 +13,13 @@ import msgspec
 from tqdm import tqdm
 
 from edge.ack_cli import add_ack_command
+from edge.bench_cli import add_bench_command
 from edge.cli_mqtt import add_mqtt_commands
 from edge.collect_cli import add_collect_command
 from edge.command import Parser, parser_for, run_command
 from edge.detection import Rules
+from edge.doctor_cli import add_doctor_command
+from edge.engine.engine_cli import add_engine_command
 from edge.errors import UsageError
 from edge.evidence_cli import add_evidence_command
 
@@ -76,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check.set_defaults(run=_check)
     add_evidence_command(commands)
     add_ack_command(commands)
+    add_bench_command(commands)
+    add_doctor_command(commands)
+    add_engine_command(commands)
     add_mqtt_commands(commands)
     return run_command(parser, arguments)
 
@@ -158,6 +164,7 @@ def _check(parsed: argparse.Namespace) -> int:
     device = read_device(parsed.config)
     for line in told_models(device, str(parsed.config)):
         print(line)
+    print(f"runner: {device.choice.told}")
     print(f"{parsed.config}: good; {len(device.models)} cameras on {device.bundle.manifest.name}")
     return 0
 

@@ -26,6 +26,7 @@ from edge.command_messages import (
 )
 from edge.commands import Refused
 from edge.coverage_ledger import Ledger
+from edge.engine.work import EngineWork
 from edge.errors import PrednetError
 from edge.event_ledger import EventLedger
 from edge.mqtt import Publisher
@@ -63,6 +64,7 @@ class Reach:
     wall_clock: Callable[[], float]
     monotonic: Callable[[], float]
     started_seconds: float = field(default=0.0)
+    engines: EngineWork | None = None
 
 
 def camera_of(reach: Reach, args: CameraArgs) -> str:
@@ -197,9 +199,16 @@ def diagnostics(reach: Reach, args: DiagnosticsArgs) -> Result:
     return found
 
 
-def no_engine(reach: Reach, _: Args) -> Result:
-    """Refuse: what runs here has no engine that is built on the device."""
-    raise Refused("unsupported", f"This device runs {reach.device.bundle.manifest.name} without an engine of its own.")
+def rebuild_engine(reach: Reach, _: Args) -> Result:
+    """Build the engines anew beside what runs; `info` tells how far it is, and what comes of it is taken over."""
+    if reach.engines is None:
+        raise Refused("unsupported", "This device builds no engines.")
+    return reach.engines.rebuild()
+
+
+def rollback(reach: Reach, _: Args) -> Result:
+    """Refuse: a device keeps one bundle."""
+    raise Refused("unsupported", f"This device has no bundle beside {reach.device.bundle.manifest.name}.")
 
 
 Action = Callable[[Reach, Any], Result]
@@ -214,6 +223,6 @@ ACTIONS: dict[str, Action] = {
     "self_test": self_test,
     "reload": reload,
     "diagnostics": diagnostics,
-    "rebuild_engine": no_engine,
-    "rollback": no_engine,
+    "rebuild_engine": rebuild_engine,
+    "rollback": rollback,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from edge.events import Teller, Told
+from edge.flood import Flood
 from edge.messages import Condition, ConditionName, Event, EventMedia, EventTime, utc_from_seconds
 from edge.moments import Moment
 
@@ -92,6 +93,26 @@ def test_event(teller: Teller, wall_seconds: float) -> Event:
         severity="info",
         end_reason="cleared",
         time=EventTime(clock=teller.clock, start=label, end=label),
+        calibrated=teller.calibrated,
+        model=teller.model,
+    )
+
+
+def flood_event(teller: Teller, flood: Flood, wall_seconds: float) -> Event:
+    """Return the one summary of the events that a flood held back; it begins with the first of them and ends now."""
+    return Event(
+        type="end",
+        event_id=teller.new_id(wall_seconds),
+        site=teller.site,
+        device=teller.device,
+        camera=teller.camera,
+        kind="flood",
+        severity="warning",
+        end_reason="cleared",
+        suppressed=flood.suppressed,
+        time=EventTime(
+            clock=teller.clock, start=utc_from_seconds(flood.since_seconds), end=utc_from_seconds(wall_seconds)
+        ),
         calibrated=teller.calibrated,
         model=teller.model,
     )

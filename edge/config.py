@@ -21,12 +21,14 @@ from edge.frames import FrameFormat
 from edge.privacy import Shape
 from edge.profiles import Line, Profile, judging, profile_faults
 from edge.region_faults import region_faults
+from edge.runners import RunnerName
 from edge.sources import Capture
 from edge.topics import checked_name
 from edge.yaml_keys import line_of, unknown_keys
 from edge.zones import Zone
 
 DEFAULT_STATE_DIRECTORY = "/var/lib/prednet-edge"
+MOST_WORKSPACE_MIB = 65536
 
 
 class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -91,7 +93,7 @@ class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """When a crossing of the limit is an event; seconds of the camera's time.
 
     `false_events_per_day` is asked of each camera, over all its limits; left out, it is what its calibration was
-    made with.
+    made with. Of a camera `most_events_per_hour` are told one by one; what exceeds them is counted, in one `flood`.
     """
 
     hold_seconds: float = 1.5
@@ -99,6 +101,7 @@ class Detection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     refractory_seconds: float = 3.0
     update_seconds: float = 5.0
     false_events_per_day: float | None = None
+    most_events_per_hour: int = 60
 
     @property
     def rules(self) -> Rules:
@@ -120,6 +123,13 @@ class Frames(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return FrameFormat(self.height, self.width, 1 if self.colour == "grey" else 3, self.rate_hz)
 
 
+class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How TensorRT engines are built on this device: memory for trying out kernels, and effort 0–5."""
+
+    workspace_mib: int = 512
+    level: int = 3
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A whole device. Paths that are not absolute are taken from the configuration's own folder.
 
@@ -134,6 +144,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     device: str = ""
     variant: str = "auto"
     threads: int = 0
+    runner: RunnerName = "auto"
+    engine: Engine = Engine()
     state_directory: str = DEFAULT_STATE_DIRECTORY
     mqtt: Mqtt = Mqtt()
     hooks: Hooks = Hooks()
@@ -225,14 +237,24 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
         yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
     yield from _hook_faults(config.hooks)
     yield from ((["evidence", *keys], message) for keys, message in evidence_faults(config.evidence))
+    yield from _engine_faults(config.engine)
     if config.threads < 0:
         yield ["threads"], f"{config.threads} is below 0; 0 means one per core."
     asked = config.detection.false_events_per_day
     if asked is not None and not 0.0 < asked <= 10_000.0:
         yield ["detection", "false_events_per_day"], f"{asked:g} is not above 0, 10000 at most."
+    if config.detection.most_events_per_hour < 1:
+        yield ["detection", "most_events_per_hour"], f"{config.detection.most_events_per_hour} is below 1."
     for key, seconds in dataclasses.asdict(config.detection.rules).items():
         if not 0.0 <= seconds <= 3600.0:
             yield ["detection", key], f"{seconds:g} is not within 0 to 3600 seconds."
+
+
+def _engine_faults(engine: Engine) -> Iterator[tuple[list[str], str]]:
+    if not 1 <= engine.workspace_mib <= MOST_WORKSPACE_MIB:
+        yield ["engine", "workspace_mib"], f"{engine.workspace_mib} is not within 1 to {MOST_WORKSPACE_MIB}."
+    if not 0 <= engine.level <= 5:
+        yield ["engine", "level"], f"{engine.level} is not within 0 to 5."
 
 
 def _hook_faults(hooks: Hooks) -> Iterator[tuple[list[str], str]]:

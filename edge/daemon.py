@@ -17,9 +17,13 @@ from types import FrameType
 from edge import __version__
 from edge.capture import CameraStatus, Mailboxes
 from edge.captures import Captures
+from edge.chosen import EngineUnfit, keeps_up, open_chosen
 from edge.clock import clock_state
 from edge.command_actions import Reload
 from edge.desk import OpenDesk, open_desk
+from edge.engine.key import l4t_release
+from edge.engine.news import EngineNews
+from edge.engine.work import EngineWork
 from edge.errors import OK, ConfigInvalid
 from edge.evidence_desk import open_evidence
 from edge.hooks import hooks_of, running_hooks
@@ -37,6 +41,7 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.5
 # Cameras whose frames come within half a frame's time share one step; a later one does not hold them up.
 GATHER_PERIODS = 0.5
+CPU = "onnxruntime-cpu"
 
 
 def run_daemon(config_path: Path) -> int:
@@ -76,29 +81,42 @@ def watch_device(
     mailboxes = Mailboxes(cameras, gather_seconds=GATHER_PERIODS / form.rate_hz)
     with ExitStack() as stack:
         outbox = stack.enter_context(_outbox(device, boot_id))
-        runner = device.models[cameras[0]].runner(len(cameras), config.threads)
+        try:
+            runner = open_chosen(device.choice, device.bundle, len(cameras), config.threads)
+        except EngineUnfit:  # it was dropped: the next reading chooses another
+            return reload.read()
         stack.callback(runner.close)
+        engines = EngineWork(device.choice)
+        stack.callback(engines.close)
+        engines.begin()
+        info = _info(device, boot_id, engines.told)
         lines = {camera.line.topic for camera in config.cameras.values() if camera.line.topic}
-        publisher = Publisher(device.broker, device.topics, outbox, _info(device, boot_id), listen=sorted(lines))
+        publisher = Publisher(device.broker, device.topics, outbox, info, listen=sorted(lines))
         stack.callback(publisher.close)
-        desk = stack.enter_context(open_desk(device, publisher, outbox, mailboxes, judges, reload))
+        desk = stack.enter_context(open_desk(device, publisher, outbox, mailboxes, judges, reload, engines=engines))
         announcer = desk.announcer
         in_force = InForce(device, publisher, desk.switches.hold, time.monotonic, time.time)
         stack.callback(announcer.close)
+        announcer.set_fault("engine_mismatch", engines.has_failed)
         stack.enter_context(running_hooks(device.config.hooks, outbox))
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, announcer))
         captures = Captures(form, mailboxes, tapes=evidence.tapes)
         stack.callback(captures.close)
-        for camera, settings in config.cameras.items():
-            captures.start(camera, settings.captured)
-        log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
+        log.info("runner_chosen runner=%s choice=%r", runner.name, device.choice.told)
+        if engines.is_building and device.choice.runner == CPU and not keeps_up(runner, form.rate_hz):
+            announcer.wait_for_engine()
+        else:
+            _start(captures, device)
+            log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
+        news = EngineNews(engines, reload, publisher, info)
 
         def renew() -> None:
             evidence.tick()
             for camera, model in in_force.changed():
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
+            news.tick()
 
         for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
             evidence.see(moment)
@@ -107,6 +125,11 @@ def watch_device(
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
     return None if stopping.is_set() else reload.device
+
+
+def _start(captures: Captures, device: Device) -> None:
+    for camera, settings in device.config.cameras.items():
+        captures.start(camera, settings.captured)
 
 
 def _rounds(
@@ -147,14 +170,19 @@ def _outbox(device: Device, boot_id: str) -> Outbox:
     )
 
 
-def _info(device: Device, boot_id: str) -> Info:
+def _info(device: Device, boot_id: str, engine: str) -> Info:
+    engines = device.choice.engines
+    versions = {"prednet-edge": __version__, "python": platform.python_version()}
+    if engines is not None:
+        versions |= {"tensorrt": engines.target.tensorrt, "cuda": engines.target.facts.cuda}
+    versions |= {"l4t": release} if (release := l4t_release()) else {}
     return Info(
         boot_id=boot_id,
-        versions={"prednet-edge": __version__, "python": platform.python_version()},
+        versions=versions,
         cameras=tuple(device.config.cameras),
         capabilities=("events", "score", "condition", "coverage", "health", "commands", "zones", "drift", "evidence"),
         config_hash=device.config_hash,
-        engine="onnxruntime-cpu",
+        engine=engine,
         bundle=device.bundle.digest,
         serial=default_device(),
     )

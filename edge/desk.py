@@ -16,6 +16,7 @@ from edge.command_desk import CommandDesk
 from edge.command_store import CommandStore
 from edge.coverage_ledger import Ledger
 from edge.detection import Limit
+from edge.engine.work import EngineWork
 from edge.event_ledger import EVENTS_FILE, EventLedger
 from edge.home_assistant import announce
 from edge.moments import Judge
@@ -63,6 +64,7 @@ def open_desk(
     own_judges: Mapping[str, Judge],
     reload: Reload,
     wall_clock: Callable[[], float] = time.time,
+    engines: EngineWork | None = None,
 ) -> Iterator[OpenDesk]:
     """Open the files that people's doings are kept in, and close them at the end."""
     folder = Path(device.config.state_directory)
@@ -81,6 +83,7 @@ def open_desk(
             device, publisher, outbox, announcer, mailboxes, switches, ledger, reload, events,
             judges_changed=lambda: judges.update(switches.judged_by(own_judges)),
             wall_clock=wall_clock, monotonic=time.monotonic, started_seconds=time.monotonic(),
+            engines=engines,
         )  # fmt: skip
         audit = AuditLog(folder / "audit.jsonl")
         allow_admin = device.config.mqtt.allow_admin

@@ -28,10 +28,12 @@ class Frame:
 
     `seconds` is the time of capture on the source's own monotonic clock: media time for a file,
     the machine's monotonic clock for a live camera. Differences mean something, values do not.
+    `discarded` counts the frames that the capture library gave up since the frame before, because nobody took them.
     """
 
     image: Image
     seconds: float
+    discarded: int = 0
 
 
 class Source(Protocol):

@@ -65,11 +65,11 @@ def distance(one: Answer, other: Answer) -> Tolerance:
     return Tolerance(far, float(levels.max()))
 
 
-def check_golden(runner: Runner, golden: Golden, where: str) -> None:
-    """Raise PrednetError where a runner does not answer as it must; its states are of no use afterwards: reset them."""
+def check_golden(runner: Runner, golden: Golden, where: str) -> Tolerance:
+    """Return how far a runner is off; PrednetError where that is too far. Its states are of no use afterwards."""
     found = distance(answer_of(runner, golden.frames), golden.answer)
     if found.errors <= golden.tolerance.errors and found.prediction <= golden.tolerance.prediction:
-        return
+        return found
     raise PrednetError(
         f"{where}: its golden answer is missed: errors by {found.errors:.2g} (at most {golden.tolerance.errors:.2g}), "
         f"predictions by {found.prediction:.2g} grey levels (at most {golden.tolerance.prediction:.2g}). "

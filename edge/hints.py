@@ -10,6 +10,7 @@ HINTS = {
     "broker_refused": "The broker refuses the login or the certificate; check both.",
     "duplicate_client_id": "Another device uses this MQTT client id; give each its own.",
     "config_invalid": "The configuration on disk cannot be used; the last good one goes on. See the log.",
+    "engine_mismatch": "No TensorRT engine gives the bundle's golden answer; the CPU serves. Run prednet-edge doctor.",
     "zones_changed": "The limit was fitted with other zones or masks: nothing is promised, events say "
     "calibrated: false. Run: prednet-calibrate site --config CONFIG --camera {camera}",
     "profile_unknown": "It is not known which profile is in force, so nothing is judged; health says why. "

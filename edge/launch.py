@@ -14,7 +14,8 @@ ELEMENTS = (
     "appsink", "decodebin", "filesrc", "nvarguscamerasrc", "nvv4l2decoder", "nvvidconv", "rtspsrc", "v4l2src",
     "videoconvert", "videoscale",
 )  # fmt: skip
-SOFTWARE = frozenset(ELEMENTS) - {"nvarguscamerasrc", "nvv4l2decoder", "nvvidconv"}
+HARDWARE = ("nvarguscamerasrc", "nvv4l2decoder", "nvvidconv")
+SOFTWARE = frozenset(ELEMENTS) - set(HARDWARE)
 JETSON = frozenset(ELEMENTS)
 # Sensor mode that Argus is asked for; it is scaled in hardware.
 CSI_CAPS = "video/x-raw(memory:NVMM),width=1920,height=1080,framerate=30/1"
@@ -28,7 +29,8 @@ V4L2_WIDTH, V4L2_HEIGHT, V4L2_RATE = 640, 480, "30/1"
 class Launch:
     """A launch line with a scaler named SCALER and at its end an appsink named SINK, which gives the format `pixel`.
 
-    Of `I420` the first plane alone is wanted: grey, in the range of the camera.
+    Of `I420` the first plane alone is wanted: grey, in the range of the camera. `hardware` names the elements of the
+    line that are NVIDIA's; what decodebin chooses is known once it runs.
     """
 
     text: str
@@ -55,8 +57,8 @@ def launch_from_place(place: Place, form: FrameFormat, elements: frozenset[str])
     pixel = grey if form.channels == 1 else colour
     drop = "max-buffers=1 drop=true" if place.is_live else "max-buffers=2"
     sink = f"appsink name={SINK} sync=false {drop}"
-    used = tuple(name for name in ("nvarguscamerasrc", "nvv4l2decoder", "nvvidconv") if name in elements and is_jetson)
-    return Launch(f"{source} ! {_scaled(form, pixel, is_jetson)} ! {sink}", pixel, used)
+    text = f"{source} ! {_scaled(form, pixel, is_jetson)} ! {sink}"
+    return Launch(text, pixel, tuple(name for name in HARDWARE if name in text.split()))
 
 
 def _scaled(form: FrameFormat, pixel: str, is_jetson: bool) -> str:

@@ -9,12 +9,13 @@ from edge.builtin import predictor_of
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import Calibration, Tail
 from edge.detection import Rules
+from edge.errors import PrednetError
 from edge.golden import check_golden
 from edge.messages import EventModel
 from edge.moments import Judge, Kind
 from edge.rates import Rates
 from edge.runner import Runner
-from edge.runners import open_predictor, open_runner
+from edge.runners import RunnerName, open_predictor, open_runner
 from edge.site_calibration import read_site
 from edge.zones import Zones
 
@@ -72,25 +73,35 @@ def judge_from_calibration(fitted: Calibration, rules: Rules, zones: Zones | Non
     return Judge(fitted.normality, fitted.limits.noise, fitted.limit, rules, stall_noise, fitted.stall_limit, zones)
 
 
-def runner_of(bundle: Bundle, variant: str, slots: int, threads: int = 0) -> Runner:
-    """Return a runner of a bundle's variant, or of the predictor that the bundle stands for.
+def runner_of(
+    bundle: Bundle, variant: str, slots: int, threads: int = 0, name: RunnerName = "onnxruntime-cpu"
+) -> Runner:
+    """Return a runner of a bundle's variant on ONNX Runtime, or of the predictor that the bundle stands for.
 
     A runner that does not give the bundle's golden answers is refused with a PrednetError.
     """
     predictor = predictor_of(bundle)
     if predictor is not None:
         return open_predictor(predictor, bundle.spec.form, slots)
-    runner = open_runner(bundle.step(variant), bundle.spec_of(variant), slots, threads)
+    return proved(open_runner(bundle.step(variant), bundle.spec_of(variant), slots, threads, name), bundle, variant)
+
+
+def proved(runner: Runner, bundle: Bundle, variant: str) -> Runner:
+    """Return the runner, which gives the bundle's golden answers; otherwise close it and raise PrednetError."""
     golden = bundle.golden(variant)
-    if golden is not None:
-        check_golden(runner, golden, f"{bundle.path}: variant {variant} on {runner.name}")
+    try:
+        if golden is not None:
+            check_golden(runner, golden, f"{bundle.path}: variant {variant} on {runner.name}")
+    except PrednetError:
+        runner.close()
+        raise
     return runner
 
 
 def chosen_variant(bundle: Bundle, asked: str) -> str:
     """Return the variant that is asked for; of `auto` the one laid out for the CPU, or float where there is none.
 
-    The CPU is what runs a step today; a runner for TensorRT will take its own.
+    What runs on a GPU has its own (`edge.choice`).
     """
     if asked != AUTO:
         return asked

@@ -12,11 +12,11 @@ from edge.errors import UsageError
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".m4v", ".ts", ".webm", ".mpg", ".mpeg", ".mjpeg", ".h264"})
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".pgm", ".ppm"})
-_CAMERA_SCHEMES = {"rtsp": "rtsp", "rtsps": "rtsp", "http": "rtsp", "https": "rtsp"}
 
-Kind = Literal["video", "images", "rtsp", "v4l2", "csi", "launch", "test"]
+Kind = Literal["video", "images", "rtsp", "http", "v4l2", "csi", "launch", "test"]
+_CAMERA_SCHEMES: dict[str, Kind] = {"rtsp": "rtsp", "rtsps": "rtsp", "http": "http", "https": "http"}
 # Where frames are gone when nobody takes them.
-_LIVE = ("rtsp", "v4l2", "csi", "launch")
+_LIVE = ("rtsp", "http", "v4l2", "csi", "launch")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Place:
         bare = re.sub(r"//[^/@]*@", "//", self.where)
         if self.kind in ("csi", "launch"):
             return f"csi://{bare}" if self.kind == "csi" else f"gst://{bare.split()[0]}"
-        name = bare if self.kind in ("rtsp", "v4l2", "test") else Path(bare).name
+        name = bare if self.kind in ("rtsp", "http", "v4l2", "test") else Path(bare).name
         if self.end_seconds is None and not self.start_seconds:
             return name
         return f"{name}#t={self.start_seconds:g},{'' if self.end_seconds is None else f'{self.end_seconds:g}'}"
@@ -58,8 +58,8 @@ def places_from_spec(spec: str) -> list[Place]:
     """Return the places that one word of the user means.
 
     A spec is a video, a folder of images, a folder of such folders and videos, a glob of them, or
-    an address (`rtsp://…`, `v4l2:///dev/video0`, `csi://0`, `file:///…`, `test://factory`), or a GStreamer launch
-    line that ends in raw video (`gst://videotestsrc ! video/x-raw,width=320,height=240`). `#t=START,END` takes a
+    an address (`rtsp://…`, `http://…`, `v4l2:///dev/video0`, `csi://0`, `file:///…`, `test://factory`), or a GStreamer
+    launch line that ends in raw video (`gst://videotestsrc ! video/x-raw,width=320,height=240`). `#t=START,END` takes a
     stretch of seconds (Media Fragments URI), `#fps=N` says the rate of images; both join with `&`.
     Raises UsageError when there is nothing there.
     """
@@ -75,13 +75,13 @@ def places_from_spec(spec: str) -> list[Place]:
     where, _, fragment = spec.partition("#")
     base = _with_fragment(Place("video", where), fragment, spec)
     if rest and scheme in _CAMERA_SCHEMES:
-        return [replace(base, kind="rtsp")]
+        return [replace(base, kind=_CAMERA_SCHEMES[scheme])]
     if where.startswith(("v4l2://", "/dev/")):
         return [replace(base, kind="v4l2", where=where.removeprefix("v4l2://"))]
     if rest and scheme != "file":
         raise UsageError(
             f"{spec}: the address scheme '{scheme}' is not known; "
-            f"use rtsp://, v4l2://, csi://, file://, test://, gst:// or a path."
+            f"use rtsp://, http://, v4l2://, csi://, file://, test://, gst:// or a path."
         )
     return _places_of_files(where.removeprefix("file://"), base, spec)
 

@@ -12,29 +12,50 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from edge.errors import PrednetError
+from edge.errors import DeviceUnavailable, PrednetError
+from edge.gpu_remedies import onnxruntime_gpu
 from edge.runner import Step, StepSpec, check_inputs
 
-_PROVIDER = "CPUExecutionProvider"
+_CPU = "CPUExecutionProvider"
+_PROVIDERS = {
+    "onnxruntime-cpu": _CPU,
+    "onnxruntime-cuda": "CUDAExecutionProvider",
+    "onnxruntime-tensorrt": "TensorrtExecutionProvider",
+}
+# Where each keeps its states.
+DEVICES = {"onnxruntime-cpu": "cpu", "onnxruntime-cuda": "cuda", "onnxruntime-tensorrt": "cuda"}
+_Buffer = NDArray[Any]
+
+
+def offers(name: str) -> bool:
+    """Say whether the installed ONNX Runtime was built with the provider of a runner; it may not work all the same."""
+    return _PROVIDERS[name] in onnxruntime.get_available_providers()
 
 
 class OnnxRunner:
     """States stay in two sets of buffers that trade places: what one step writes, the next one reads.
 
+    On a GPU's provider they stay in the GPU's memory; frames, flags and errors are the host's.
+
     `extras` holds what the model gives beyond the contract, by name: float32 [N, …], valid until the next step.
     """
 
-    name = "onnxruntime-cpu"
+    def __init__(
+        self, model: bytes, spec: StepSpec, slots: int, threads: int = 0, name: str = "onnxruntime-cpu"
+    ) -> None:
+        """Load a model for `slots` cameras; `threads` 0 means one per core; `name` is that of a provider's runner.
 
-    def __init__(self, model: bytes, spec: StepSpec, slots: int, threads: int = 0) -> None:
-        """Load a model for `slots` cameras; `threads` 0 means one per core. Raises PrednetError if it does not fit."""
-        self.spec, self.slots = spec, slots
-        self._session = _session(model, threads)
+        Raises PrednetError where the model does not fit, or where ONNX Runtime gives another provider.
+        """
+        self.spec, self.slots, self.name = spec, slots, name
+        self._session = _session(model, threads, _PROVIDERS[name])
+        self._device = DEVICES[name]
         _check_model(self._session, spec)
         self._inputs = _input_buffers(spec, slots)
         self._outputs = self._output_buffers()
         self.extras = self._extra_buffers()
         self._states = [_state_buffers(spec, slots), _state_buffers(spec, slots)]
+        self._held = [self._on_device(states) for states in self._states]
         self._bindings = [self._bound(0, 1), self._bound(1, 0)]
         self._turn = 0
 
@@ -49,16 +70,20 @@ class OnnxRunner:
 
     def copy_slot(self, source: int, target: int) -> None:
         """Give the target slot a copy of the source slot's states."""
-        for buffer in self._states[self._turn].values():
+        for name, buffer in self.states().items():
             buffer[target] = buffer[source]
+            if self._device != "cpu":
+                self._held[self._turn][name].update_inplace(buffer)
 
     def states(self) -> dict[str, NDArray[np.generic]]:
-        """Return the states that the next step will read, by name, as views that the runner owns."""
-        return dict(self._states[self._turn])
+        """Return the states that the next step will read, by name: on the CPU as views that the runner owns."""
+        if self._device == "cpu":
+            return dict(self._states[self._turn])
+        return {name: value.numpy() for name, value in self._held[self._turn].items()}
 
     def close(self) -> None:
         """Free the session and the buffers."""
-        self._bindings = []
+        self._bindings, self._held = [], []
         del self._session
 
     def _output_buffers(self) -> dict[str, NDArray[Any]]:
@@ -79,17 +104,25 @@ class OnnxRunner:
             if output.name not in known
         }
 
+    def _on_device(self, states: dict[str, _Buffer]) -> dict[str, Any]:
+        """The states as ONNX Runtime holds them: on the CPU over the very arrays, on a GPU in its memory."""
+        make = onnxruntime.OrtValue.ortvalue_from_numpy
+        return {name: make(buffer, self._device, 0) for name, buffer in states.items()}
+
     def _bound(self, read: int, written: int) -> Any:
         binding = self._session.io_binding()
-        for name, buffer in (self._inputs | self._states[read]).items():
+        for name, buffer in self._inputs.items():
             binding.bind_input(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
-        nexts = {f"{name}_next": buffer for name, buffer in self._states[written].items()}
-        for name, buffer in (self._outputs | self.extras | nexts).items():
+        for name, value in self._held[read].items():
+            binding.bind_ortvalue_input(name, value)
+        for name, buffer in (self._outputs | self.extras).items():
             binding.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
+        for name, value in self._held[written].items():
+            binding.bind_ortvalue_output(f"{name}_next", value)
         return binding
 
 
-def _session(model: bytes, threads: int) -> Any:
+def _session(model: bytes, threads: int, provider: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -97,13 +130,18 @@ def _session(model: bytes, threads: int) -> Any:
     # Between two frames the threads must sleep: spinning would cost a core of a device that waits most of the time.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Q/DQ graphs are computed as they are written: fused, they would give other numbers on every kind of processor.
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    if provider == _CPU:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=[_PROVIDER])
+        session = onnxruntime.InferenceSession(model, options, providers=list(dict.fromkeys([provider, _CPU])))
     except Exception as error:
         raise PrednetError(f"ONNX Runtime {onnxruntime.__version__} refuses the step: {error}") from error
-    if session.get_providers() != [_PROVIDER]:
-        raise PrednetError(f"ONNX Runtime gave {session.get_providers()} where {_PROVIDER} was asked for.")
+    found = session.get_providers()
+    if found[0] != provider:  # it falls back to the CPU in silence
+        raise DeviceUnavailable(
+            f"ONNX Runtime {onnxruntime.__version__} gave {found[0]} where {provider} was asked for: its release "
+            f"is not this CUDA's; {onnxruntime_gpu()}, of this CUDA; or set runner: onnxruntime-cpu."
+        )
     return session
 
 

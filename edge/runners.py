@@ -5,28 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import UsageError
+from edge.errors import DeviceUnavailable, UsageError
 from edge.frames import FrameFormat
+from edge.gpu_remedies import onnxruntime_gpu
 from edge.runner import Runner, StepSpec
 
+# What may be asked to compute the steps; `auto` is `edge.choice`'s.
+RunnerName = Literal["auto", "tensorrt", "onnxruntime-tensorrt", "onnxruntime-cuda", "onnxruntime-cpu"]
 BeginSpeed = Callable[[NDArray[np.uint8], NDArray[np.uint8]], "Future[NDArray[np.float32]]"]
 
 # What predicts without a network, in the order of what it costs.
 PREDICTORS = ("last-frame", "moving-block", "flow-coarse", "flow-light", "flow")
 
 
-def open_runner(model: bytes, spec: StepSpec, slots: int, threads: int = 0) -> Runner:
-    """Return a runner with a state slot for each of `slots` cameras; `threads` 0 means one per core.
+def open_runner(
+    model: bytes, spec: StepSpec, slots: int, threads: int = 0, name: RunnerName = "onnxruntime-cpu"
+) -> Runner:
+    """Return a runner of ONNX Runtime with a state slot for each of `slots` cameras; `threads` 0: one per core.
 
-    Raises PrednetError where the model does not fit the spec.
+    Raises PrednetError where the model does not fit the spec, DeviceUnavailable where its provider is not to be had.
     """
-    from edge.runner_onnx import OnnxRunner  # noqa: PLC0415 - only a chooser opens a door
+    from edge.runner_onnx import OnnxRunner, offers  # noqa: PLC0415 - only a chooser opens a door
 
-    return OnnxRunner(model, spec, slots, threads)
+    if not offers(name):
+        raise DeviceUnavailable(f"{name}: the installed ONNX Runtime has no such provider; {onnxruntime_gpu()}.")
+    return OnnxRunner(model, spec, slots, threads, name)
 
 
 def open_predictor(name: str, form: FrameFormat, slots: int) -> Runner:

@@ -12,21 +12,25 @@ import msgspec
 from edge.builtin import bundle_from_predictor
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import limits_for
+from edge.choice import Choice, choose
 from edge.config import Camera, Config, Detection, read_config
 from edge.errors import ConfigInvalid, PrednetError
 from edge.model import Model, with_normal
 from edge.mqtt import BrokerSettings, TlsFiles
 from edge.places import place_from_spec
 from edge.profiles import judging
+from edge.site_calibration import variant_of_site
+from edge.sources import chosen
 from edge.topics import Topics, default_device
 from edge.zoning import zoned
 
 
 @dataclass(frozen=True)
 class Device:
-    """Everything that `run` needs, read and checked; `models` by camera, those of profiles by `key_of_profile`.
+    """Everything that `run` needs, read and checked; `choice` says what computes.
 
-    Of a camera with profiles `models` holds the first, which judges nothing before a profile is known to be in force.
+    `models` are by camera, those of `profiles` by `key_of_profile`. Of a camera with profiles `models` holds the first,
+    which judges nothing before a profile is known to be in force.
     """
 
     config: Config
@@ -34,6 +38,7 @@ class Device:
     bundle: Bundle
     models: Mapping[str, Model]
     broker: BrokerSettings
+    choice: Choice
     profiles: Mapping[str, Model] = field(default_factory=dict)
 
     @property
@@ -47,17 +52,19 @@ def read_device(config_path: Path) -> Device:
     config = read_config(config_path)
     try:
         bundle = _bundle(config)
-        variant = config.predictor or config.variant
+        choice = choose(config, bundle, sorted({variant_of_site(path) for path in _normals(config)}))
         models: dict[str, Model] = {}
         profiles: dict[str, Model] = {}
         for name, camera in config.cameras.items():
-            found = _models(name, bundle, variant, camera, config.detection)
+            found = _models(name, bundle, choice.variant, camera, config.detection)
             models[name] = next(iter(found.values()))
             profiles |= {key_of_profile(name, key): model for key, model in found.items() if key}
         for camera in config.cameras.values():
-            place_from_spec(camera.source)
+            place = place_from_spec(camera.source)
+            if camera.capture != "auto":
+                chosen(place, camera.capture)  # says what that library cannot capture
         topics = Topics(config.site, config.device or default_device())
-        return Device(config, topics, bundle, models, _broker(config, topics), profiles)
+        return Device(config, topics, bundle, models, _broker(config, topics), choice, profiles)
     except ConfigInvalid:
         raise
     except PrednetError as error:
@@ -67,6 +74,15 @@ def read_device(config_path: Path) -> Device:
 def key_of_profile(camera: str, profile: str | None) -> str:
     """Return the key of a camera's profile among the models of profiles."""
     return f"{camera}/{profile}"
+
+
+def _normals(config: Config) -> set[Path]:
+    """The `.normal` files that cameras and their profiles name."""
+    named = [
+        (camera.normal, *(one.normal for one in judging(camera.profiles).values()))
+        for camera in config.cameras.values()
+    ]
+    return {Path(normal) for normals in named for normal in normals if normal}
 
 
 def _models(name: str, bundle: Bundle, variant: str, camera: Camera, detection: Detection) -> dict[str, Model]:

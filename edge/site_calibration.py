@@ -52,6 +52,11 @@ def write_site(
     write_archive(path, manifest, files)
 
 
+def variant_of_site(path: Path) -> str:
+    """Return the variant that a camera's calibration was made for; PrednetError where it is damaged."""
+    return read_archive(path, NORMAL, SiteManifest)[0].variant
+
+
 def read_site(path: Path, bundle: Bundle, variant: str) -> Calibration:
     """Return a camera's calibration. Raises PrednetError where it is damaged or was made for another model."""
     manifest, files, _ = read_archive(path, NORMAL, SiteManifest)

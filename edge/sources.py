@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from edge.errors import DeviceUnavailable
+from edge.errors import DeviceUnavailable, UsageError
 from edge.frames import FrameFormat, Source
 from edge.places import Place, place_from_spec
 from edge.privacy import MaskedSource, Shape, mask_from_shapes
@@ -35,9 +35,9 @@ def open_place(
 ) -> Source:
     """Return the opened source of a place, black under the masks.
 
-    `auto` is GStreamer for a camera where the machine has it, and PyAV for everything else. `in_child`: in a process
-    of its own, which can be killed; None means where the library needs it (see `needs_a_process`). `tape` is given
-    the encoded video where there is some, no mask is set, and this process captures.
+    `auto` is GStreamer for a camera where the machine has it, and PyAV for everything else, http too. `in_child`: in a
+    process of its own, which can be killed; None means where the library needs it (see `needs_a_process`).
+    `tape` is given the encoded video where there is some, no mask is set, and this process captures.
     """
     if tape is not None:
         tape.end()
@@ -70,9 +70,13 @@ def _opened(place: Place, form: FrameFormat, capture: Capture, tape: Tape | None
 
 
 def chosen(place: Place, capture: Capture) -> Literal["gstreamer", "pyav"]:
-    """Return which library captures a place."""
+    """Return which library captures a place; UsageError where GStreamer is asked for what PyAV alone knows."""
     if place.kind in _GSTREAMER_ALONE:
         return "gstreamer"
+    if place.kind == "http":
+        if capture == "gstreamer":
+            raise UsageError(f"{place.name}: http is captured through PyAV alone; write 'capture: auto' or 'pyav'.")
+        return "pyav"
     if capture != "auto":
         return capture
     return "gstreamer" if place.is_live and has_gstreamer() else "pyav"

@@ -14,6 +14,7 @@ import msgspec
 from calibration.asked import add_asked, asked_from
 from calibration.told import told_limits
 from edge.command import Parser, parser_for, run_command
+from edge.engine.engine_cli import add_export_engine_command
 from edge.errors import UsageError
 from export.bundle_cli import add_bundle_file_commands
 from export.import_cli import add_import_command, add_network_options, given_from_arguments, opened
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_import_command(commands)
     _add_bundle_command(commands)
     add_bundle_file_commands(commands)
+    add_export_engine_command(commands)
     parser.set_defaults(typed=list(sys.argv[1:] if arguments is None else arguments))
     return run_command(parser, arguments)
 

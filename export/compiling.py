@@ -1,25 +1,27 @@
 """The compiler check: NVIDIA's own compiler takes each step and says which convolutions are INT8. No GPU is needed.
 
-The door of `tensorrt_rtx`, whose ahead-of-time build runs on a CPU. SM 8.6 stands in for the Orin's 8.7. It proves
-that a step is importable, well typed and really INT8; not its speed, and not its numbers.
+It runs the device's own builder on TensorRT for RTX, whose ahead-of-time build needs a CPU alone. SM 8.6 stands in for
+the Orin's 8.7. It proves that a step is importable, well typed and really INT8; not its speed, and not its numbers.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 
+from edge.engine.building import MOST_CAMERAS, BuildOptions, EngineRefused, plan_from_onnx
+from edge.engine.child import own_output
+from edge.engine.library import open_library
 from edge.errors import DeviceUnavailable, PrednetError
 
-LIBRARY = "tensorrt_rtx"
+LIBRARY: Final = "tensorrt_rtx"
 REMEDY = "pip install tensorrt-rtx-cu13==1.7.1.116 (Linux on x86-64)"
-MOST_CAMERAS = 16
 _TIMEOUT_SECONDS = 600.0
 
 
@@ -57,36 +59,23 @@ def compiled(step: bytes) -> Compiled:
 
 def serve() -> None:
     """Compile the step on stdin and write the answer to stdout: what the child process does."""
-    answers = os.dup(1)
-    os.dup2(2, 1)  # the library talks on stdout
-    answer = msgspec.json.encode(_compiled_here(sys.stdin.buffer.read()))
-    with open(answers, "wb") as stdout:  # noqa: PTH123 - a descriptor
-        stdout.write(answer)
+    with own_output() as output:  # the library talks on stdout
+        output.write(msgspec.json.encode(_compiled_here(sys.stdin.buffer.read())))
 
 
 def _compiled_here(step: bytes) -> Compiled:
-    import tensorrt_rtx as trt  # noqa: PLC0415 - 100 MB that only the child process loads
+    trt = open_library(LIBRARY)
 
-    logger = trt.Logger(trt.Logger.ERROR)
-    builder = trt.Builder(logger)
-    network = builder.create_network(0)  # held as long as the parser: it crashes otherwise
-    parser = trt.OnnxParser(network, logger)
-    if not parser.parse(step):
-        return Compiled(refusals=tuple(str(parser.get_error(number)) for number in range(parser.num_errors)))
-    config = builder.create_builder_config()
-    config.num_compute_capabilities = 1
-    config.set_compute_capability(trt.ComputeCapability.SM86, 0)
-    profile = builder.create_optimization_profile()
-    for number in range(network.num_inputs):
-        tensor = network.get_input(number)
-        shape = tuple(tensor.shape)[1:]
-        profile.set_shape(tensor.name, *((cameras, *shape) for cameras in (1, 1, MOST_CAMERAS)))
-    config.add_optimization_profile(profile)
-    plan = builder.build_serialized_network(network, config)
-    if plan is None:
-        return Compiled(refusals=("the step was parsed, and could not be built",))
-    convolutions, int8 = convolutions_of_plan(bytes(plan))
-    return Compiled(convolutions, int8, plan.nbytes)
+    def for_orin(config: Any) -> None:
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(trt.ComputeCapability.SM86, 0)
+
+    try:
+        built = plan_from_onnx(trt, step, BuildOptions(cameras=MOST_CAMERAS), configure=for_orin)
+    except EngineRefused as refused:
+        return Compiled(refusals=refused.words)
+    convolutions, int8 = convolutions_of_plan(built.plan)
+    return Compiled(convolutions, int8, len(built.plan))
 
 
 # The plan's printable program: each convolution names its inputs, each tensor its type. It is not documented.

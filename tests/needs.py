@@ -1,10 +1,13 @@
-"""Libraries that some tests need: absent on a user's machine they skip, absent in CI they fail."""
+"""What some tests need of their machine: absent on a user's it skips them, absent in CI it fails them."""
 
 from __future__ import annotations
 
 import importlib
 import os
+import shutil
+import sys
 from types import ModuleType
+from typing import NoReturn
 
 import pytest
 
@@ -14,7 +17,30 @@ def need(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as fault:
-        reason = f"{fault.name} is not installed: pip install 'prednet-edge[workstation]'"
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must have it: {reason}", pytrace=False)
-        pytest.skip(reason, allow_module_level=True)
+        absent(f"{fault.name} is not installed: pip install 'prednet-edge[workstation]'")
+
+
+def need_program(name: str) -> None:
+    """Skip the caller's test where a program is not installed, or fail it under CI."""
+    if shutil.which(name) is None:
+        absent(f"{name} is not installed: apt-get install {name}")
+
+
+def need_root() -> None:
+    """Skip the caller's test where it does not run as root, or fail it under CI."""
+    if os.geteuid() != 0:
+        absent("only root can become another user")
+
+
+def need_system_python() -> str:
+    """Return the system's interpreter of the tests' version, which every user may run; skip, or fail under CI."""
+    name = f"python3.{sys.version_info.minor}"
+    found = shutil.which(name, path="/usr/bin:/bin")
+    return found or absent(f"the system has no {name}, and another user may not run the tests'")
+
+
+def absent(reason: str) -> NoReturn:
+    """Skip what runs now with its reason, or fail it under CI."""
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must have it: {reason}", pytrace=False)
+    pytest.skip(reason, allow_module_level=True)

@@ -20,20 +20,22 @@ from edge.mqtt import Received, Subscriber
 from edge.outbox import Outbox
 from edge.topics import Topics
 from tests.brokers import Mosquitto, consumer, free_port, mosquitto
+from tests.networks import FAR_ADDRESS, NEAR_ADDRESS, cable
 from tests.publishing import HEALTH, event, publishing, settings_of, wait_until
+from tests.test_loss import STEADY, next_words, publisher_process
 
 FLEET_DOC = (Path(__file__).resolve().parent.parent / "docs" / "fleet.md").read_text(encoding="utf-8")
 
 
-def bridge_of_the_documentation(port: int) -> str:
-    """Return the bridge's lines as the documentation gives them, for a central broker on loopback without TLS."""
+def bridge_of_the_documentation(port: int, host: str = "127.0.0.1") -> str:
+    """Return the bridge's lines as the documentation gives them, for a central broker without TLS."""
     (block,) = re.findall(r"```conf\n(connection central.*?)```", FLEET_DOC, re.S)
     lines = [
         line
         for line in block.splitlines()
         if not line.startswith(("bridge_cafile", "bridge_certfile", "bridge_keyfile", "#"))
     ]
-    text = "\n".join(lines).replace("central.example:8883", f"127.0.0.1:{port}")
+    text = "\n".join(lines).replace("central.example:8883", f"{host}:{port}")
     return f"allow_anonymous true\n{text}\n"
 
 
@@ -49,8 +51,8 @@ def bridged(folder: Path) -> Iterator[tuple[Mosquitto, Mosquitto]]:
         yield plant, central
 
 
-def test_a_cut_bridge_loses_nothing(tmp_path: Path) -> None:
-    """Events of a plant reach the centre through a link that is cut and restored, and commands come back down."""
+def test_a_killed_centre_loses_nothing(tmp_path: Path) -> None:
+    """Events of a plant reach a centre that is killed and comes back, and commands come back down."""
     with (
         bridged(tmp_path) as (plant, central),
         consumer(central, "prednet/v1/+/+/events", tmp_path) as lines,
@@ -72,6 +74,35 @@ def test_a_cut_bridge_loses_nothing(tmp_path: Path) -> None:
         wait_until(lambda: [one.payload for one in publisher.take_commands(5)] == [b"down"])
         with Subscriber(settings_of(central, "late"), "prednet/v1/plant7/edge1/status") as late:
             assert [one.payload for one in late.messages(0.5)] == [b"online"], "states are retained at the centre too"
+
+
+def test_a_cut_link_between_brokers_loses_nothing(tmp_path: Path) -> None:
+    """The cable between plant and centre is pulled for three seconds, silently, while events are made: all arrive."""
+    for name in ("plant", "central"):
+        (tmp_path / name).mkdir()
+    with cable() as between:
+        central = Mosquitto(tmp_path / "central", host=FAR_ADDRESS, within=between.far)
+        bridge = bridge_of_the_documentation(central.port, FAR_ADDRESS)
+        plant = Mosquitto(tmp_path / "plant", bridge, host=NEAR_ADDRESS, within=between.near)
+        for broker in (central, plant):
+            broker.start()
+        try:
+            with consumer(central, "prednet/v1/+/+/events", tmp_path, between.far) as lines:
+                arguments = [str(tmp_path), NEAR_ADDRESS, str(plant.port), STEADY]
+                with publisher_process(arguments, between.near) as process:
+                    assert next_words(process) == ["connected"]
+                    wait_until(lambda: len(lines()) > 0)
+                    between.pull()
+                    time.sleep(0.5)
+                    before = len(lines())
+                    time.sleep(2.5)
+                    assert len(lines()) == before, "the link is cut"
+                    between.plug_in()
+                    assert next_words(process) == ["left", "0"], "the plant's broker has them all"
+                wait_until(lambda: len({json.loads(line)["seq"] for line in lines()}) == 60)
+        finally:
+            for broker in (plant, central):
+                broker.stop()
 
 
 def test_shared_subscriptions_divide_the_stream(tmp_path: Path) -> None:

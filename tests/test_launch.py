@@ -59,10 +59,22 @@ def test_a_camera_is_asked_for_no_less_than_the_network_sees() -> None:
     assert 'caps="video/x-raw,width=800,height=480,framerate=30/1;video/x-raw;' in line
 
 
-def test_the_hardware_in_use_is_named() -> None:
-    """The status says what decodes and converts."""
-    assert launch_from_place(FILM, GREY, JETSON).hardware == ("nvarguscamerasrc", "nvv4l2decoder", "nvvidconv")
-    assert launch_from_place(FILM, GREY, SOFTWARE).hardware == ()
+NVIDIA_LINE = "gst://filesrc location=/a.h264 ! h264parse ! nvv4l2decoder ! nvvidconv ! video/x-raw"
+IN_USE = [
+    (FILM, JETSON, ("nvvidconv",)),
+    (Place("rtsp", "rtsp://x/y"), JETSON, ("nvvidconv",)),
+    (place_from_spec("/dev/video0"), JETSON, ("nvvidconv",)),
+    (place_from_spec("csi://0"), JETSON, ("nvarguscamerasrc", "nvvidconv")),
+    (place_from_spec(f"gst://{LINE}"), JETSON, ()),
+    (place_from_spec(NVIDIA_LINE), JETSON, ("nvv4l2decoder", "nvvidconv")),
+    (FILM, SOFTWARE, ()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "elements", "hardware"), IN_USE, ids=lambda value: getattr(value, "kind", None))
+def test_the_hardware_in_use_is_named(place: Place, elements: frozenset[str], hardware: tuple[str, ...]) -> None:
+    """The status names what stands in the line, and nothing that the machine merely has."""
+    assert launch_from_place(place, GREY, elements).hardware == hardware
 
 
 def test_what_a_machine_lacks_is_said() -> None:

@@ -25,7 +25,15 @@ from calibration.heights import (
     middle_of,
 )
 from calibration.limits import fit_limit, quiet_limit
-from calibration.tail import LIKELIHOOD_DROP, SHAPE_DEVIATION, dispersion_of, fit_tail, rate_at, survival
+from calibration.tail import (
+    LIKELIHOOD_DROP,
+    LOW_LIKELIHOOD_DROP,
+    SHAPE_DEVIATION,
+    dispersion_of,
+    fit_tail,
+    rate_at,
+    survival,
+)
 from calibration.told import told_limits
 from edge.bundle import read_bundle
 from edge.calibrated import Limits, Tail, limits_for, rate_per_hour
@@ -104,9 +112,9 @@ def test_at_the_threshold_the_interval_is_that_of_a_poisson_count() -> None:
     assert fit.dispersion == 1.0  # evenly spread events vary less than independent ones
     found = rate_at(fit, 1.0)
     assert found.rate == 8.0
-    for end in (found.low, found.high):
+    for end, drop in ((found.low, LOW_LIKELIHOOD_DROP), (found.high, LIKELIHOOD_DROP)):
         fallen = 64 * math.log(8.0 / end) - 64 + 8.0 * end
-        assert fallen == pytest.approx(LIKELIHOOD_DROP, rel=1e-6)  # the same equation, solved by Lambert's W there
+        assert fallen == pytest.approx(drop, rel=1e-6)  # the same equation, solved by Lambert's W there
     assert found.low < 8.0 < found.high
 
 

@@ -90,6 +90,7 @@ def test_a_folder_of_clips_is_several_places(tmp_path: Path) -> None:
     ("spec", "kind", "live"),
     [
         ("rtsp://user:secret@10.0.0.9/stream", "rtsp", True),
+        ("https://user:secret@10.0.0.9/video.mjpg", "http", True),
         ("v4l2:///dev/video0", "v4l2", True),
         ("/dev/video0", "v4l2", True),
         ("test://factory?seed=1", "test", False),
@@ -106,7 +107,7 @@ def test_addresses_are_told_apart(spec: str, kind: str, live: bool) -> None:
     ("spec", "message"),
     [
         ("/none/at/all.mp4", "/none/at/all.mp4: no such file or folder; give a video, a folder of images or a glob that matches some."),
-        ("ftp://x/y", "ftp://x/y: the address scheme 'ftp' is not known; use rtsp://, v4l2://, csi://, file://, test://, gst:// or a path."),
+        ("ftp://x/y", "ftp://x/y: the address scheme 'ftp' is not known; use rtsp://, http://, v4l2://, csi://, file://, test://, gst:// or a path."),
         ("{empty}", "{empty}: holds neither videos (.avi, .h264, .m4v, .mjpeg, …) nor images (.bmp, .jpeg, .jpg, .pgm, …)."),
         ("{text}", "a.mp4: not a video that can be read (Invalid data found when processing input); give a file that ffplay can show."),
         ("{video}#t=5,3", "{video}#t=5,3: the stretch ends at 3 s, not after its start at 5 s."),

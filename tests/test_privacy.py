@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edge.capture import CameraStatus
 from edge.config import read_config
@@ -17,7 +20,9 @@ from edge.errors import ConfigInvalid
 from edge.moments import Moment
 from edge.privacy import mask_from_shapes
 from edge.setup import read_device
+from edge.snapshot import jpeg_from_image
 from tests.brokers import free_port
+from tests.picture_search import FILMS, pictures_below
 from tests.test_daemon import write_clip
 from tests.tiny import write_tiny_bundle
 
@@ -69,14 +74,19 @@ def test_a_wrong_mask_is_said_with_its_line(masks: str, sentence: str, tmp_path:
         read_config(path)
 
 
-def test_the_daemon_sees_nothing_beneath_a_mask(tmp_path: Path) -> None:
-    """A secret that flashes under the mask is in no frame of the river and in no file of the device; no event comes of it."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(80, 100, (120, 32, 40, 1), np.uint8)
-    images[:, 8:24, 8:32] = np.where(np.arange(120)[:, None, None, None] % 2, 255, 30)
-    write_tiny_bundle(tmp_path / "tiny.prednet")
-    write_clip(tmp_path / "secret.mkv", images)
-    path = tmp_path / "config.yaml"
+MASKED = np.s_[8:24, 8:32]
+# JPEG rings at the edge of its 8×8 blocks; the secret is 30 and 255 in turn.
+RINGING = 25
+
+
+def watched(folder: Path, secret: NDArray[np.uint8]) -> list[Moment]:
+    """Let a device watch 120 frames [32, 40] that show a secret [120] beneath its mask, and return what it saw."""
+    folder.mkdir()
+    images = np.random.default_rng(0).integers(80, 100, (120, 32, 40, 1), np.uint8)
+    images[:, 8:24, 8:32] = secret[:, None, None, None]
+    write_tiny_bundle(folder / "tiny.prednet")
+    write_clip(folder / "secret.mkv", images)
+    path = folder / "config.yaml"
     path.write_text(
         f"site: plant7\nbundle: tiny.prednet\nstate_directory: state\nthreads: 1\nmqtt: {{port: {free_port()}}}\n"
         "cameras:\n  cam:\n    source: secret.mkv\n    playback: fast\n    privacy_masks: [[[0.2, 0.25], [0.8, 0.75]]]\n"
@@ -87,10 +97,51 @@ def test_the_daemon_sees_nothing_beneath_a_mask(tmp_path: Path) -> None:
         seen.append(moment)
 
     watch_device(read_device(path), threading.Event(), see)
-    frames = [moment.sensed.frame.image for moment in seen if moment.sensed]
-    assert len(frames) == 120
-    assert max(int(frame[8:24, 8:32].max()) for frame in frames) == 0
-    assert min(int(frame[:6].max()) for frame in frames) > 50
-    assert not any(moment.detection for moment in seen)
-    kept = b"".join(file.read_bytes() for file in (tmp_path / "state").rglob("*") if file.is_file())
-    assert bytes(images[1, 10, 8:32]) not in kept
+    return [moment for moment in seen if moment.sensed]
+
+
+def revealing(folder: Path) -> list[Path]:
+    """Return the files below a folder that hold a picture of the camera which is not black beneath the mask."""
+    found = []
+    for path, picture in pictures_below(folder):
+        height, width = picture.shape
+        if picture[height // 4 : height * 3 // 4, width // 5 : width * 4 // 5].max(initial=0) > RINGING:
+            found.append(path)
+    return found
+
+
+def test_nothing_beneath_a_mask_reaches_the_river_or_the_disk(tmp_path: Path) -> None:
+    """A flashing secret and none at all: the same frames, predictions, errors and scores, no event, no picture kept."""
+    flashing = np.where(np.arange(120) % 2, 255, 30).astype(np.uint8)
+    seen, other = watched(tmp_path / "flash", flashing), watched(tmp_path / "none", np.zeros(120, np.uint8))
+    assert len(seen) == len(other) == 120
+    for one, two in zip(seen, other, strict=True):
+        assert one.sensed is not None
+        assert two.sensed is not None
+        assert int(one.sensed.frame.image[MASKED].max()) == 0
+        assert int(one.sensed.frame.image[:6].max()) > 50
+        for name in ("prediction", "errors", "peaks"):
+            assert np.array_equal(getattr(one.sensed, name), getattr(two.sensed, name), equal_nan=True)
+        assert (one.surprise, one.z, one.detection) == (two.surprise, two.z, None)
+    assert any(moment.surprise is not None for moment in seen)
+    state = tmp_path / "flash" / "state"
+    assert any(state.iterdir())
+    assert not [path for path in state.rglob("*") if path.suffix in FILMS]  # the search below does not decode films
+    assert revealing(state) == []
+
+
+def test_the_search_finds_a_picture_that_reveals(tmp_path: Path) -> None:
+    """In a file of any name, and in a database over many pages; what is black beneath the mask is let through."""
+    image = np.random.default_rng(0).integers(80, 100, (320, 400, 1), np.uint8)
+    secret, masked = image.copy(), image.copy()
+    secret[80:240, 80:320], masked[80:240, 80:320] = 255, 0
+    kept = {name: jpeg_from_image(picture) for name, picture in (("secret", secret), ("masked", masked))}
+    for name, jpeg in kept.items():
+        assert jpeg is not None
+        assert len(jpeg) > 8192
+        (tmp_path / f"{name}.bin").write_bytes(b"head" + jpeg)
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as database, database:
+            database.execute("CREATE TABLE kept (picture BLOB)")
+            database.execute("INSERT INTO kept VALUES (?)", (jpeg,))
+    assert {path.name for path in revealing(tmp_path)} == {"secret.bin", "secret.db"}
+    assert {path.name for path, _ in pictures_below(tmp_path)} >= {"masked.bin", "masked.db"}

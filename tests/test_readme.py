@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-import calibration.cli
-import edge.cli
-import export.cli
 from edge import demo
-from edge.command import Parser
 from edge.config import read_config
+from tests.understood import understood
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PROGRAMS = {"prednet-edge": edge.cli, "prednet-calibrate": calibration.cli, "prednet-export": export.cli}
 COMMANDS = [
     line.split("   #")[0].strip()
     for block in re.findall(r"```sh\n(.*?)```", README, re.S)
@@ -30,16 +24,7 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_readme_is_one_that_we_understand(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs, commands and options exist as they are written."""
-    program, *words = shlex.split(command)
-    parsed = []
-
-    def parse_only(parser: Parser, arguments: Sequence[str] | None) -> int:
-        parsed.append(parser.parse_args(arguments))
-        return 0
-
-    monkeypatch.setattr(PROGRAMS[program], "run_command", parse_only)
-    assert PROGRAMS[program].main(words) == 0
-    assert parsed[0].command == words[0]
+    understood(command, monkeypatch)
 
 
 def test_the_readme_names_commands() -> None:

@@ -28,8 +28,9 @@ DOORS = {
     "onnxruntime": {"edge/runner_onnx.py"},
     "paho": {"edge/mqtt/"},
     "safetensors": {"export/checkpoint.py", "export/importing/safetensors_files.py"},
-    "scipy": {"calibration/labels.py", "calibration/noise.py", "calibration/tail.py"},
-    "tensorrt_rtx": {"export/compiling.py"},
+    "scipy": {"calibration/composition.py", "calibration/labels.py", "calibration/noise.py", "calibration/tail.py"},
+    "tensorrt": {"edge/engine/library.py"},
+    "tensorrt_rtx": {"edge/engine/library.py"},
     "torch": {"export/learning/"},
 }
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))

@@ -13,10 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from edge.capture import REFUSED_DELAY_SECONDS, CameraStatus, CaptureThread, Mailboxes
+from edge.capture import (
+    FIRST_DELAY_SECONDS,
+    FIRST_MINUTE_SECONDS,
+    LATER_DELAY_SECONDS,
+    REFUSED_DELAY_SECONDS,
+    CameraStatus,
+    CaptureThread,
+    Mailboxes,
+)
+from edge.capture_av import OPEN_TIMEOUT_SECONDS
 from edge.errors import CameraRefused
 from edge.frames import FrameFormat
-from edge.sources import Capture, has_gstreamer
+from edge.places import place_from_spec
+from edge.sources import Capture, has_gstreamer, open_place
 from tests.brokers import free_port
 
 PYTHON = "/usr/bin/python3"
@@ -83,11 +93,13 @@ def server() -> Iterator[RtspServer]:
 
 
 @contextmanager
-def watching(url: str) -> Iterator[Mailboxes]:
-    """Watch one address through every library at once, a camera for each."""
+def watching(url: str, *, in_child: bool | None = None) -> Iterator[Mailboxes]:
+    """Watch one address through every library at once, a camera for each, on request in processes of their own."""
     need_gstreamer()
     mailboxes = Mailboxes(list(LIBRARIES))
-    threads = [CaptureThread(library, url, FORM, mailboxes, capture=library) for library in LIBRARIES]
+    threads = [
+        CaptureThread(library, url, FORM, mailboxes, capture=library, in_child=in_child) for library in LIBRARIES
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -134,7 +146,100 @@ def test_a_camera_is_watched_lost_and_watched_again(server: RtspServer) -> None:
         wait_for(mailboxes, 5.0, lambda status: status.fault_code == "camera_lost")
         time.sleep(1.0)
         server.start()
-        assert_seen(mailboxes, 6.0, 3)  # delays of 1–4 s in the first minute, the opening, and 0.3 s for three frames
+        assert_seen(mailboxes, 5.0, 1)
+
+
+def test_the_newest_frame_of_a_camera_wins_and_the_others_are_counted(server: RtspServer) -> None:
+    """A consumer that needs half a second for a frame sees a frame of now; what it missed is told with it."""
+    need_gstreamer()
+    source = open_place(place_from_spec(server.url), FORM, "gstreamer")
+    frames, ages, taken = source.frames(), [], []
+    for _ in range(6):
+        taken.append(next(frames))
+        ages.append(time.monotonic() - taken[-1].seconds)
+        time.sleep(0.5)
+    source.close()
+    assert max(ages) < 0.6, ages  # one that waited while the consumer slept; without dropping, the sixth is 2.4 s old
+    missed = round((taken[-1].seconds - taken[0].seconds) * FORM.rate_hz) - 5
+    assert missed > 10
+    # Ten a second are paced out of thirty: one more or less for each of the six pauses at most.
+    assert sum(frame.discarded for frame in taken) == pytest.approx(missed, abs=3)
+
+
+def test_what_a_capture_process_discards_reaches_the_cameras_count(server: RtspServer) -> None:
+    """A child whose pipe nobody empties for two seconds discards in its pipeline, and `drops` has it."""
+    need_gstreamer()
+    source = open_place(place_from_spec(server.url), FORM, "gstreamer", in_child=True)
+    frames, mailboxes = source.frames(), Mailboxes(["a"])
+    next(frames)
+    time.sleep(2.0)
+    for frame in itertools.islice(frames, 8):
+        mailboxes.put("a", frame, None)
+        assert mailboxes.take(0.0)  # the slot itself drops nothing
+    source.close()
+    # Twenty frames were due; the pipe holds 64 KiB, three of 20 KiB, and the sink one more.
+    assert 8 <= mailboxes.status()["a"].dropped <= 20
+
+
+def test_a_camera_that_was_gone_for_long_is_watched_within_fifteen_seconds(
+    server: RtspServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the first minute, with the longest delay drawn, and back as soon as an attempt at it has failed."""
+    monkeypatch.setattr("edge.capture.FIRST_MINUTE_SECONDS", 0.0)
+    monkeypatch.setattr("edge.capture.random.uniform", lambda _, high: high)
+    with watching(server.url) as mailboxes:
+        assert_seen(mailboxes, 10.0, 3)
+        server.kill()
+        wait_for(mailboxes, 5.0, lambda status: status.fault_code == "camera_lost")
+        server.start()
+        began = time.monotonic()
+        assert_seen(mailboxes, 15.0, 1)
+        assert (
+            time.monotonic() - began > LATER_DELAY_SECONDS[1] - 4.0
+        )  # it was the later delay, less the server's start
+
+
+@pytest.mark.parametrize(
+    ("lost_seconds", "delays", "opening_seconds", "bound_seconds"),
+    [(0.0, FIRST_DELAY_SECONDS, 2.0, 5.0), (FIRST_MINUTE_SECONDS, LATER_DELAY_SECONDS, OPEN_TIMEOUT_SECONDS, 15.0)],
+)
+def test_an_attempt_its_delay_and_the_opening_stay_within_the_bound(
+    lost_seconds: float, delays: tuple[float, float], opening_seconds: float, bound_seconds: float
+) -> None:
+    """A camera that returns when an attempt has just begun in vain: the attempt counts as waited, and jitter remains."""
+    thread = CaptureThread("a", "rtsp://127.0.0.1:9/x", FORM, Mailboxes(["a"]))
+    for tried_seconds in (0.0, 0.5, 1.0, 2.0):
+        drawn = [thread._reopen_delay(lost_seconds, "camera_lost", tried_seconds) for _ in range(2000)]
+        assert min(drawn) >= delays[0]  # never asked without a pause
+        assert tried_seconds + max(drawn) + opening_seconds <= bound_seconds
+        assert len(set(drawn)) > 1 or tried_seconds == delays[1] - delays[0]
+    drawn = [thread._reopen_delay(lost_seconds, "camera_lost", 0.0) for _ in range(2000)]
+    span = delays[1] - delays[0]
+    assert min(drawn) < delays[0] + 0.05 * span  # 2000 draws miss a twentieth with 1e-45
+    assert max(drawn) > delays[1] - 0.05 * span
+
+
+def test_a_capture_process_that_hangs_is_replaced_while_the_camera_goes_on(server: RtspServer) -> None:
+    """The children of a real camera are stopped in their tracks: `capture_hung`, and others bring frames within 30 s."""
+    with watching(server.url, in_child=True) as mailboxes:
+        assert_seen(mailboxes, 15.0, 3)
+        before = {camera: _process_of(status) for camera, status in mailboxes.status().items()}
+        for process in before.values():
+            os.kill(process, signal.SIGSTOP)
+        began = time.monotonic()
+        wait_for(mailboxes, 12.0, lambda status: status.fault_code == "capture_hung")
+        assert_seen(mailboxes, 30.0 - (time.monotonic() - began), 3)
+        for camera, status in mailboxes.status().items():
+            assert _process_of(status) != before[camera]
+            assert status.fault is None
+            with pytest.raises(ProcessLookupError):
+                os.kill(before[camera], 0)
+
+
+def _process_of(status: CameraStatus) -> int:
+    """Return the process that captures a camera, as its status names it."""
+    assert status.backend is not None
+    return int(status.backend.rsplit(" ", 1)[1])
 
 
 def test_a_stalled_camera_is_lost_in_five_seconds_and_watched_again(server: RtspServer) -> None:
@@ -160,7 +265,7 @@ def test_a_picture_that_changes_its_size_goes_on(server: RtspServer) -> None:
 
 
 def test_a_wrong_password_is_told_and_not_tried_again_for_five_minutes() -> None:
-    """`camera_refused`; the server sees no further attempt where a lost camera would be tried every 1–4 s.
+    """`camera_refused`; the server sees no further attempt where a lost camera would be tried every 1–3 s.
 
     The same server lets the right password in.
     """
@@ -179,4 +284,4 @@ def test_a_wrong_password_is_told_and_not_tried_again_for_five_minutes() -> None
         locked.kill()
     assert min(REFUSED_DELAY_SECONDS) >= 300.0
     thread = CaptureThread("a", locked.url, FORM, Mailboxes(["a"]))
-    assert 300.0 <= thread._reopen_delay(0.0, CameraRefused.fault_code) <= 360.0
+    assert 300.0 <= thread._reopen_delay(0.0, CameraRefused.fault_code, 3.0) <= 360.0

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,13 @@ import pytest
 from calibration.cli import main
 from edge.capture import CameraStatus
 from edge.daemon import watch_device
+from edge.frames import Source
 from edge.in_force import LOOK_SECONDS, Normals
 from edge.model import with_normal
 from edge.moments import Moment
 from edge.setup import read_device
 from edge.site_calibration import read_site
+from edge.sources import open_place
 from tests.brokers import free_port
 from tests.test_daemon import write_clip
 from tests.tiny import normal_images, with_accident, write_tiny_bundle
@@ -97,6 +100,33 @@ def test_a_live_camera_is_learned_from(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["site", "--config", str(config), "--camera", "cam", "--seconds", "4"]) == 0
     assert "in force at cam" in capsys.readouterr().out
     assert (tmp_path / "cam.normal").exists()
+
+
+@pytest.mark.parametrize("capture", ["pyav", "gstreamer"])
+def test_a_live_camera_is_learned_through_its_own_library(
+    capture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The configuration's `capture` captures the footage too, whatever `auto` would take on this machine."""
+    from tests.test_rtsp import RtspServer, need_gstreamer  # noqa: PLC0415 - skips this test alone
+
+    need_gstreamer()
+    backends: list[str] = []
+
+    def opens(*words: Any, **more: Any) -> Source:
+        source = open_place(*words, **more)
+        backends.append(source.backend)
+        return source
+
+    monkeypatch.setattr("calibration.live.open_place", opens)
+    write_tiny_bundle(tmp_path / "tiny.prednet")
+    server = RtspServer()
+    server.start()
+    try:
+        config = config_of(tmp_path, server.url, f"normal: cam.normal\n    capture: {capture}")
+        assert main(["site", "--config", str(config), "--camera", "cam", "--seconds", "4"]) == 0
+    finally:
+        server.kill()
+    assert [backend.split()[0] for backend in backends] == [capture]
 
 
 def test_a_replaced_calibration_is_taken_over_by_a_running_device(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One suite for every source, whatever captures it: scene, images, files, RTSP, launch lines, child processes."""
+"""One suite for every source, whatever captures it: scene, images, files, RTSP, HTTP, launch lines, child processes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,24 @@ from edge.privacy import Shape
 from edge.scene import scene_from_url
 from edge.scene.footage import write_scene
 from edge.sources import Capture, needs_a_process, open_place, open_source
+from tests.http_camera import http_camera
 from tests.test_places import write_images
 from tests.test_rtsp import RtspServer, need_gstreamer
 
 FORM = FrameFormat(128, 160, 1, 10.0)
 TEST_LINE = "gst://videotestsrc is-live=true pattern=smpte ! video/x-raw,width=320,height=240,framerate=30/1"
-NAMES = ["scene", "images", "file pyav", "file gstreamer", "rtsp pyav", "rtsp gstreamer", "launch line", "child"]
+NAMES = [
+    "scene",
+    "images",
+    "file pyav",
+    "file gstreamer",
+    "rtsp pyav",
+    "rtsp gstreamer",
+    "http",
+    "http pyav",
+    "launch line",
+    "child",
+]
 Opened = Callable[..., Source]
 
 
@@ -52,6 +64,14 @@ def server() -> Iterator[RtspServer]:
     served.kill()
 
 
+@pytest.fixture(scope="module")
+def jpegs(film: Path) -> Iterator[str]:
+    """The address of a running HTTP camera, which shows the film as JPEGs, 30 a second."""
+    images = [frame.image for frame in taken(open_source(str(film), FrameFormat(256, 320, 3, 30.0)), 30)]
+    with http_camera(images, 30.0) as url:
+        yield url
+
+
 @pytest.fixture(params=NAMES)
 def opened(request: pytest.FixtureRequest, film: Path, tmp_path: Path) -> Opened:
     """Return a function that opens the source of this name, in any format and under any masks."""
@@ -64,6 +84,7 @@ def opened(request: pytest.FixtureRequest, film: Path, tmp_path: Path) -> Opened
         write_images(tmp_path / "images", 30)
     specs = {"scene": "test://factory?seed=3&seconds=3", "images": str(tmp_path / "images"), "launch": TEST_LINE}
     spec = request.getfixturevalue("server").url if kind == "rtsp" else specs.get(kind, str(film))
+    spec = request.getfixturevalue("jpegs") if kind == "http" else spec
 
     def opening(form: FrameFormat = FORM, masks: tuple[Shape, ...] = ()) -> Source:
         return open_place(place_from_spec(spec), form, capture, masks, in_child=kind == "child")
@@ -134,18 +155,6 @@ def test_stretches_of_files_are_alike_too(film: Path) -> None:
     ]
     assert times[0] == times[1]
     assert len(times[0]) == 10
-
-
-def test_the_newest_frame_of_a_camera_wins(server: RtspServer) -> None:
-    """A consumer that needs half a second for a frame sees, after three seconds, a frame of now."""
-    need_gstreamer()
-    source = open_source(server.url, FORM, "gstreamer")
-    frames, ages = source.frames(), []
-    for _ in range(6):
-        ages.append(-next(frames).seconds + time.monotonic())
-        time.sleep(0.5)
-    source.close()
-    assert max(ages) < 0.6, ages  # one that waited while the consumer slept; without dropping, the sixth is 2.4 s old
 
 
 REFUSALS = [

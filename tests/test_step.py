@@ -10,11 +10,23 @@ from edge.runner_onnx import OnnxRunner
 from export.architecture import Architecture
 from export.step import spec_from_architecture, step_onnx
 from tests.oracle import NumpyPredNet
-from tests.tiny import random_weights, tiny_architecture, tiny_runner
+from tests.step_runners import KINDS, OpenStep, StepRunner, open_step, overwrite
+from tests.tiny import random_weights, repeating_weights, tiny_architecture
+
+__all__ = ["open_step"]
 
 # design.md, «Targets»: float32 rounding over 100 closed-loop steps stays below these.
 PREDICTION_TOLERANCE = 5e-6
 ERROR_TOLERANCE = 5e-7
+
+
+def tiny(open_step: OpenStep, slots: int) -> StepRunner:
+    """The repeating network on one kind of runner."""
+    architecture = tiny_architecture()
+    return open_step(
+        step_onnx(architecture, repeating_weights(architecture)), spec_from_architecture(architecture), slots
+    )
+
 
 ARCHITECTURES = {
     "residual, three layers": tiny_architecture(),
@@ -31,14 +43,18 @@ ARCHITECTURES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("slots", [1, 3])
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_step_equals_float64_prednet_over_100_closed_loop_steps(name: str, slots: int) -> None:
+# Every network on ONNX Runtime; one small one on each other kind, since the oracle takes its time.
+CASES = [("onnxruntime-cpu", name, slots) for name in ARCHITECTURES for slots in (1, 3)]
+CASES += [(kind, "one layer", 2) for kind in KINDS if kind != "onnxruntime-cpu"]
+
+
+@pytest.mark.parametrize(("open_step", "name", "slots"), CASES, indirect=["open_step"])
+def test_step_equals_float64_prednet_over_100_closed_loop_steps(name: str, slots: int, open_step: OpenStep) -> None:
     """Predictions and layer errors of every camera stay within the stated bounds for 100 steps."""
     architecture = ARCHITECTURES[name]
     weights = random_weights(architecture, scale=0.12)
-    runner = OnnxRunner(
-        step_onnx(architecture, weights, float_prediction=True), spec_from_architecture(architecture), slots, threads=1
+    runner = open_step(
+        step_onnx(architecture, weights, float_prediction=True), spec_from_architecture(architecture), slots
     )
     oracles = [NumpyPredNet(architecture, weights) for _ in range(slots)]
     frames = np.random.default_rng(1).integers(
@@ -82,9 +98,9 @@ def test_prediction_is_rounded_to_whole_grey_levels() -> None:
         assert np.abs(whole.step(image, *flags).prediction - levels).max() <= 0.5001  # rounding, and float32
 
 
-def test_advance_and_reset_leave_the_neighbour_alone() -> None:
+def test_advance_and_reset_leave_the_neighbour_alone(open_step: OpenStep) -> None:
     """One camera pauses and is reset; its neighbour computes what it would have computed alone."""
-    runner, alone = tiny_runner(2), tiny_runner(1)
+    runner, alone = tiny(open_step, 2), tiny(open_step, 1)
     images = np.random.default_rng(4).integers(0, 256, (12, 2, 32, 40, 1), dtype=np.uint8)
     for number, image in enumerate(images):
         advance = np.array([number not in (3, 4), True])
@@ -94,10 +110,9 @@ def test_advance_and_reset_leave_the_neighbour_alone() -> None:
         np.testing.assert_allclose(together, expected, atol=1e-7)  # another batch size may sum in another order
 
 
-def test_a_pause_passes_the_states_through_unchanged() -> None:
+def test_a_pause_passes_the_states_through_unchanged(open_step: OpenStep) -> None:
     """Without `advance` every state of the slot is the same to the bit afterwards."""
-    runner = tiny_runner(2)
-    assert isinstance(runner, OnnxRunner)
+    runner = tiny(open_step, 2)
     images = np.random.default_rng(5).integers(0, 256, (4, 2, 32, 40, 1), dtype=np.uint8)
     for image in images:
         runner.step(image, np.ones(2, bool), np.zeros(2, bool))
@@ -107,15 +122,12 @@ def test_a_pause_passes_the_states_through_unchanged() -> None:
         np.testing.assert_array_equal(state[0], before[name])
 
 
-def test_a_reset_equals_a_fresh_start_and_no_nan_survives_it() -> None:
+def test_a_reset_equals_a_fresh_start_and_no_nan_survives_it(open_step: OpenStep) -> None:
     """States full of NaN give, after a reset, what a new camera gives; the neighbour stays finite."""
-    runner, fresh = tiny_runner(2), tiny_runner(2)
-    assert isinstance(runner, OnnxRunner)
+    runner, fresh = tiny(open_step, 2), tiny(open_step, 2)
     images = np.random.default_rng(6).integers(0, 256, (3, 2, 32, 40, 1), dtype=np.uint8)
     runner.step(images[0], np.ones(2, bool), np.zeros(2, bool))
-    for state in runner.states().values():
-        if state.dtype == np.float32:
-            state[0] = np.nan
+    overwrite(runner, 0, np.nan)
     for number, image in enumerate(images):
         reset = np.array([number == 0, number == 0])
         step = runner.step(image, np.ones(2, bool), reset)
@@ -124,18 +136,17 @@ def test_a_reset_equals_a_fresh_start_and_no_nan_survives_it() -> None:
         np.testing.assert_array_equal(step.errors, expected.errors)
 
 
-def test_a_reset_without_a_frame_clears_the_state() -> None:
+def test_a_reset_without_a_frame_clears_the_state(open_step: OpenStep) -> None:
     """`reset` without `advance` leaves zeros behind."""
-    runner = tiny_runner(1)
-    assert isinstance(runner, OnnxRunner)
+    runner = tiny(open_step, 1)
     runner.step(np.full((1, 32, 40, 1), 200, np.uint8), np.ones(1, bool), np.zeros(1, bool))
     runner.step(np.zeros((1, 32, 40, 1), np.uint8), np.zeros(1, bool), np.ones(1, bool))
     assert all(not state.any() for state in runner.states().values())
 
 
-def test_a_copied_slot_goes_on_as_its_source() -> None:
+def test_a_copied_slot_goes_on_as_its_source(open_step: OpenStep) -> None:
     """After `copy_slot` both slots answer the same frame alike."""
-    runner = tiny_runner(2)
+    runner = tiny(open_step, 2)
     images = np.random.default_rng(7).integers(0, 256, (5, 2, 32, 40, 1), dtype=np.uint8)
     for image in images:
         runner.step(image, np.ones(2, bool), np.zeros(2, bool))
@@ -152,10 +163,12 @@ def test_a_copied_slot_goes_on_as_its_source() -> None:
         (np.zeros((1, 32, 40, 1), np.uint8), np.ones(2, bool), "advance is bool [2]; this step takes bool [1]."),
     ],
 )  # fmt: skip
-def test_wrong_shapes_and_types_are_refused(frames: np.ndarray, advance: np.ndarray, message: str) -> None:
+def test_wrong_shapes_and_types_are_refused(
+    frames: np.ndarray, advance: np.ndarray, message: str, open_step: OpenStep
+) -> None:
     """A runner says which input is wrong before it computes anything."""
     with pytest.raises(PrednetError) as refused:
-        tiny_runner(1).step(frames, advance, np.zeros(1, bool))
+        tiny(open_step, 1).step(frames, advance, np.zeros(1, bool))
     assert str(refused.value) == message
 
 

@@ -71,6 +71,11 @@ class Subscriber:
             self._client.loop_stop()
             self._client = None
 
+    def send(self, topic: str, payload: bytes) -> None:
+        """Publish one message, not retained, with QoS 1."""
+        if self._client is not None:
+            self._client.publish(topic, payload, qos=1)
+
     def messages(self, timeout_seconds: float) -> Iterator[Received]:
         """Yield messages in order of arrival until none came for `timeout_seconds`."""
         while True:

@@ -114,8 +114,8 @@ def with_int8_states(
     """Store R and E in INT8 where all that read them read INT8 anyway; return the step and its contract.
 
     Before: R_l and E_l come and go as float32. After: where `gates.l` is one of `convolutions` they come and go
-    as int8 on the very scale of their branch there, so that nothing is rounded twice: every output is the same
-    to the bit. C and the last frame stay as they are.
+    as int8 on the very scale of their branch there, so that nothing is rounded twice: every output is the
+    same, but for values half-way between two steps, which may fall to the other side. C and the last frame stay.
     """
     draft = opened(step)
     states = []

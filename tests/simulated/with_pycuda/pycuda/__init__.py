@@ -1,0 +1,1 @@
+"""Stands in for pycuda, which does not build without CUDA's toolkit."""

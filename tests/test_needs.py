@@ -1,0 +1,36 @@
+"""What tests need and is absent: a skip on a user's machine, a failure in CI, never silence."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from tests.needs import need, need_program, need_root, need_system_python
+
+
+@pytest.mark.parametrize("is_ci", [True, False])
+@pytest.mark.parametrize(
+    "needed", [need_root, need_system_python, lambda: need_program("no-such-program"), lambda: need("no_such_module")]
+)
+def test_what_is_absent_fails_in_ci_and_skips_elsewhere(
+    needed: Callable[[], object], is_ci: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No root, no Python of the system, no program, no library."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    monkeypatch.setenv("CI", "true" if is_ci else "")
+    with pytest.raises(pytest.fail.Exception if is_ci else pytest.skip.Exception):
+        needed()
+
+
+def test_what_is_there_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither skipped nor failed."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda name, **__: f"/usr/bin/{name}")
+    need_root()
+    need_program("gcc")
+    assert need_system_python().startswith("/usr/bin/python3.")
+    assert need("shutil") is shutil
