@@ -27,7 +27,7 @@ test: $(VENV_TEST)/.ready bindings system ## all tests: types, style, behaviour,
 	@$(VENV_TEST)/bin/ruff check edge calibration export tests benchmarks
 	@$(VENV_TEST)/bin/ruff format --check --quiet edge calibration export tests benchmarks
 	@$(VENV_TEST)/bin/mypy
-	@$(VENV_TEST)/bin/python -m pytest $(TESTS)
+	@$(VENV_TEST)/bin/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 check: $(VENV_TEST)/.ready ## style and types alone, in seconds
 	@$(VENV_TEST)/bin/ruff check edge calibration export tests benchmarks
