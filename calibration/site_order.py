@@ -18,7 +18,8 @@ from edge.bundle import Bundle, read_bundle
 from edge.calibrated import Calibration
 from edge.choice import Choice, choose, variant_in_use
 from edge.chosen import open_chosen
-from edge.config import Camera, read_config
+from edge.config import Camera
+from edge.config_file import read_config
 from edge.detection import Rules
 from edge.errors import PrednetError, UsageError
 from edge.model import chosen_variant, runner_of, with_normal

@@ -40,7 +40,7 @@ def add_ack_command(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _ack(parsed: argparse.Namespace) -> int:
-    from edge.config import read_config  # noqa: PLC0415 - only a command opens the doors that it needs
+    from edge.config_file import read_config  # noqa: PLC0415 - only a command opens the doors that it needs
 
     if (parsed.event_id is None) != (parsed.answer is None):
         raise UsageError("give an event's id and real, false or unsure; or neither, for what was said so far.")

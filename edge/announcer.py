@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from edge.capture import CameraStatus, Mailboxes
 from edge.clock import clock_state
@@ -20,6 +20,7 @@ from edge.events import Teller, Told, events_from_moment, score_from_moment
 from edge.flood import Floods
 from edge.frames import Image
 from edge.hardware import is_throttled, memory_bytes, temperatures_celsius
+from edge.health import DISK_LOW_BYTES, CameraGauges, free_bytes
 from edge.hints import HINTS
 from edge.messages import (
     ULID_RANDOM_BYTES,
@@ -44,7 +45,6 @@ from edge.topics import FAULTS, HEALTH, STATUS, camera_subtopic, zone_subtopic
 HEALTH_SECONDS = 30.0
 COVERAGE_SECONDS = 60.0
 SCORE_SECONDS = 1.0
-DISK_LOW_BYTES = 64 * 2**20
 RECENT_EVENTS = 1000
 CAMERA_FAULTS = ("camera_lost", "camera_refused", "capture_hung")
 
@@ -69,7 +69,7 @@ class Announcer:
         self._images: dict[str, Image] = {}
         self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
         self._floods = Floods(device.config.detection.most_events_per_hour)
-        self._started = time.monotonic()
+        self._folder, self._started = Path(device.config.state_directory), time.monotonic()
         self._told: dict[str, Mapping[Kind, Told]] = {camera: {} for camera in device.models}
         self._told_conditions: dict[str, ToldConditions | None] = dict.fromkeys(device.models)
         self._conditions: dict[str, tuple[ConditionName, ...] | None] = dict.fromkeys(device.models)
@@ -78,13 +78,12 @@ class Announcer:
             for camera in device.models
         }
         self._score_due = dict.fromkeys(device.models, 0.0)
-        self._latency: dict[str, float] = {}
         self._faults: dict[tuple[str, str], Fault] = {}
         self._last_faults: tuple[Fault, ...] | None = None
         self._health_due = self._coverage_due = 0.0
         self._told_held = switches.all_held
         self._open_zones: dict[str, frozenset[str]] = {}
-        self._rates = dict.fromkeys(device.models, (self._started, 0))
+        self._gauges = CameraGauges(device.models, self._started)
         self._begin()
 
     def tell(self, moment: Moment) -> None:
@@ -92,7 +91,7 @@ class Announcer:
         arrived = self._mailboxes.status()[moment.camera].frame_seconds
         latency = (time.monotonic() - arrived) * 1000.0 if moment.sensed and arrived is not None else None
         if latency is not None:
-            self._latency[moment.camera] = latency
+            self._gauges.took(moment.camera, latency)
         if moment.sensed is not None:
             self._images[moment.camera] = moment.sensed.frame.image
         self._tell_event(moment, latency)
@@ -267,7 +266,7 @@ class Announcer:
             self.set_fault("profile_unknown", self._switches.is_unknown(camera), camera)
             drift = self._drift_of(camera)
             self.set_fault("drift", drift is not None and drift.is_drifting, camera)
-        self.set_fault("disk_low", self.free_bytes() < DISK_LOW_BYTES)
+        self.set_fault("disk_low", free_bytes(self._folder) < DISK_LOW_BYTES)
         for code in ("broker_refused", "duplicate_client_id"):
             self.set_fault(code, self._publisher.fault == code)
         faults = tuple(self._faults.values())
@@ -288,26 +287,12 @@ class Announcer:
             temperatures_celsius=temperatures_celsius(),
             throttled=is_throttled(),
             memory_bytes=memory_bytes(),
-            disk_free_bytes=self.free_bytes(),
+            disk_free_bytes=free_bytes(self._folder),
         )
 
     def _drift_of(self, camera: str) -> Monitor | None:
         return self._drift.of(camera, self._device.models[camera].calibration)
 
-    def free_bytes(self) -> int:
-        """Return how much the disk of the state directory has left."""
-        return shutil.disk_usage(self._device.config.state_directory).free
-
     def _camera_health(self, camera: str, status: CameraStatus, now: float) -> CameraHealth:
-        since, before = self._rates[camera]
-        self._rates[camera] = (now, status.frames)
-        latency, held, drift = self._latency.get(camera), self._switches.held(camera), self._drift_of(camera)
-        return CameraHealth(
-            fps=round((status.frames - before) / max(now - since, 1e-3), 2),
-            latency_ms=None if latency is None else round(latency, 1),
-            last_frame_age_seconds=None if status.frame_seconds is None else round(now - status.frame_seconds, 2),
-            capture=status.backend,
-            profile=(self._device.models[camera].profile or None) if held is None else None,
-            held_back=None if held is None else held.reason,
-            drift=None if drift is None or drift.distance is None else round(drift.distance, 3),
-        )
+        profile, held = self._device.models[camera].profile, self._switches.held(camera)
+        return self._gauges.read(camera, status, profile, held, self._drift_of(camera), now)

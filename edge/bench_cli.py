@@ -54,7 +54,8 @@ def _bench(parsed: argparse.Namespace) -> int:
 
 
 def _config(parsed: argparse.Namespace) -> Config:
-    from edge.config import Config, read_config  # noqa: PLC0415
+    from edge.config import Config  # noqa: PLC0415
+    from edge.config_file import read_config  # noqa: PLC0415
 
     if (parsed.config is None) == (parsed.bundle is None):
         raise UsageError("bench wants --config, or --bundle, and not both.")

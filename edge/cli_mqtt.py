@@ -69,7 +69,7 @@ def _schema(parsed: argparse.Namespace) -> int:
 
 
 def _coverage(parsed: argparse.Namespace) -> int:
-    from edge.config import read_config  # noqa: PLC0415 - only a command opens the doors that it needs
+    from edge.config_file import read_config  # noqa: PLC0415 - only a command opens the doors that it needs
     from edge.coverage_ledger import line_of_hour, proven_hours  # noqa: PLC0415
     from edge.desk import LEDGER_FILE  # noqa: PLC0415
 

@@ -77,7 +77,7 @@ def _cameras(parsed: argparse.Namespace) -> tuple[dict[str, CameraSource], Frame
     if parsed.config is None:
         return {parsed.camera or "camera": CameraSource(parsed.source)}, _form(parsed)
     from edge.bundle import read_bundle  # noqa: PLC0415
-    from edge.config import read_config  # noqa: PLC0415
+    from edge.config_file import read_config  # noqa: PLC0415
 
     config = read_config(parsed.config)
     if parsed.camera and parsed.camera not in config.cameras:

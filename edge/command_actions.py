@@ -6,12 +6,13 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from edge import __version__
-from edge.announcer import DISK_LOW_BYTES, Announcer
+from edge.announcer import Announcer
 from edge.capture import Mailboxes
 from edge.clock import clock_state
 from edge.command_messages import (
@@ -29,6 +30,7 @@ from edge.coverage_ledger import Ledger
 from edge.engine.work import EngineWork
 from edge.errors import PrednetError
 from edge.event_ledger import EventLedger
+from edge.health import DISK_LOW_BYTES, free_bytes
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
 from edge.setup import Device
@@ -152,7 +154,7 @@ def self_test(reach: Reach, _: Args) -> Result:
     checks = {
         "cameras": all(seen[camera] for camera in seen if not reach.switches.is_off(camera)),
         "outbox": reach.outbox.set_aside is None,
-        "disk": reach.announcer.free_bytes() >= DISK_LOW_BYTES,
+        "disk": free_bytes(Path(reach.device.config.state_directory)) >= DISK_LOW_BYTES,
         "clock": clock_state() == "synced",
         "faults": not reach.announcer.faults,
     }

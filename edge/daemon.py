@@ -90,8 +90,7 @@ def watch_device(
         stack.callback(engines.close)
         engines.begin()
         info = _info(device, boot_id, engines.told)
-        lines = {camera.line.topic for camera in config.cameras.values() if camera.line.topic}
-        publisher = Publisher(device.broker, device.topics, outbox, info, listen=sorted(lines))
+        publisher = Publisher(device.broker, device.topics, outbox, info, listen=_line_topics(device))
         stack.callback(publisher.close)
         desk = stack.enter_context(open_desk(device, publisher, outbox, mailboxes, judges, reload, engines=engines))
         announcer = desk.announcer
@@ -107,8 +106,7 @@ def watch_device(
         if engines.is_building and device.choice.runner == CPU and not keeps_up(runner, form.rate_hz):
             announcer.wait_for_engine()
         else:
-            _start(captures, device)
-            log.info("watching cameras=%d runner=%s bundle=%s", len(cameras), runner.name, device.bundle.manifest.name)
+            _start(captures, device, runner.name)
         news = EngineNews(engines, reload, publisher, info)
 
         def renew() -> None:
@@ -127,9 +125,16 @@ def watch_device(
     return None if stopping.is_set() else reload.device
 
 
-def _start(captures: Captures, device: Device) -> None:
+def _line_topics(device: Device) -> list[str]:
+    """The topics on which lines say what they do, which profiles hang on."""
+    return sorted({camera.line.topic for camera in device.config.cameras.values() if camera.line.topic})
+
+
+def _start(captures: Captures, device: Device, runner: str) -> None:
     for camera, settings in device.config.cameras.items():
         captures.start(camera, settings.captured)
+    cameras, name = len(device.config.cameras), device.bundle.manifest.name
+    log.info("watching cameras=%d runner=%s bundle=%s", cameras, runner, name)
 
 
 def _rounds(

@@ -40,11 +40,12 @@ CLAIMED_FALSE = 0
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demo left behind: published events in order, traces by camera, charts by camera."""
+    """What a demo left behind: published events in order, traces and charts by camera, the folder of evidence."""
 
     events: Sequence[Event]
     traces: Mapping[str, Trace]
     charts: Mapping[str, Path]
+    evidence: Path
 
 
 def demo_scenes(folder: Path, playback: Playback) -> Account:
@@ -95,7 +96,7 @@ def _play(
         charts[camera] = folder / f"{camera}.png"
         truth = [(one.start_seconds, one.end_seconds, one.kind) for one in incidents.get(camera, ())]
         draw_chart(trace, charts[camera], truth)
-    return Demo(events, traces, charts)
+    return Demo(events, traces, charts, folder / "state" / "evidence")
 
 
 def _device(folder: Path, sources: Mapping[str, str], normal: Path | None, playback: Playback, port: int) -> Device:
@@ -149,6 +150,8 @@ def _print_events(subscriber: Subscriber, events: list[Event]) -> None:
     for message in subscriber.messages(timeout_seconds=0.5):
         event = msgspec.json.decode(message.payload, type=Event)
         events.append(event)
+        if event.type == "evidence":  # the folder is named at the end
+            continue
         if event.media is not None and event.score is not None:
             at = event.media.end if event.type == "end" else event.media.start
             print(
@@ -195,6 +198,8 @@ def _table(account: Account) -> str:
 def _name_charts(demo: Demo) -> None:
     for camera, path in demo.charts.items():
         print(f"chart of {camera}: {path}")
+    if demo.events:
+        print(f"evidence of each event: {demo.evidence}")
 
 
 def _seconds(incidents: Sequence[Incident]) -> float:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import msgspec
 
-from edge.announcer import DISK_LOW_BYTES
 from edge.chosen import MOST_SHARE, open_chosen
 from edge.clock import clock_state
 from edge.command_messages import Reply
@@ -25,6 +24,7 @@ from edge.engine.making import step_milliseconds
 from edge.engine.memory import DeviceFacts, open_memory
 from edge.errors import DeviceUnavailable, PrednetError
 from edge.hardware import is_throttled
+from edge.health import DISK_LOW_BYTES
 from edge.messages import encode, utc_from_seconds
 from edge.mqtt import Subscriber
 from edge.places import place_from_spec

@@ -37,7 +37,7 @@ def add_evidence_command(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _evidence(parsed: argparse.Namespace) -> int:
-    from edge.config import read_config  # noqa: PLC0415 - only a command opens the doors that it needs
+    from edge.config_file import read_config  # noqa: PLC0415 - only a command opens the doors that it needs
     from edge.evidence_store import FOLDER, chosen, delete_logged, kept_evidence  # noqa: PLC0415
 
     state = Path(read_config(parsed.config).state_directory)

@@ -43,7 +43,8 @@ def open_evidence(device: Device, announcer: Announcer) -> Iterator[EvidenceDesk
         for event in recorder.told():
             announcer.publish(event)
         announcer.set_fault("evidence_stopped", not recorder.has_room)
-        announcer.counts.update({name: count - announcer.counts[name] for name, count in recorder.drops.items()})
+        for name, count in recorder.drops.items():
+            announcer.counts[name] = count
 
     announcer.listeners.append(recorder.hear)
     try:

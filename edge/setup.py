@@ -13,7 +13,8 @@ from edge.builtin import bundle_from_predictor
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import limits_for
 from edge.choice import Choice, choose
-from edge.config import Camera, Config, Detection, read_config
+from edge.config import Camera, Config, Detection
+from edge.config_file import read_config
 from edge.errors import ConfigInvalid, PrednetError
 from edge.model import Model, with_normal
 from edge.mqtt import BrokerSettings, TlsFiles

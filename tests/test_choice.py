@@ -15,7 +15,8 @@ from edge import runner_onnx
 from edge.bundle import Bundle, read_bundle
 from edge.choice import choose, variant_in_use
 from edge.chosen import EngineUnfit, keeps_up, open_chosen
-from edge.config import Config, read_config
+from edge.config import Config
+from edge.config_file import read_config
 from edge.engine.making import make_engines, target_here
 from edge.engine.wishes import wish_of
 from edge.errors import ConfigInvalid, DeviceUnavailable

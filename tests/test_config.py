@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import read_config
+from edge.config_file import read_config
 from edge.errors import CONFIG_INVALID, ConfigInvalid
 from edge.setup import read_device
 from tests.tiny import write_tiny_bundle

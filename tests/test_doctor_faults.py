@@ -16,11 +16,11 @@ from types import SimpleNamespace
 import pytest
 
 from edge import doctor_checks
-from edge.announcer import DISK_LOW_BYTES
 from edge.cli import main
 from edge.doctor import SERVICE_USER
 from edge.errors import DEVICE_UNAVAILABLE, OK
 from edge.hardware import is_throttled
+from edge.health import DISK_LOW_BYTES
 from edge.launch import SOFTWARE
 from tests.brokers import Mosquitto, mosquitto
 from tests.test_doctor import lines, write_config

@@ -13,7 +13,7 @@ import calibration.cli
 import edge.cli
 from calibration.live import recorded
 from edge.builtin import bundle_from_predictor, predictor_of
-from edge.config import read_config
+from edge.config_file import read_config
 from edge.daemon import watch_device
 from edge.errors import ConfigInvalid, PrednetError, UsageError
 from edge.frames import Frame, FrameFormat

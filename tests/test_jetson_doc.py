@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import edge
-from edge.config import DEFAULT_STATE_DIRECTORY, Config, read_config
+from edge.config import DEFAULT_STATE_DIRECTORY, Config
+from edge.config_file import read_config
 from edge.doctor import SERVICE_USER
 from edge.engine.building import BuildOptions
 from tests.test_conformance import VERSIONS

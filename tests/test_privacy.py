@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.capture import CameraStatus
-from edge.config import read_config
+from edge.config_file import read_config
 from edge.daemon import watch_device
 from edge.errors import ConfigInvalid
 from edge.moments import Moment

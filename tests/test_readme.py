@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge import demo
-from edge.config import read_config
+from edge.config_file import read_config
 from tests.understood import understood
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ import pytest
 
 from calibration.cli import main as calibrate
 from edge.cli import main
-from edge.config import read_config
+from edge.config_file import read_config
 from edge.daemon import watch_device
 from edge.errors import ConfigInvalid
 from edge.messages import Event

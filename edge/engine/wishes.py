@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.bundle import Bundle, read_bundle
-from edge.config import MOST_WORKSPACE_MIB, Config, read_config
+from edge.config import MOST_WORKSPACE_MIB, Config
+from edge.config_file import read_config
 from edge.engine.making import Wish, candidates
 from edge.engine.store import FOLDER
 from edge.errors import PrednetError, UsageError
