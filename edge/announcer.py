@@ -158,7 +158,7 @@ class Announcer:
         if self._switches.all_held != self._told_held:  # health says why, at once
             self._told_held, self._health_due = self._switches.all_held, now
         self._tell_faults()
-        self._tell_floods(time.time())
+        self._tell_floods(now)
         if now >= self._health_due:
             self._health_due = now + HEALTH_SECONDS
             self._publisher.set_state(HEALTH, encode(self._health(now)), qos=0)
@@ -216,7 +216,7 @@ class Announcer:
             self._teller(camera), self._told[camera], moment, time.time(), latency
         )
         for event in events:
-            if self._floods.admits(camera, event, time.time()):
+            if self._floods.admits(camera, event, time.monotonic()):
                 self.publish(event)
         if events:
             self._publisher.set_state(camera_subtopic(camera, "anomaly"), "ON" if self._told[camera] else "OFF")

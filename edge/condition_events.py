@@ -111,7 +111,9 @@ def flood_event(teller: Teller, flood: Flood, wall_seconds: float) -> Event:
         end_reason="cleared",
         suppressed=flood.suppressed,
         time=EventTime(
-            clock=teller.clock, start=utc_from_seconds(flood.since_seconds), end=utc_from_seconds(wall_seconds)
+            clock=teller.clock,
+            start=utc_from_seconds(flood.since_seconds + teller.wall_offset_seconds),
+            end=utc_from_seconds(wall_seconds),
         ),
         calibrated=teller.calibrated,
         model=teller.model,

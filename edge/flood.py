@@ -38,7 +38,7 @@ def passed(flood: Flood, event: Event, seconds: float, most_per_hour: int) -> tu
 
 
 class Floods:
-    """The floods of all cameras of a device; seconds are Unix time."""
+    """The floods of all cameras of a device; seconds are of a clock that is never set."""
 
     def __init__(self, most_per_hour: int) -> None:
         self._most_per_hour = most_per_hour

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import msgspec
 
 from edge.flood import HOUR_SECONDS, Flood, Floods, passed
+from edge.labels import seconds_from_utc
 from edge.messages import Event
 from tests.brokers import mosquitto
 from tests.commanding import Operator, running
@@ -58,4 +60,5 @@ def test_a_device_tells_the_cap_s_events_and_one_summary(tmp_path: Path) -> None
         begun = [one for kind in ("surprise", "stall") for one in operator.events(kind) if one["type"] == "new"]
     assert len([one for one in begun if one["camera"] == "busy"]) == 1
     assert summary["suppressed"] >= 1
+    assert abs(time.time() - seconds_from_utc(summary["time"]["start"])) < 120.0, "of this minute, by the wall clock"
     assert (summary["camera"], summary["type"]) == ("busy", "end")
