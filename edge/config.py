@@ -14,6 +14,7 @@ from edge.evidence_settings import Evidence
 from edge.frames import FrameFormat
 from edge.privacy import Shape
 from edge.profiles import Line, Profile
+from edge.ring_settings import RingSettings
 from edge.runners import RunnerName
 from edge.sources import Capture
 from edge.zones import Zone
@@ -142,3 +143,4 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     hooks: Hooks = Hooks()
     detection: Detection = Detection()
     evidence: Evidence = Evidence()
+    ring: RingSettings = RingSettings()
