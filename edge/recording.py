@@ -77,10 +77,15 @@ def write_clip(path: Path, images: Sequence[Image], rate_hz: float) -> int:
     return film.finish()
 
 
-def read_film(path: Path, channels: int) -> Iterator[Image]:
-    """Yield a film's frames [H, W, C]. Raises one of `FilmError` where it is gone or damaged."""
+def read_film(path: Path, channels: int, first: int = 0) -> Iterator[Image]:
+    """Yield a film's frames [H, W, C] from one of them on. Raises one of `FilmError` where it is gone or damaged."""
     with av.open(str(path)) as container:
-        container.streams.video[0].codec_context.thread_count = 1
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        rate = float(stream.average_rate or stream.guessed_rate or 1)
+        if first:
+            container.seek(round(first / rate * av.time_base))  # to the key frame at or before it
         for frame in container.decode(video=0):
-            image: Image = frame.to_ndarray(format=_PIXELS[channels][0])
-            yield np.ascontiguousarray(image.reshape(*image.shape[:2], channels))
+            if round((frame.time or 0.0) * rate) >= first:
+                image: Image = frame.to_ndarray(format=_PIXELS[channels][0])
+                yield np.ascontiguousarray(image.reshape(*image.shape[:2], channels))

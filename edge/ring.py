@@ -59,11 +59,15 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of one camera: `rows` as `row_type` says; `film` its frames in order, None where they are gone."""
+    """A stretch of one camera: `rows` as `row_type` says; `film` its frames in order, None where they are gone.
+
+    The first row that has a frame has the one numbered `first_frame` of the film, from 0 on.
+    """
 
     facts: Facts
     rows: Rows
     film: Path | None
+    first_frame: int = 0
 
     @property
     def wall_seconds(self) -> NDArray[np.float64]:

@@ -60,8 +60,9 @@ class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
     """What a change makes of a camera's events in a stretch of time.
 
     `before` and `after` count the events under what was in force and under the change; `suppressed_…` those that the
-    cap of a flood held back. `unknown` events lie where no frames are kept and are in neither count. `events` are all
-    of them, by their beginning; of an event that stays it is the one under the change.
+    cap of a flood held back. `stay` and `vanish` are of those before, `come` of those after: one that stays may come in
+    several parts, or several in one. `unknown` events lie where no frames are kept, and are in neither count. `events`
+    are all of them, by their beginning; of an event that stays it is the one under the change.
     """
 
     camera: str
@@ -134,7 +135,7 @@ def compared(
     return WhatIf(
         camera=camera, since=utc_from_seconds(stretch[0]), until=utc_from_seconds(stretch[1]),
         before=len(known), after=len(now),
-        stay=fates["stays"], come=fates["comes"], vanish=fates["vanishes"], unknown=fates["unknown"],
+        stay=len(known) - fates["vanishes"], come=fates["comes"], vanish=fates["vanishes"], unknown=fates["unknown"],
         suppressed_before=held_before, suppressed_after=held_after,
         events=tuple(sorted(judged, key=lambda one: one.start)), covered=told,
     )  # fmt: skip
