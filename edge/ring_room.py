@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from edge.ring import FILM, SCORES, begun_seconds
@@ -27,26 +26,25 @@ def make_room(kept: dict[Path, int], open_bytes: int, settings: RingSettings, fr
     being written.
     """
     scores = sum(size for path, size in kept.items() if path.suffix == SCORES)
-    over = scores - SCORES_SHARE * settings.megabytes * 1e6
-    freed = _given_up(kept, _oldest(kept, SCORES), over)
+    freed = _given_up(kept, SCORES, scores - SCORES_SHARE * settings.megabytes * 1e6)
     lacking = max(
         sum(kept.values()) + open_bytes - settings.megabytes * 1e6,
         settings.free_megabytes * 1e6 - free_bytes - freed,
     )
-    freed_films = _given_up(kept, _oldest(kept, FILM), lacking)
-    return free_bytes + freed + freed_films + _given_up(kept, _oldest(kept, SCORES), lacking - freed_films)
+    films = _given_up(kept, FILM, lacking)
+    return free_bytes + freed + films + _given_up(kept, SCORES, lacking - films)
 
 
-def _oldest(kept: dict[Path, int], suffix: str) -> Iterator[Path]:
-    yield from [path for path in kept if path.suffix == suffix]
+def _given_up(kept: dict[Path, int], suffix: str, lacking: float) -> int:
+    """Delete the oldest files of a kind until they made so much room; return what all that was deleted took.
 
-
-def _given_up(kept: dict[Path, int], paths: Iterator[Path], lacking: float) -> int:
-    """Delete paths until so many bytes are free; frames without their scores say nothing, and go with them."""
-    freed = 0
-    for path in paths:
-        if freed >= lacking:
+    Frames without their scores say nothing, and go with them.
+    """
+    made = freed = 0
+    for path in [path for path in kept if path.suffix == suffix]:
+        if made >= lacking:
             break
+        made += kept[path]
         for one in {path, path.with_suffix(FILM)} & kept.keys():
             one.unlink(missing_ok=True)
             freed += kept.pop(one)

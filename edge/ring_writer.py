@@ -123,7 +123,7 @@ class RingWriter:
     def _keep(self, item: _Item) -> None:
         camera = item.moment.camera
         under_way = self._open.get(camera)
-        if under_way is not None and _is_over(under_way, item):
+        if under_way is not None and (not self.has_room or _is_over(under_way, item)):
             self._finish(camera)
             under_way = None
         if under_way is None:
