@@ -174,7 +174,7 @@ def test_without_room_nothing_is_written_until_there_is_some(tmp_path: Path) -> 
     segments = Ring(tmp_path / FOLDER).segments("a", *ALL_TIME)
     assert segments[-1].rows["level"][-1, 0] == 299
     assert 150.0 not in np.concatenate([one.rows["level"][:, 0] for one in segments])
-    assert covered(segments, (1e9 + 12.0, 1e9 + 20.0)).unrecorded_seconds == pytest.approx(8.0, abs=0.01)
+    assert covered(segments, (1e9 + 12.0, 1e9 + 25.0)).before_seconds == pytest.approx(8.0, abs=0.01)
 
 
 def test_what_does_not_fit_into_the_queue_is_dropped_counted_and_said(tmp_path: Path) -> None:
