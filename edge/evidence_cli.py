@@ -55,8 +55,8 @@ def _evidence(parsed: argparse.Namespace) -> int:
         print(msgspec.json.encode(told).decode() if parsed.json else "  ".join(told.values()))
     if parsed.what == "delete":
         films = delete_films(state / RING, parsed.camera, first, last)
-        asked = f"camera={parsed.camera} from={parsed.first} to={parsed.last} minutes_of_frames={films}"
-        freed = delete_logged(state, found, asked, time.time())
+        asked = f"camera={parsed.camera} from={parsed.first} to={parsed.last}"
+        freed = delete_logged(state, found, asked, time.time(), films)
         if not parsed.json:
             print(f"deleted: {len(found)} events, {freed / 1e6:.1f} MB; {films} minutes of the ring's frames")
     return 0
