@@ -17,6 +17,7 @@ from edge.bench_cli import add_bench_command
 from edge.cli_mqtt import add_mqtt_commands
 from edge.collect_cli import add_collect_command
 from edge.command import Parser, parser_for, run_command
+from edge.config_cli import add_config_commands
 from edge.detection import Rules
 from edge.doctor_cli import add_doctor_command
 from edge.engine.engine_cli import add_engine_command
@@ -74,9 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.set_defaults(run=_demo)
     _add_scene(commands)
     add_collect_command(commands)
-    check = commands.add_parser("check", help="check a configuration, its bundle and its calibrations")
-    check.add_argument("--config", type=Path, required=True, help="the YAML configuration")
-    check.set_defaults(run=_check)
+    add_config_commands(commands)
     add_evidence_command(commands)
     add_ack_command(commands)
     add_bench_command(commands)
@@ -154,18 +153,6 @@ def _scene(parsed: argparse.Namespace) -> int:
             progress=lambda done, _: bar.update(done - bar.n),
         ):
             print(path)
-    return 0
-
-
-def _check(parsed: argparse.Namespace) -> int:
-    from edge.checked import told_models  # noqa: PLC0415 - only a command opens the doors that it needs
-    from edge.setup import read_device  # noqa: PLC0415
-
-    device = read_device(parsed.config)
-    for line in told_models(device, str(parsed.config)):
-        print(line)
-    print(f"runner: {device.choice.told}")
-    print(f"{parsed.config}: good; {len(device.models)} cameras on {device.bundle.manifest.name}")
     return 0
 
 

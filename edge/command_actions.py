@@ -169,7 +169,7 @@ def reload(reach: Reach, _: Args) -> Result:
         reach.announcer.set_fault("config_invalid", True)
         raise Refused("failed", str(error)[:500]) from error
     reach.announcer.set_fault("config_invalid", False)
-    is_changed = (device.config_hash, device.bundle.digest) != (reach.device.config_hash, reach.device.bundle.digest)
+    is_changed = not device.runs_as(reach.device)
     if is_changed:
         reach.reload.device = device
     return {"is_changed": is_changed, "config_hash": device.config_hash}

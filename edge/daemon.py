@@ -131,8 +131,8 @@ def _line_topics(device: Device) -> list[str]:
 
 
 def _start(captures: Captures, device: Device, runner: str) -> None:
-    for camera, settings in device.config.cameras.items():
-        captures.start(camera, settings.captured)
+    for camera, source in device.captured.items():
+        captures.start(camera, source)
     cameras, name = len(device.config.cameras), device.bundle.manifest.name
     log.info("watching cameras=%d runner=%s bundle=%s", cameras, runner, name)
 

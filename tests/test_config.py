@@ -96,8 +96,8 @@ def test_what_the_configuration_names_is_checked_too(tmp_path: Path) -> None:
     path.write_text(text.replace("rtsp://10.0.0.9/stream", "clips/none.mp4"))
     with pytest.raises(ConfigInvalid, match="no such file or folder"):
         read_device(path)
-    path.write_text(text.replace("  username: edge", "  password_file: secret"))
-    with pytest.raises(ConfigInvalid, match="the MQTT password cannot be read"):
+    path.write_text(text.replace("  username: edge", "  username: edge\n  password_file: secret"))
+    with pytest.raises(ConfigInvalid, match=r"secret: the password cannot be read \(No such file or directory\)"):
         read_device(path)
     (tmp_path / "secret").write_text("s3cret\n")
     device = read_device(path)
