@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +54,8 @@ def schema_text() -> str:
     document = dict(msgspec.json.schema(Config))
     comments = comments_of(with_examples(sample_text()))
     for path, struct in _structs(Config, ()):
-        properties = document["$defs"][struct.__name__]["properties"]
+        part = document["$defs"][struct.__name__]
+        part["description"], properties = inspect.getdoc(struct), part["properties"]
         for field in msgspec.structs.fields(struct):
             properties[field.name]["description"] = comments[(*path, field.name)]
     document["$defs"]["Config"]["anyOf"] = [{"required": ["bundle"]}, {"required": ["predictor"]}]

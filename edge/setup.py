@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
+import yaml
 
 from edge.builtin import bundle_from_predictor
 from edge.bundle import Bundle, read_bundle
@@ -17,14 +20,15 @@ from edge.choice import Choice, choose
 from edge.config import Camera, Config, Detection
 from edge.config_file import config_from_text, read_text
 from edge.errors import ConfigInvalid, PrednetError
-from edge.kept_secrets import MQTT_PASSWORD, captured, read_secret, secrets_of
-from edge.model import Model, with_normal
+from edge.kept_secrets import MQTT_PASSWORD, WEBHOOK_TOKEN, captured, read_secret
+from edge.model import Model, chosen_variant, with_normal
 from edge.mqtt import BrokerSettings, TlsFiles
 from edge.places import place_from_spec
 from edge.profiles import judging
 from edge.site_calibration import variant_of_site
 from edge.sources import chosen
 from edge.topics import Topics, default_device
+from edge.yaml_keys import composed, line_of
 from edge.zoning import zoned
 
 
@@ -65,27 +69,42 @@ def read_device(config_path: Path, text: str | None = None) -> Device:
     """
     text = read_text(config_path) if text is None else text
     config = config_from_text(text, config_path)
-    try:
-        list(secrets_of(config))  # says which cannot be read
-        bundle = _bundle(config)
-        choice = choose(config, bundle, sorted({variant_of_site(path) for path in _normals(config)}))
-        models: dict[str, Model] = {}
-        profiles: dict[str, Model] = {}
-        for name, camera in config.cameras.items():
-            found = _models(name, bundle, choice.variant, camera, config.detection)
-            models[name] = next(iter(found.values()))
-            profiles |= {key_of_profile(name, key): model for key, model in found.items() if key}
-        for camera in config.cameras.values():
-            place = place_from_spec(camera.source)
-            if camera.capture != "auto":
-                chosen(place, camera.capture)  # says what that library cannot capture
+    blamed = partial(_blamed, config_path, composed(text, config_path))
+    models: dict[str, Model] = {}
+    profiles: dict[str, Model] = {}
+    with blamed("mqtt"):
         topics = Topics(config.site, config.device or default_device())
-        sources = {name: captured(name, camera) for name, camera in config.cameras.items()}
-        return Device(config, topics, bundle, models, _broker(config, topics), choice, sources, profiles, text)
-    except ConfigInvalid:
-        raise
+        broker = _broker(config, topics)
+    with blamed("hooks"):
+        read_secret(WEBHOOK_TOKEN, config.hooks.webhook_token_file)  # says why it cannot be read
+    with blamed("predictor" if config.predictor else "bundle"):
+        bundle = _bundle(config)
+    with blamed("variant"):
+        if not config.predictor:
+            bundle.step(chosen_variant(bundle, config.variant))  # says which there are
+    with blamed("runner"):
+        choice = choose(config, bundle, sorted({variant_of_site(path) for path in _normals(config)}))
+    sources: dict[str, CameraSource] = {}
+    for name, camera in config.cameras.items():
+        with blamed("cameras", name):
+            found = _models(name, bundle, choice.variant, camera, config.detection)
+            sources[name] = captured(name, camera)
+            chosen(place_from_spec(camera.source), camera.capture)  # says what that library cannot capture
+        models[name] = next(iter(found.values()))
+        profiles |= {key_of_profile(name, key): model for key, model in found.items() if key}
+    return Device(config, topics, bundle, models, broker, choice, sources, profiles, text)
+
+
+@contextmanager
+def _blamed(path: Path, root: yaml.Node | None, *keys: str) -> Iterator[None]:
+    """Say at which key of the file the mistake lies that an error tells of."""
+    try:
+        yield
     except PrednetError as error:
-        raise ConfigInvalid(f"{config_path}: {error}") from error
+        name, told = ".".join(keys), str(error)
+        raise ConfigInvalid(
+            f"{path}:{line_of(root, list(keys))}: {told if told.startswith(f'{name}:') else f'{name}: {told}'}"
+        ) from error
 
 
 def key_of_profile(camera: str, profile: str | None) -> str:
