@@ -28,7 +28,8 @@ RUN_HELP = """Watch the cameras of a configuration and publish what is unexpecte
 
   prednet-edge run --config /etc/prednet-edge/config.yaml
 
-Stops cleanly on Ctrl-C and SIGTERM: open events are ended, the broker is told.
+Stops cleanly on Ctrl-C and SIGTERM: open events are ended, the broker is told. SIGHUP reads the configuration anew:
+a good one is taken over, with a bad one the last good one goes on. As a service: prednet-edge install-service.
 """
 
 REPLAY_HELP = """Run the daemon's own river over a file: events as JSON lines, and a chart.
@@ -88,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _add_run(commands: argparse._SubParsersAction[Parser]) -> None:
     run = commands.add_parser("run", help="watch the cameras of a configuration", description=RUN_HELP)
     run.add_argument("--config", type=Path, required=True, help="the YAML configuration")
+    run.add_argument("--last-good", type=Path, metavar="FILE",
+                     help="keep the last configuration that worked there, and start with it where CONFIG is not good")  # fmt: skip
     run.set_defaults(run=_run)
 
 
@@ -114,9 +117,9 @@ def _add_scene(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    from edge.daemon import run_daemon  # noqa: PLC0415 - only a command opens the doors that it needs
+    from edge.service import run_daemon  # noqa: PLC0415 - only a command opens the doors that it needs
 
-    return run_daemon(parsed.config)
+    return run_daemon(parsed.config, parsed.last_good)
 
 
 def _demo(parsed: argparse.Namespace) -> int:

@@ -5,26 +5,24 @@ from __future__ import annotations
 import logging
 import platform
 import secrets
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
 from edge import __version__
 from edge.capture import CameraStatus, Mailboxes
 from edge.captures import Captures
 from edge.chosen import EngineUnfit, keeps_up, open_chosen
 from edge.clock import clock_state
-from edge.command_actions import Reload
+from edge.command_actions import Reload, reload_where_wanted
 from edge.desk import OpenDesk, open_desk
 from edge.engine.key import l4t_release
 from edge.engine.news import EngineNews
 from edge.engine.work import EngineWork
-from edge.errors import OK, ConfigInvalid
+from edge.errors import ConfigInvalid
 from edge.evidence_desk import open_evidence
 from edge.hooks import hooks_of, running_hooks
 from edge.messages import Info
@@ -33,7 +31,8 @@ from edge.mqtt import Publisher
 from edge.outbox import Outbox
 from edge.pipeline import watch
 from edge.profile_switch import InForce
-from edge.setup import Device, read_device
+from edge.setup import Device
+from edge.supervision import Supervisor
 from edge.topics import default_device
 
 log = logging.getLogger(__name__)
@@ -44,34 +43,18 @@ GATHER_PERIODS = 0.5
 CPU = "onnxruntime-cpu"
 
 
-def run_daemon(config_path: Path) -> int:
-    """Watch until SIGTERM or Ctrl-C, or until every file has ended; return the exit code.
-
-    Raises ConfigInvalid where it cannot start.
-    """
-    device: Device | None = read_device(config_path)
-    stopping = threading.Event()
-    before = {number: signal.signal(number, _stopper(stopping)) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        while device is not None:
-            device = watch_device(device, stopping, read_again=lambda: read_device(config_path))
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return OK
-
-
 def watch_device(
     device: Device,
     stopping: threading.Event,
     see: Callable[[Moment, CameraStatus], None] | None = None,
     read_again: Callable[[], Device] | None = None,
+    supervisor: Supervisor | None = None,
 ) -> Device | None:
     """Run the river of a device until `stopping` is set or every file has ended; `see` is shown every moment.
 
     Return the device to go on with where a command had the configuration read again, otherwise None.
     """
-    config, boot_id = device.config, secrets.token_hex(4)
+    config, boot_id, supervisor = device.config, secrets.token_hex(4), supervisor or Supervisor()
     reload = Reload(read_again or (lambda: device))
     cameras = list(config.cameras)
     models = dict(device.models)
@@ -97,6 +80,7 @@ def watch_device(
         in_force = InForce(device, publisher, desk.switches.hold, time.monotonic, time.time)
         stack.callback(announcer.close)
         announcer.set_fault("engine_mismatch", engines.has_failed)
+        announcer.set_fault("config_invalid", bool(supervisor.refused))
         stack.enter_context(running_hooks(device.config.hooks, outbox))
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, announcer))
@@ -108,6 +92,7 @@ def watch_device(
         else:
             _start(captures, device, runner.name)
         news = EngineNews(engines, reload, publisher, info)
+        supervisor.ready(device)
 
         def renew() -> None:
             evidence.tick()
@@ -115,10 +100,13 @@ def watch_device(
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
             news.tick()
+            reload_where_wanted(supervisor.reload_is_wanted, reload, announcer, device)
+            supervisor.tick({camera: announcer.state_of(camera) for camera in cameras}, mailboxes.status())
 
         for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
             evidence.see(moment)
             announcer.tell(moment)
+            supervisor.saw(moment.camera)
             if see is not None:
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
@@ -191,11 +179,3 @@ def _info(device: Device, boot_id: str, engine: str) -> Info:
         bundle=device.bundle.digest,
         serial=default_device(),
     )
-
-
-def _stopper(stopping: threading.Event) -> Callable[[int, FrameType | None], None]:
-    def stop(number: int, _: FrameType | None) -> None:
-        log.info("signal number=%d", number)
-        stopping.set()
-
-    return stop
