@@ -28,7 +28,7 @@ class Starts(msgspec.Struct, frozen=True):
 
 def delay_seconds(failed: int) -> float:
     """Return how long the next start is put off: 0 after one failure, then 4, 8, 16 … 120 seconds."""
-    return 0.0 if failed < 2 else min(2.0**failed, LONGEST_SECONDS)
+    return 0.0 if failed < 2 else min(2.0 ** min(failed, 10), LONGEST_SECONDS)
 
 
 def begin(folder: Path | None) -> int:
