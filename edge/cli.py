@@ -23,6 +23,8 @@ from edge.doctor_cli import add_doctor_command
 from edge.engine.engine_cli import add_engine_command
 from edge.errors import UsageError
 from edge.evidence_cli import add_evidence_command
+from edge.init_cli import add_init_command
+from edge.install_cli import add_install_commands
 
 RUN_HELP = """Watch the cameras of a configuration and publish what is unexpected on MQTT.
 
@@ -77,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_scene(commands)
     add_collect_command(commands)
     add_config_commands(commands)
+    add_init_command(commands)
+    add_install_commands(commands)
     add_evidence_command(commands)
     add_ack_command(commands)
     add_bench_command(commands)
