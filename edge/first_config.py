@@ -67,7 +67,7 @@ def broker_from(text: str) -> Login:
     login = _login_from(text if "://" in text else f"mqtt://{text}")
     parts = urlsplit(login.address)
     try:
-        port = parts.port or 1883
+        port = 1883 if parts.port is None else parts.port
     except ValueError:
         port = 0
     if parts.scheme != "mqtt" or not parts.hostname or not port or parts.path.strip("/"):

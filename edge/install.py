@@ -28,18 +28,21 @@ DROP_IN = f"etc/systemd/system/{SERVICE}.d/of-this-device.conf"
 CONFIG = "etc/prednet-edge/config.yaml"
 CREDENTIALS = "etc/prednet-edge/credentials"
 SCHEMA = "etc/prednet-edge/config.schema.json"
+# What the unit hides of the machine (ProtectHome, PrivateTmp).
+HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - not used, but refused
 PROGRAM = "/opt/prednet-edge/bin/prednet-edge"
 
 
 def program_here() -> str:
     """Return this installation's program. Raises UsageError where the service's user could not run it."""
     program = Path(sys.prefix) / "bin" / "prednet-edge"
-    hidden = [folder for folder in ("/home", "/root", "/run/user", "/tmp") if program.is_relative_to(folder)]  # noqa: S108
-    if hidden:
-        raise UsageError(
-            f"{program}: the service cannot see {hidden[0]}; install into a folder for all: "
-            f"python3 -m venv /opt/prednet-edge, then /opt/prednet-edge/bin/pip install prednet-edge."
-        )
+    for needed in (program, Path(sys.executable).resolve()):
+        hidden = [folder for folder in HIDDEN if needed.is_relative_to(folder)]
+        if hidden:
+            raise UsageError(
+                f"{needed}: the service cannot see {hidden[0]}; install into a folder for all, with the system's Python: "
+                f"/usr/bin/python3 -m venv /opt/prednet-edge, then /opt/prednet-edge/bin/pip install prednet-edge."
+            )
     return str(program)
 
 
