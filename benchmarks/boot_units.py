@@ -1,4 +1,4 @@
-"""The service under a real systemd, as a new user installs it: start, hang, kills, reload, credentials, stop, upgrade, removal.
+"""The service under a real systemd, as a new user installs it: start, hang, kills, reload, stop, upgrade, removal.
 
     sudo .venv-test/bin/python benchmarks/boot_units.py
 
@@ -25,7 +25,7 @@ from real_clips import commit
 UNIT, ENGINE = "prednet-edge.service", "prednet-edge-engine.service"
 PROGRAM, CONFIG = "/opt/prednet-edge/bin/prednet-edge", "/etc/prednet-edge/config.yaml"
 WHEEL = "/var/tmp/prednet_edge-0.1.0-py3-none-any.whl"  # noqa: S108 - in a machine of its own
-PIP = f"{sys.executable} -m pip --python /opt/prednet-edge/bin/python install --quiet --no-index --no-deps --force-reinstall"
+PIP = f"{sys.executable} -m pip --python /opt/prednet-edge/bin/python install -q --no-index --no-deps --force-reinstall"
 TOPICS = "prednet/v1/plant7/+"
 # Stops one thread of a process and leaves all others running, as a call that never returns does.
 HANG = """
@@ -106,7 +106,9 @@ def first_start(machine: Booted) -> None:
     check("READY was said", machine.property(UNIT, "ActiveState") == "active", f"{time.monotonic() - began:.1f} s")
     process = machine.property(UNIT, "MainPID")
     who = machine.shell(f"ps -o user:20= -p {process}; id -nG prednet-edge; stat -c '%U %a' /var/lib/prednet-edge")
-    check("user, groups, state", who.split("\n")[0] == "prednet-edge" and "video render" in who, who.replace("\n", "; "))
+    check(
+        "user, groups, state", who.split("\n")[0] == "prednet-edge" and "video render" in who, who.replace("\n", "; ")
+    )
     first = machine.shell(f"mosquitto_sub -t '{TOPICS}/events' -C 1 -W 90", 100.0)
     told = f"{json.loads(first)['kind']}, {time.monotonic() - began:.0f} s after init"
     check("the first event", json.loads(first)["type"] == "new", told)
@@ -129,8 +131,12 @@ def hang(machine: Booted) -> None:
             tracer.kill()
             tracer.wait()
         seconds = until(lambda: machine.property(UNIT, "ActiveState") == "active", 60.0, "the restart")
-        log = machine.shell(f"journalctl -u {UNIT} -o cat --no-pager _PID={process} + _SYSTEMD_UNIT=init.scope UNIT={UNIT}")
-        check(how, "Watchdog timeout (limit 30s)" in log, f"killed, active again {seconds:.1f} s after the restart began")
+        log = machine.shell(
+            f"journalctl -u {UNIT} -o cat --no-pager _PID={process} + _SYSTEMD_UNIT=init.scope UNIT={UNIT}"
+        )
+        check(
+            how, "Watchdog timeout (limit 30s)" in log, f"killed, active again {seconds:.1f} s after the restart began"
+        )
         if tracer is not None:
             stack = [line for line in log.splitlines() if "pipeline.py" in line or "daemon.py" in line]
             check("the log says where it hung", bool(stack), stack[-1].strip() if stack else "no stack")
@@ -160,7 +166,9 @@ def reload(machine: Booted) -> None:
     machine.shell(f"systemctl reload {UNIT}")
     seconds = until(lambda: json.loads(machine.shell(info))["config_hash"] != before["config_hash"], 30.0, "the swap")
     until(lambda: machine.property(UNIT, "ActiveState") == "active", 30.0, "active")
-    check("reload", machine.property(UNIT, "MainPID") == process, f"the same process, {seconds:.1f} s after the command")
+    check(
+        "reload", machine.property(UNIT, "MainPID") == process, f"the same process, {seconds:.1f} s after the command"
+    )
     machine.shell(f"sed -i 's/hold_seconds/hold_secs/' {CONFIG}")
     code, _ = machine.run("systemctl", "reload", UNIT)
     told = machine.shell(f"journalctl -u {UNIT} -o cat --no-pager | grep hold_secs | tail -1")
@@ -207,10 +215,14 @@ def engine(machine: Booted) -> None:
     write(machine, f"{folder}/any.conf", "[Unit]\nConditionPathExists=\n")
     machine.shell("systemctl daemon-reload")
     machine.run("systemctl", "start", ENGINE)
-    names = ("ExecMainStatus", "Nice", "CPUSchedulingPolicy", "IOSchedulingClass")
+    names = ("ExecMainStatus", "Nice", "CPUWeight", "IOSchedulingClass")
     seen_all = [machine.property(ENGINE, name) for name in names]
     told = machine.shell(f"journalctl -u {ENGINE} -o cat --no-pager | grep 'prednet-edge engine' | tail -1")
-    check("engine build made to run", seen_all == ["3", "19", "5", "3"], f"{dict(zip(names, seen_all, strict=True))}; {told}")
+    check(
+        "engine build made to run",
+        seen_all == ["3", "19", "10", "3"],
+        f"{dict(zip(names, seen_all, strict=True))}; {told}",
+    )
 
 
 def stop(machine: Booted) -> None:
@@ -228,18 +240,25 @@ def stop(machine: Booted) -> None:
 
 def upgrade_and_remove(machine: Booted) -> None:
     """Both leave configuration and events as they were."""
-    kept = f"sha256sum {CONFIG} /etc/prednet-edge/credentials/*; find /var/lib/prednet-edge/evidence -name event.json | sort"
+    events = "find /var/lib/prednet-edge/evidence -name event.json | sort"
+    kept = f"sha256sum {CONFIG} /etc/prednet-edge/credentials/*; {events}"
     before = machine.shell(kept)
     machine.shell(f"{PIP} {WHEEL}")
     machine.shell(f"{PROGRAM} install-service")
     is_on = machine.property(UNIT, "ActiveState") == "active"
-    check("an upgrade", machine.shell(kept) == before and is_on, f"{before.count('event.json')} events of the disk kept")
+    check(
+        "an upgrade", machine.shell(kept) == before and is_on, f"{before.count('event.json')} events of the disk kept"
+    )
     told = machine.shell(f"{PROGRAM} uninstall-service")
     left = machine.shell("find /etc/systemd /etc/sysusers.d /etc/tmpfiles.d -name '*prednet*'; id -un prednet-edge")
     check("a removal", machine.shell(kept) == before and left == "prednet-edge", told.splitlines()[-1])
     machine.shell(f"{PROGRAM} install-service")
     outbox = machine.shell("ls /var/lib/prednet-edge")
-    check("installed again", machine.property(UNIT, "ActiveState") == "active" and machine.shell(kept) == before, outbox.replace("\n", " "))
+    check(
+        "installed again",
+        machine.property(UNIT, "ActiveState") == "active" and machine.shell(kept) == before,
+        outbox.replace("\n", " "),
+    )
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount --rbind /dev dev
 mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp
+# systemd lays a service's credentials into the place by a mount that must propagate.
+mount --make-rshared .
 hostname booted
 ip link set lo up
 exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . /lib/systemd/systemd --system \

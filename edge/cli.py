@@ -93,8 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _add_run(commands: argparse._SubParsersAction[Parser]) -> None:
     run = commands.add_parser("run", help="watch the cameras of a configuration", description=RUN_HELP)
     run.add_argument("--config", type=Path, required=True, help="the YAML configuration")
-    run.add_argument("--last-good", type=Path, metavar="FILE",
-                     help="keep the last configuration that worked there, and start with it where CONFIG is not good")  # fmt: skip
+    told = "keep the last configuration that worked there, and start with it where CONFIG is not good"
+    run.add_argument("--last-good", type=Path, metavar="FILE", help=told)
     run.set_defaults(run=_run)
 
 

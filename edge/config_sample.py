@@ -1,4 +1,4 @@
-"""The sample configuration: what each key is for stands in it, and the JSON Schema for editors takes its words from it."""
+"""The sample configuration says what each key is for; the JSON Schema for editors takes its words from it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def schema_text() -> str:
         part = document["$defs"][struct.__name__]
         part["description"], properties = inspect.getdoc(struct), part["properties"]
         for field in msgspec.structs.fields(struct):
-            properties[field.name]["description"] = comments[(*path, field.name)]
+            key = (*path, field.name)
+            properties[field.name]["description"] = comments[key]
     document["$defs"]["Config"]["anyOf"] = [{"required": ["bundle"]}, {"required": ["predictor"]}]
     return text_of({"$schema": DIALECT, "title": "Configuration of prednet-edge", **document})
 

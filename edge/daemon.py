@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge import __version__
+from edge.announcer import Announcer
 from edge.capture import CameraStatus, Mailboxes
 from edge.captures import Captures
 from edge.chosen import EngineUnfit, keeps_up, open_chosen
@@ -79,8 +80,8 @@ def watch_device(
         announcer = desk.announcer
         in_force = InForce(device, publisher, desk.switches.hold, time.monotonic, time.time)
         stack.callback(announcer.close)
-        announcer.set_fault("engine_mismatch", engines.has_failed)
-        announcer.set_fault("config_invalid", bool(supervisor.refused))
+        for fault, is_active in (("engine_mismatch", engines.has_failed), ("config_invalid", bool(supervisor.refused))):
+            announcer.set_fault(fault, is_active)
         stack.enter_context(running_hooks(device.config.hooks, outbox))
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, announcer))
@@ -91,8 +92,8 @@ def watch_device(
             announcer.wait_for_engine()
         else:
             _start(captures, device, runner.name)
-        news = EngineNews(engines, reload, publisher, info)
         supervisor.ready(device)
+        news = EngineNews(engines, reload, publisher, info)
 
         def renew() -> None:
             evidence.tick()
@@ -100,8 +101,7 @@ def watch_device(
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
             news.tick()
-            reload_where_wanted(supervisor.reload_is_wanted, reload, announcer, device)
-            supervisor.tick({camera: announcer.state_of(camera) for camera in cameras}, mailboxes.status())
+            _supervise(supervisor, reload, announcer, device, mailboxes)
 
         for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
             evidence.see(moment)
@@ -111,6 +111,14 @@ def watch_device(
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
     return None if stopping.is_set() else reload.device
+
+
+def _supervise(
+    supervisor: Supervisor, reload: Reload, announcer: Announcer, device: Device, mailboxes: Mailboxes
+) -> None:
+    """Reload where a signal asks for it, and feed the watchdog where every camera is accounted for."""
+    reload_where_wanted(supervisor.reload_is_wanted, reload, announcer, device)
+    supervisor.tick({camera: announcer.state_of(camera) for camera in device.models}, mailboxes.status())
 
 
 def _line_topics(device: Device) -> list[str]:

@@ -127,7 +127,8 @@ detection:
   false_events_per_day: 240
 """
 _CALIBRATE = f"""\
-    # After it has seen normal work: prednet-calibrate site --config CONFIG --camera {CAMERA} --seconds 300 -o {CAMERA}.normal
+    # Learn what is normal here, then take the mark from the line below:
+    # prednet-calibrate site --config CONFIG --camera {CAMERA} --seconds 300 -o {CAMERA}.normal
     # normal: {CAMERA}.normal
 """
 

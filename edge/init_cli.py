@@ -17,9 +17,9 @@ INIT_HELP = """Three questions, and a first configuration that is valid: the sit
   prednet-edge init                           writes config.yaml here; as root /etc/prednet-edge/config.yaml
   prednet-edge init --site plant7 --camera rtsp://viewer:PASSWORD@10.0.0.9/stream --broker 10.0.0.2
 
-What is given is not asked. Enter takes the answer in brackets; as a camera it is a synthetic factory in which fire breaks out
-after half a minute, so that everything can be seen at work before a camera hangs. A login in an address goes
-into a file of its own. The shipped network lies beside the configuration until there is one of your own: --bundle.
+What is given is not asked. Enter takes the answer in brackets; as a camera it is a synthetic factory in which fire
+breaks out after half a minute, so that everything can be seen at work before a camera hangs. A login in an address
+goes into a file of its own. The shipped network lies beside the configuration until there is one of your own: --bundle.
 """
 _Value = TypeVar("_Value")
 

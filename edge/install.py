@@ -40,8 +40,9 @@ def program_here() -> str:
         hidden = [folder for folder in HIDDEN if needed.is_relative_to(folder)]
         if hidden:
             raise UsageError(
-                f"{needed}: the service cannot see {hidden[0]}; install into a folder for all, with the system's Python: "
-                f"/usr/bin/python3 -m venv /opt/prednet-edge, then /opt/prednet-edge/bin/pip install prednet-edge."
+                f"{needed}: the service cannot see {hidden[0]}; install into a folder for all, with "
+                f"the system's Python: /usr/bin/python3 -m venv /opt/prednet-edge, "
+                f"then /opt/prednet-edge/bin/pip install prednet-edge."
             )
     return str(program)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge.command import Parser
 
-INSTALL_HELP = """Make prednet-edge a service of this machine: user, folders, units, credentials; start it with the machine.
+INSTALL_HELP = """Make prednet-edge a service of this machine: user, folders, units, credentials.
 
   sudo /opt/prednet-edge/bin/prednet-edge install-service
   sudo prednet-edge install-service --root /mnt/rootfs     into an image that is not running

@@ -1,4 +1,4 @@
-"""Secrets: passwords and tokens from a file, a credential of systemd or the environment, never from the configuration."""
+"""Secrets: passwords and tokens from a file, systemd's credential or the environment; never from the configuration."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def captured(name: str, camera: Camera) -> CameraSource:
 
 def _read(file: Path, secret: str) -> str:
     """Return what a file holds without the end of its line."""
-    what = f"the {secret.split('_')[-1]}"
+    what = f"the {secret.rsplit('_', maxsplit=1)[-1]}"
     try:
         value = file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:

@@ -138,13 +138,16 @@ def _with_fragment(place: Place, fragment: str, spec: str) -> Place:
         if key == "t" and (stretch := re.fullmatch(r"(\d*\.?\d*),?(\d*\.?\d*)", value)):
             start, end = (float(text) if text else None for text in stretch.groups())
             if end is not None and end <= (start or 0.0):
-                raise UsageError(f"{without_login(spec)}: the stretch ends at {end:g} s, not after its start at {start or 0:g} s.")
+                raise UsageError(
+                    f"{without_login(spec)}: the stretch ends at {end:g} s, not after its start at {start or 0:g} s."
+                )
             place = replace(place, start_seconds=start or 0.0, end_seconds=end)
         elif key == "fps" and re.fullmatch(r"\d+\.?\d*", value) and float(value) > 0:
             place = replace(place, rate_hz=float(value))
         else:
             raise UsageError(
-                f"{without_login(spec)}: '#{part}' is not understood; use #t=START,END in seconds or #fps=FRAMES_PER_SECOND."
+                f"{without_login(spec)}: '#{part}' is not understood; "
+                "use #t=START,END in seconds or #fps=FRAMES_PER_SECOND."
             )
     return place
 

@@ -1,4 +1,4 @@
-"""The growing delay between starts that fail: kept in the folder that systemd keeps over a restart, and not over a stop.
+"""The growing delay of starts that fail: kept in the folder that systemd keeps over a restart, and not over a stop.
 
 systemd itself can let it grow from version 254 on (RestartSteps); JetPack 6 has 249, which warns of that key.
 """

@@ -35,7 +35,9 @@ def test_three_times_enter_is_a_configuration_that_runs(
     assert f"prednet-edge run --config {path}" in told.err
     device = read_device(path)
     assert device.config.cameras["camera1"].source == FACTORY
-    assert device.models["camera1"].calibration.limits.is_promise  # the limits are those that the network was fitted with
+    assert device.models[
+        "camera1"
+    ].calibration.limits.is_promise  # the limits are those that the network was fitted with
     assert (path.parent / "config.schema.json").read_text() == SCHEMA_FILE.read_text()
     assert path.read_text().startswith("# yaml-language-server: $schema=config.schema.json\n")
 
@@ -75,7 +77,9 @@ def test_another_configuration_is_never_overwritten(
     path = tmp_path / "config.yaml"
     path.write_text("site: mine\n")
     assert answered("\n\n\n", monkeypatch, "--config", str(path)) == USAGE
-    assert capsys.readouterr().err == f"prednet-edge init: {path} is there; edit it, or name another file by --config.\n"
+    assert (
+        capsys.readouterr().err == f"prednet-edge init: {path} is there; edit it, or name another file by --config.\n"
+    )
     assert path.read_text() == "site: mine\n"
 
 
