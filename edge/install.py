@@ -28,7 +28,7 @@ DROP_IN = f"etc/systemd/system/{SERVICE}.d/of-this-device.conf"
 CONFIG = "etc/prednet-edge/config.yaml"
 CREDENTIALS = "etc/prednet-edge/credentials"
 SCHEMA = "etc/prednet-edge/config.schema.json"
-# What the unit hides of the machine (ProtectHome, PrivateTmp).
+# What the units hide of the machine (ProtectHome, PrivateTmp), and what is emptied now and then.
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - not used, but refused
 PROGRAM = "/opt/prednet-edge/bin/prednet-edge"
 

@@ -34,7 +34,7 @@ ExecStartPost ExecReload WatchdogSec WatchdogSignal TimeoutAbortSec TimeoutStart
 Restart RestartSec RestartPreventExitStatus RuntimeDirectory RuntimeDirectoryMode RuntimeDirectoryPreserve
 StateDirectory StateDirectoryMode Environment MemoryMax TasksMax LimitNOFILE OOMScoreAdjust Nice
 CPUWeight IOSchedulingClass IOWeight NoNewPrivileges CapabilityBoundingSet
-AmbientCapabilities ProtectSystem ProtectHome PrivateTmp PrivateMounts PrivateNetwork ProtectKernelTunables
+AmbientCapabilities ProtectSystem ReadWritePaths ProtectHome PrivateTmp PrivateMounts PrivateNetwork ProtectKernelTunables
 ProtectKernelModules ProtectKernelLogs ProtectControlGroups ProtectHostname ProtectProc RestrictNamespaces
 RestrictRealtime RestrictSUIDSGID RestrictAddressFamilies LockPersonality RemoveIPC KeyringMode
 SystemCallArchitectures SystemCallFilter SystemCallErrorNumber WantedBy
@@ -80,9 +80,9 @@ def test_systemd_takes_the_units_without_a_word(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_units_are_hardened(unit: str) -> None:
-    """By systemd's own measure, 0 (safe) to 100: 20 and 13 were seen; what CUDA needs is the most of it."""
+    """By systemd's own measure, 0 (safe) to 100: 20 and 12 were seen; what CUDA needs is the most of it."""
     need_program("systemd-analyze")
-    limit = {"prednet-edge.service": "20", "prednet-edge-engine.service": "13"}[unit]
+    limit = {"prednet-edge.service": "20", "prednet-edge-engine.service": "12"}[unit]
     command = ["systemd-analyze", "security", "--offline=true", f"--threshold={limit}", str(ROOT / "systemd" / unit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-200:]
@@ -94,6 +94,7 @@ def test_no_key_is_newer_than_jetpack_6_and_none_breaks_cuda(unit: str) -> None:
     keys = set(settings(unit))
     assert keys - TAKEN == set()
     assert keys & BREAK_CUDA == set()
+    assert unit != "prednet-edge.service" or "PrivateTmp" not in keys  # it hides the socket of CSI cameras
     assert "ORT_DISABLE_TELEMETRY=1" in " ".join(settings(unit)["Environment"])
 
 
