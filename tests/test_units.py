@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from edge.config_sample import sample_text
 from edge.errors import UsageError
 from edge.restart_delay import LONGEST_SECONDS
 from edge.supervision import FEED_SECONDS
-from tests.needs import need_program, need_root
+from tests.needs import absent, need_root
 from tests.tiny import write_tiny_bundle
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +47,12 @@ BREAK_CUDA = {"PrivateDevices", "ProtectClock", "DevicePolicy", "DeviceAllow", "
               "MemoryDenyWriteExecute", "PrivateUsers", "TemporaryFileSystem", "RootDirectory"}  # fmt: skip
 
 
+def need_systemd() -> None:
+    """Skip the caller's test where systemd's tools are not installed, or fail it under CI."""
+    if shutil.which("systemd-analyze") is None or shutil.which("systemd-sysusers") is None:
+        absent("systemd's tools are not installed: apt-get install systemd")
+
+
 def settings(unit: str) -> dict[str, list[str]]:
     """Return a unit's keys with all their values, whatever the section."""
     found: dict[str, list[str]] = {}
@@ -59,14 +66,14 @@ def settings(unit: str) -> dict[str, list[str]]:
 def image(folder: Path) -> Path:
     """Return an image into which the service was installed, its program one that every machine has."""
     need_root()
-    need_program("systemd-sysusers")
+    need_systemd()
     list(install.install(folder, "/bin/true"))
     return folder
 
 
 def test_systemd_takes_the_units_without_a_word(tmp_path: Path) -> None:
     """`verify` ends with 0 on misspelt keys too: nothing may stand on stderr."""
-    need_program("systemd-analyze")
+    need_systemd()
     units = [str(image(tmp_path) / install.PLACES[unit]) for unit in UNITS]
     done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -81,7 +88,7 @@ def test_systemd_takes_the_units_without_a_word(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_units_are_hardened(unit: str) -> None:
     """By systemd's own measure, 0 (safe) to 100: 20 and 11 were seen; what CUDA needs is the most of it."""
-    need_program("systemd-analyze")
+    need_systemd()
     limit = {"prednet-edge.service": "20", "prednet-edge-engine.service": "11"}[unit]
     command = ["systemd-analyze", "security", "--offline=true", f"--threshold={limit}", str(ROOT / "systemd" / unit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -217,7 +224,7 @@ def test_what_is_not_started_says_what_is_to_be_done_first(tmp_path: Path) -> No
 def test_the_command_installs_into_an_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As the flash of a device does it, with the program where a package puts it."""
     need_root()
-    need_program("systemd-sysusers")
+    need_systemd()
     assert main(["install-service", "--root", str(tmp_path)]) == 0
     assert "is enabled" in capsys.readouterr().out
     assert f"ExecStart={install.PROGRAM} run" in (tmp_path / install.PLACES["prednet-edge.service"]).read_text()
