@@ -223,6 +223,7 @@ def engine(machine: Booted) -> None:
         seen_all == ["3", "19", "10", "3"],
         f"{dict(zip(names, seen_all, strict=True))}; {told}",
     )
+    machine.shell(f"rm -r {folder}; systemctl daemon-reload")
 
 
 def stop(machine: Booted) -> None:
@@ -251,7 +252,7 @@ def upgrade_and_remove(machine: Booted) -> None:
     )
     told = machine.shell(f"{PROGRAM} uninstall-service")
     left = machine.shell("find /etc/systemd /etc/sysusers.d /etc/tmpfiles.d -name '*prednet*'; id -un prednet-edge")
-    check("a removal", machine.shell(kept) == before and left == "prednet-edge", told.splitlines()[-1])
+    check("a removal", machine.shell(kept) == before and left == "prednet-edge", f"{told.splitlines()[-1]} ({left})")
     machine.shell(f"{PROGRAM} install-service")
     outbox = machine.shell("ls /var/lib/prednet-edge")
     check(

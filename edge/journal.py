@@ -1,4 +1,4 @@
-"""How a log line is laid out: with its time for a person; for systemd's journal, which has its own, with its priority."""
+"""How a log line is laid out: with its time for a person, with its priority for systemd's journal."""
 
 from __future__ import annotations
 
