@@ -17,7 +17,7 @@ from edge.files import write_whole
 
 FILES = Path(__file__).with_name("data") / "systemd"
 SERVICE = "prednet-edge.service"
-# Where each file of the package goes; a Debian package puts the same ones below /usr/lib.
+# Where each file of the package goes; a Debian package puts the same ones below /usr/lib, and there they are left alone.
 PLACES = {
     SERVICE: f"etc/systemd/system/{SERVICE}",
     "prednet-edge-engine.service": "etc/systemd/system/prednet-edge-engine.service",
@@ -49,15 +49,23 @@ def program_here() -> str:
 
 def install(root: Path, program: str) -> Iterator[str]:
     """Put every file in its place below `root`, make user and folders, enable the service; yield what was done."""
-    for name, place in PLACES.items():
-        text = (FILES / name).read_text(encoding="utf-8").replace(PROGRAM, program)
-        yield _put(root / place, text)
-    _ask(["systemd-sysusers", *_rooted(root), str(root / PLACES["prednet-edge.sysusers"])])
-    _ask(["systemd-tmpfiles", *_rooted(root), "--create", str(root / PLACES["prednet-edge.tmpfiles"])])
+    if is_packaged(root):
+        yield f"/usr/lib/systemd/system/{SERVICE} is a package's own: left as it is"
+    else:
+        for name, place in PLACES.items():
+            text = (FILES / name).read_text(encoding="utf-8").replace(PROGRAM, program)
+            yield _put(root / place, text)
+    _ask(["systemd-sysusers", *_rooted(root), str(FILES / "prednet-edge.sysusers")])
+    _ask(["systemd-tmpfiles", *_rooted(root), "--create", str(FILES / "prednet-edge.tmpfiles")])
     yield _put(root / SCHEMA, schema_text())
     yield from _put_drop_in(root)
     _ask(["systemctl", *_rooted(root), "enable", "--quiet", SERVICE])
     yield f"{SERVICE} is enabled: it starts with the machine"
+
+
+def is_packaged(root: Path) -> bool:
+    """Return whether a Debian package has brought the units."""
+    return (root / "usr/lib/systemd/system" / SERVICE).exists()
 
 
 def start(root: Path) -> Iterator[str]:

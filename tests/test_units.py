@@ -202,6 +202,17 @@ def test_upgrade_and_removal_keep_configuration_and_events(tmp_path: Path) -> No
     assert (config.read_text(), event.read_bytes()) == ("site: mine\n", b"events")
 
 
+def test_the_units_of_a_debian_package_are_left_alone(tmp_path: Path) -> None:
+    """No second copy that would hide them; user, folders, credentials and enabling are the same."""
+    unit = tmp_path / "usr/lib/systemd/system" / "prednet-edge.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text((ROOT / "systemd" / "prednet-edge.service").read_text())
+    root = image(tmp_path)
+    assert [place for place in install.PLACES.values() if (root / place).exists()] == []
+    assert (root / install.CREDENTIALS).is_dir()
+    assert (root / "etc/systemd/system/multi-user.target.wants/prednet-edge.service").is_symlink()
+
+
 def test_a_program_that_the_service_cannot_see_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment in a home directory, or one made with a Python that lies in one."""
     monkeypatch.setattr(sys, "executable", "/usr/bin/env")
