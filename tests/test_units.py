@@ -204,6 +204,7 @@ def test_upgrade_and_removal_keep_configuration_and_events(tmp_path: Path) -> No
 
 def test_the_units_of_a_debian_package_are_left_alone(tmp_path: Path) -> None:
     """No second copy that would hide them; user, folders, credentials and enabling are the same."""
+    (tmp_path / "etc").mkdir()
     unit = tmp_path / "usr/lib/systemd/system" / "prednet-edge.service"
     unit.parent.mkdir(parents=True)
     unit.write_text((ROOT / "systemd" / "prednet-edge.service").read_text())
