@@ -12,6 +12,7 @@ from edge.captures import CameraSource
 from edge.detection import Rules
 from edge.evidence_settings import Evidence
 from edge.frames import FrameFormat
+from edge.page.settings import Page
 from edge.privacy import Shape
 from edge.profiles import Line, Profile
 from edge.runners import RunnerName
@@ -142,3 +143,4 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     hooks: Hooks = Hooks()
     detection: Detection = Detection()
     evidence: Evidence = Evidence()
+    page: Page = Page()

@@ -31,6 +31,7 @@ from edge.messages import Info
 from edge.moments import Moment, Round
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
+from edge.page.page_desk import open_page
 from edge.pipeline import watch
 from edge.profile_switch import InForce
 from edge.setup import Device, read_device
@@ -100,6 +101,7 @@ def watch_device(
         stack.enter_context(running_hooks(device.config.hooks, outbox))
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, announcer))
+        page = stack.enter_context(open_page(device, publisher, desk, boot_id))
         captures = Captures(form, mailboxes, tapes=evidence.tapes)
         stack.callback(captures.close)
         log.info("runner_chosen runner=%s choice=%r", runner.name, device.choice.told)
@@ -111,6 +113,7 @@ def watch_device(
 
         def renew() -> None:
             evidence.tick()
+            page.tick()
             for camera, model in in_force.changed():
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
@@ -118,6 +121,7 @@ def watch_device(
 
         for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
             evidence.see(moment)
+            page.see(moment)
             announcer.tell(moment)
             if see is not None:
                 see(moment, mailboxes.status()[moment.camera])
