@@ -18,6 +18,7 @@ from edge.config_file import read_config
 from edge.errors import ConfigInvalid, PrednetError
 from edge.model import Model, with_normal
 from edge.mqtt import BrokerSettings, TlsFiles
+from edge.page.token import read_token
 from edge.places import place_from_spec
 from edge.profiles import judging
 from edge.site_calibration import variant_of_site
@@ -64,6 +65,8 @@ def read_device(config_path: Path) -> Device:
             place = place_from_spec(camera.source)
             if camera.capture != "auto":
                 chosen(place, camera.capture)  # says what that library cannot capture
+        if config.page.serve and config.page.token_file:
+            read_token(Path(config.page.token_file))
         topics = Topics(config.site, config.device or default_device())
         return Device(config, topics, bundle, models, _broker(config, topics), choice, profiles)
     except ConfigInvalid:

@@ -31,6 +31,8 @@ STATIC = {
     "events.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
+# Which events are asked for: all, those that a limit promises a rate of, and the others.
+KINDS = {"all": None, "judged": True, "others": False}
 _HIGHEST = 2**53
 _EVENT_ID = re.compile(r"[0-9A-Z]{1,26}")
 
@@ -89,8 +91,11 @@ def events(room: Room, request: Request) -> Response:
         raise BadRequest("before: an event_id is expected.")
     if camera is not None:
         known_camera(room, camera)
+    kind = request.args.get("kind", "all")
+    if kind not in KINDS:
+        raise BadRequest(f"kind: one of {', '.join(KINDS)} is expected.")
     limit = whole_number(request, "limit", 30, MOST_EVENTS)
-    return json_response({"events": listed(room.serving, before, camera, limit)})
+    return json_response({"events": listed(room.serving, before, camera, KINDS[kind], limit)})
 
 
 def verdict(room: Room, request: Request, event_id: str) -> Response:

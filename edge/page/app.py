@@ -86,8 +86,8 @@ def _refusal(error: HTTPException) -> Response:
     if error.response is not None:  # a redirection of the routing itself
         return answers.json_response({"error": "There is nothing here."}, 404)
     response = answers.json_response({"error": error.description}, error.code or 500)
-    if error.code == MethodNotAllowed.code:
-        response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or [])
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(error.valid_methods or ())
     if error.code == Unauthorized.code:
         response.headers["WWW-Authenticate"] = 'Bearer realm="prednet-edge"'
     return response

@@ -38,9 +38,12 @@ def evidence_file(state_directory: Path, place: str) -> Path | None:
     return path if path.is_file() and path.resolve() == path else None
 
 
-def listed(serving: Serving, before_id: str, camera: str | None, limit: int) -> list[dict[str, Any]]:
+def listed(
+    serving: Serving, before_id: str, camera: str | None, is_judged: bool | None, limit: int
+) -> list[dict[str, Any]]:
     """Return the last events before one, the newest first: of the ledger, as far back as it goes."""
-    return [told_noted(serving, noted) for noted in latest_events(serving.state_directory, before_id, camera, limit)]
+    found = latest_events(serving.state_directory, before_id, camera, is_judged, limit)
+    return [told_noted(serving, noted) for noted in found]
 
 
 def told_noted(serving: Serving, noted: LedgerEvent) -> dict[str, Any]:

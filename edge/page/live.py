@@ -60,11 +60,8 @@ def _camera(serving: Serving, states: dict[str, bytes], camera: str, after: int,
 
 def _open_zones(states: dict[str, bytes], camera: str) -> list[str]:
     prefix = camera_subtopic(camera, "zone/")
-    return [
-        name[len(prefix) :].split("/")[0]
-        for name, value in states.items()
-        if name.startswith(prefix) and value == b"ON"
-    ]
+    opened = [name for name, value in states.items() if name.startswith(prefix) and value == b"ON"]
+    return [name[len(prefix) :].split("/")[0] for name in opened]
 
 
 def _numbers(point: Point, offset_seconds: float) -> tuple[float, float | None, float | None, float | None, int]:

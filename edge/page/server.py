@@ -14,6 +14,7 @@ from waitress.wasyncore import close_all
 from edge.page.app import BODY_BYTES, Application
 
 log = logging.getLogger(__name__)
+logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a request that waits for a thread is no news
 
 DEFAULT_PORT, PORTS_TRIED = 8470, 10
 THREADS = 4
