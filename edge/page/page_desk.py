@@ -39,6 +39,19 @@ class Place(msgspec.Struct, frozen=True):
     bind: str
     port: int
 
+    @property
+    def reached(self) -> str:
+        """The address at which this machine itself reaches it."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind, self.bind)  # noqa: S104 - nothing is bound here
+
+
+def read_place(state_directory: Path) -> Place | None:
+    """Return where a daemon serves its page, or did until it was killed; None where none does."""
+    try:
+        return msgspec.json.decode((state_directory / PLACE_FILE).read_bytes(), type=Place)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
 
 @dataclass(frozen=True)
 class PageDesk:

@@ -1,0 +1,264 @@
+"""The page in a real browser, before a real daemon: what a person in the control room sees, and when."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from edge.mqtt import BrokerSettings, Subscriber
+from edge.page.page_desk import read_place
+from tests.brokers import Mosquitto, mosquitto
+from tests.http_camera import http_camera
+from tests.needs import need_program
+from tests.test_daemon import R, receive, start, write_clip
+from tests.tiny import normal_images, with_accident, write_tiny_bundle
+
+# As root in a container; nothing but the page is looked for, and no name is looked up.
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]  # fmt: skip
+WAIT_MILLISECONDS = 40_000
+STOPPED_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A daemon with its page: `stalled` stops the camera `gate` without a word."""
+
+    port: int
+    token: str
+    state: Path
+    broker: Mosquitto
+    stalled: threading.Event
+
+    @property
+    def link(self) -> str:
+        """What `prednet-edge page` prints."""
+        return f"http://127.0.0.1:{self.port}/#token={self.token}"
+
+
+@pytest.fixture(scope="module")
+def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """A daemon on a file with an accident, again and again, and on an HTTP camera that can be stopped."""
+    need_program("chromium")
+    folder, stalled = tmp_path_factory.mktemp("device"), threading.Event()
+    normal = np.repeat(normal_images(60, seed=6), 3, axis=3)
+    write_tiny_bundle(folder / "tiny.prednet")
+    write_clip(folder / "busy.mkv", with_accident(normal_images(80, seed=5), 30, 50))
+    with mosquitto(folder) as broker, http_camera(list(normal), 10.0, stalled=stalled) as address:
+        config = folder / "config.yaml"
+        config.write_text(
+            f"site: plant7\ndevice: edge1\nbundle: tiny.prednet\nstate_directory: state\nthreads: 1\n"
+            f"evidence: {{pre_roll_seconds: 1, post_roll_seconds: 0.5, free_megabytes: 0}}\n"
+            f"cameras:\n  busy: {{source: busy.mkv, loop: true}}\n  gate: {{source: '{address}', capture: pyav}}\n"
+            f"mqtt: {{port: {broker.port}}}\ndetection: {{hold_seconds: 0.5}}\n"
+        )
+        daemon = start(config)
+        try:
+            state = folder / "state"
+            deadline = time.monotonic() + 30
+            while (place := read_place(state)) is None:
+                assert time.monotonic() < deadline, "the page was not served"
+                assert daemon.poll() is None, "the daemon has ended"
+                time.sleep(0.05)
+            token = (state / "page.token").read_text().strip()
+            yield Watched(place.port, token, state, broker, stalled)
+        finally:
+            daemon.terminate()
+            _, errors = daemon.communicate(timeout=20)
+        assert token not in errors, "the token stands in no log"
+
+
+@pytest.fixture(scope="module")
+def browser(device: Watched) -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(device: Watched, browser: Browser) -> Iterator[Page]:
+    """The page, opened by its link; at the end it has asked nothing of anybody else, and no script has failed."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="dark")
+    one = context.new_page()
+    one.set_default_timeout(WAIT_MILLISECONDS)
+    expect.set_options(timeout=WAIT_MILLISECONDS)
+    asked: list[str] = []
+    failed: list[str] = []
+    one.on("request", lambda request: asked.append(request.url))
+    one.on("pageerror", lambda error: failed.append(str(error)))
+    one.on("console", lambda told: failed.append(told.text) if told.type == "error" else None)
+    one.goto(device.link)
+    one.wait_for_selector("[data-camera=busy][data-frame]")
+    yield one
+    context.close()
+    own = (f"http://127.0.0.1:{device.port}/", f"blob:http://127.0.0.1:{device.port}/")
+    assert [url for url in asked if not url.startswith(own)] == []
+    assert failed == []
+
+
+def wait_until(page: Page, expression: str) -> None:
+    """Wait until JavaScript is true on the page, whose policy lets no text be run within it."""
+    deadline = time.monotonic() + WAIT_MILLISECONDS / 1000
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, expression
+        page.wait_for_timeout(50)
+
+
+def event_rows(page: Page) -> Any:
+    """The rows of anomalies in the list of events."""
+    return page.locator("#events li button", has_text="Surprise")
+
+
+def test_the_link_signs_in_and_leaves_no_token_in_the_address(page: Page, device: Watched) -> None:
+    """The address is bare, the session is no script's to read, and without it the door is shown."""
+    assert page.url == f"http://127.0.0.1:{device.port}/"
+    (cookie,) = page.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert page.evaluate("document.cookie") == ""
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Token of this device")).to_be_visible()
+    page.goto(f"http://127.0.0.1:{device.port}/")
+    expect(page.get_by_label("Token of this device")).to_be_visible()
+
+
+def test_an_event_appears_by_itself_with_its_evidence(page: Page, device: Watched) -> None:
+    """It comes while one looks, is read out, and holds clip and pictures once it has ended, without a reload."""
+    page.evaluate("window.isSame = true")
+    before = event_rows(page).count()
+    expect(page.locator("#news")).to_contain_text(re.compile("New event on busy: Surprise"))
+    expect(event_rows(page)).to_have_count(before + 1)
+    expect(page.locator("[data-camera=busy].event .conditions")).to_contain_text("event")
+    row = event_rows(page).first
+    expect(row.locator("img")).to_be_visible()  # the heat map, once the event is over
+    row.click()
+    dialog = page.get_by_role("dialog")
+    wait_until(page, "document.querySelector('dialog video').readyState >= 2")
+    for picture in dialog.locator("img").all():
+        assert picture.evaluate("one => one.decode().then(() => one.naturalWidth)") > 0
+    assert page.evaluate("window.isSame") is True
+    dialog.get_by_role("button", name="False alarm").click()
+    expect(dialog.locator(".answer")).to_have_text("Noted.")
+    page.keyboard.press("Escape")
+    expect(row).to_contain_text("false alarm")
+    audit = (device.state / "audit.jsonl").read_text().splitlines()
+    assert json.loads(audit[-1])["verb"] == "acknowledge"
+
+
+def test_pictures_and_chart_go_on_by_themselves(page: Page) -> None:
+    """New frames are drawn, the prediction beside them, and the chart's numbers follow the level."""
+    card = page.locator("[data-camera=busy]")
+    first = int(card.get_attribute("data-frame") or 0)
+    wait_until(page, f"Number(document.querySelector('[data-camera=busy]').dataset.frame) > {first + 20}")
+    drawn = "one => new Set(one.getContext('2d').getImageData(0, 0, one.width, one.height).data).size"
+    for canvas in card.locator("canvas").all():
+        assert canvas.evaluate(drawn) > 5
+    wait_until(page, "/^-?[0-9.]+$/.test(document.querySelector('[data-camera=busy] .level dd').textContent)")
+    limit = float(card.locator(".limit dd").inner_text())
+    told = ask(page, "/api/live")["cameras"]["busy"]["points"][-1]
+    assert limit == pytest.approx(told[3], abs=0.05)  # as many digits as are shown
+    expect(card.locator(".chart")).to_have_attribute("aria-label", re.compile("Error, level and limit of busy"))
+
+
+def ask(page: Page, path: str) -> Any:
+    """What the page itself is answered."""
+    return page.evaluate("path => fetch(path).then(answer => answer.json())", path)
+
+
+def test_a_stopped_camera_shows_within_five_seconds(page: Page, device: Watched) -> None:
+    """A camera that keeps its connection and sends nothing: said at once, greyed, the other goes on; and it comes back."""
+    gate = page.locator("[data-camera=gate]")
+    page.wait_for_selector("[data-camera=gate]:not(.old)[data-frame]")
+    device.stalled.set()
+    began = time.monotonic()
+    page.wait_for_selector("[data-camera=gate].old")
+    shown_seconds = time.monotonic() - began
+    assert shown_seconds < STOPPED_SECONDS
+    expect(gate.locator(".silent")).to_have_text(re.compile(r"No picture for \d"))
+    expect(gate.locator(".state")).to_have_text("blind")
+    expect(page.locator("#faults")).to_contain_text("camera lost gate")
+    assert page.locator("[data-camera=busy]:not(.old)").count() == 1
+    device.stalled.clear()
+    page.wait_for_selector("[data-camera=gate]:not(.old)")
+    expect(page.locator("#faults")).to_be_hidden()
+
+
+def test_a_device_that_does_not_answer_is_told_as_old(page: Page, device: Watched) -> None:
+    """Pictures of a device that is gone are not taken for now, and it ends by itself."""
+    page.context.set_offline(True)
+    expect(page.get_by_role("alert")).to_contain_text("No connection to the device since")
+    assert page.locator("body.stale").count() == 1
+    page.context.set_offline(False)
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_what_an_event_names_is_fetched_with_the_token(device: Watched) -> None:
+    """A subscriber puts each path of the evidence message behind the page's address, and gets the file."""
+    settings = BrokerSettings("127.0.0.1", device.broker.port, client_id="fetcher")
+    with Subscriber(settings, f"{R}/events") as subscriber:
+        message = receive(subscriber, '"type":"evidence" "ready"')[-1]
+    evidence = json.loads(message.payload)["evidence"]
+    paths = [path for name, path in evidence.items() if name != "status"]
+    assert len(paths) == 4
+    for path in paths:
+        connection = http.client.HTTPConnection("127.0.0.1", device.port, timeout=10)
+        connection.request("GET", f"/{path}", headers={"Authorization": f"Bearer {device.token}"})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        assert answer.read() == (device.state / path).read_bytes()
+        connection.close()
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_the_page_keeps_the_rules_of_accessibility(page: Page, scheme: Any) -> None:
+    """The checker axe finds nothing, contrast included: on the page, in the window of an event, at the door, wide and narrow."""
+    page.emulate_media(color_scheme=scheme)
+    assert faults_of_access(page) == []
+    event_rows(page).first.click()
+    assert faults_of_access(page) == []
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert faults_of_access(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390, "nothing sticks out on a telephone"
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("Token of this device").wait_for()
+    assert faults_of_access(page) == []
+
+
+def faults_of_access(page: Page) -> list[str]:
+    """What axe calls wrong, with where."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {[node['html'][:120] for node in one['nodes']]}" for one in found]
+
+
+def test_everything_is_reached_by_the_keyboard(page: Page) -> None:
+    """Tab goes from the skip link to the events; Enter opens one, Escape closes it, and one is where one was."""
+    event_rows(page).first.wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("Boolean(document.activeElement.dataset.event)"):
+            break
+    wanted = page.evaluate("document.activeElement.dataset.event")
+    assert wanted
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert page.evaluate("document.activeElement.dataset.event") == wanted
