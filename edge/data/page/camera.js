@@ -28,7 +28,7 @@ export function makeCamera(name) {
   title.id = `camera-${name}`;
   card.setAttribute("aria-labelledby", title.id);
   card.dataset.camera = name;
-  const camera = { name, card, points: [], told: null, isVisible: false, frame: 0, labelled: 0 };
+  const camera = { name, card, points: [], told: null, isVisible: false, frame: 0, labelled: -LABEL_MILLISECONDS };
   const [frame, prediction, error] = card.querySelectorAll(".pictures canvas");
   frame.setAttribute("aria-label", `Live frame of ${name}`);
   prediction.setAttribute("aria-label", `What the network predicted for this frame of ${name}`);
