@@ -23,6 +23,7 @@ from edge.engine.engine_cli import add_engine_command
 from edge.errors import UsageError
 from edge.evidence_cli import add_evidence_command
 from edge.page.page_cli import add_page_command
+from edge.what_if_cli import WHAT_IF_HELP, add_what_if, run_what_if
 
 RUN_HELP = """Watch the cameras of a configuration and publish what is unexpected on MQTT.
 
@@ -95,14 +96,16 @@ def _add_run(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:
-    replay = commands.add_parser("replay", help="run the same river over a file", description=REPLAY_HELP)
-    replay.add_argument("video", help="a video, a folder of images, test://…; '#t=START,END' for a stretch")
-    replay.add_argument("--bundle", type=Path, required=True, help="the bundle to watch with")
+    told = "run the same river over a file, or ask what another limit would have told"
+    replay = commands.add_parser("replay", help=told, description=REPLAY_HELP + WHAT_IF_HELP)
+    replay.add_argument("video", nargs="?", help="a video, a folder of images, test://…; '#t=START,END' for a stretch")
+    replay.add_argument("--bundle", type=Path, help="the bundle to watch a video with")
     replay.add_argument("--variant", default="auto", help="the bundle's variant (default: cpu, else float)")
     replay.add_argument("--normal", type=Path, help="a site calibration, instead of the bundle's own normality")
     replay.add_argument("--chart", type=Path, help="where to write the chart (default: NAME.chart.png here)")
     replay.add_argument("--hold", type=float, default=Rules.hold_seconds, metavar="SECONDS",
                         help="how long a crossing must last to be an event (default: %(default)s)")  # fmt: skip
+    add_what_if(replay)
     replay.set_defaults(run=_replay)
 
 
@@ -172,6 +175,16 @@ def _check(parsed: argparse.Namespace) -> int:
 
 
 def _replay(parsed: argparse.Namespace) -> int:
+    if (parsed.video is None) == (parsed.since is None) or (parsed.since is None and (parsed.what_if or parsed.json)):
+        raise UsageError("give a video with --bundle; or --since and --what-if, for what the device kept.")
+    if parsed.since is not None:
+        return run_what_if(parsed)
+    if parsed.bundle is None:
+        raise UsageError("give the bundle to watch the video with: --bundle FILE.")
+    return _replay_video(parsed)
+
+
+def _replay_video(parsed: argparse.Namespace) -> int:
     from edge.chart import draw_chart  # noqa: PLC0415 - only a command opens the doors that it needs
     from edge.model import read_model  # noqa: PLC0415
     from edge.replay import replay  # noqa: PLC0415

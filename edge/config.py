@@ -15,6 +15,7 @@ from edge.frames import FrameFormat
 from edge.page.settings import Page
 from edge.privacy import Shape
 from edge.profiles import Line, Profile
+from edge.ring_settings import RingSettings
 from edge.runners import RunnerName
 from edge.sources import Capture
 from edge.zones import Zone
@@ -144,3 +145,4 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     detection: Detection = Detection()
     evidence: Evidence = Evidence()
     page: Page = Page()
+    ring: RingSettings = RingSettings()

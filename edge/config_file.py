@@ -16,6 +16,7 @@ from edge.evidence_settings import evidence_faults
 from edge.page.settings import page_faults
 from edge.profiles import judging, profile_faults
 from edge.region_faults import region_faults
+from edge.ring_settings import ring_faults
 from edge.topics import checked_name
 from edge.yaml_keys import line_of, unknown_keys
 
@@ -106,6 +107,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     yield from _hook_faults(config.hooks)
     yield from ((["evidence", *keys], message) for keys, message in evidence_faults(config.evidence))
     yield from ((["page", *keys], message) for keys, message in page_faults(config.page))
+    yield from ((["ring", *keys], message) for keys, message in ring_faults(config.ring))
     yield from _engine_faults(config.engine)
     if config.threads < 0:
         yield ["threads"], f"{config.threads} is below 0; 0 means one per core."

@@ -34,6 +34,7 @@ from edge.outbox import Outbox
 from edge.page.page_desk import open_page
 from edge.pipeline import watch
 from edge.profile_switch import InForce
+from edge.ring_desk import open_ring
 from edge.setup import Device, read_device
 from edge.topics import default_device
 
@@ -102,6 +103,7 @@ def watch_device(
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, announcer))
         page = stack.enter_context(open_page(device, publisher, desk, boot_id))
+        ring = stack.enter_context(open_ring(device, announcer, boot_id, models, desk.judges))
         captures = Captures(form, mailboxes, tapes=evidence.tapes)
         stack.callback(captures.close)
         log.info("runner_chosen runner=%s choice=%r", runner.name, device.choice.told)
@@ -114,6 +116,7 @@ def watch_device(
         def renew() -> None:
             evidence.tick()
             page.tick()
+            ring.tick()
             for camera, model in in_force.changed():
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
@@ -122,6 +125,7 @@ def watch_device(
         for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
             evidence.see(moment)
             page.see(moment)
+            ring.see(moment)
             announcer.tell(moment)
             if see is not None:
                 see(moment, mailboxes.status()[moment.camera])

@@ -21,6 +21,11 @@ class Limit:
     is_promise: bool = False
 
 
+def limit_at(own: Limit, on: float) -> Limit:
+    """Return the limit that a person sets in place of a calibration's own: as far above its `off`, and no promise."""
+    return Limit(on=on, off=on - (own.on - own.off))
+
+
 @dataclass(frozen=True)
 class Rules:
     """When a crossing is an event. A candidate that dips below `off` for less than `release_seconds` lives on."""
