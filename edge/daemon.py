@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 from edge import __version__
 from edge.capture import CameraStatus, Mailboxes
@@ -44,6 +45,18 @@ TICK_SECONDS = 0.5
 # Cameras whose frames come within half a frame's time share one step; a later one does not hold them up.
 GATHER_PERIODS = 0.5
 CPU = "onnxruntime-cpu"
+
+
+class Beside(Protocol):
+    """What goes on beside the river and is shown every moment; none of it waits."""
+
+    @property
+    def see(self) -> Callable[[Moment], None]:
+        """Take a moment in, before the events that it brings."""
+
+    @property
+    def tick(self) -> Callable[[], None]:
+        """Look after what changes with time."""
 
 
 def run_daemon(config_path: Path) -> int:
@@ -102,8 +115,11 @@ def watch_device(
         stack.enter_context(running_hooks(device.config.hooks, outbox))
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, announcer))
-        page = stack.enter_context(open_page(device, publisher, desk, boot_id))
-        ring = stack.enter_context(open_ring(device, announcer, boot_id, models, desk.judges))
+        beside: tuple[Beside, ...] = (
+            evidence,
+            stack.enter_context(open_page(device, publisher, desk, boot_id)),
+            stack.enter_context(open_ring(device, announcer, boot_id, models, desk.judges)),
+        )
         captures = Captures(form, mailboxes, tapes=evidence.tapes)
         stack.callback(captures.close)
         log.info("runner_chosen runner=%s choice=%r", runner.name, device.choice.told)
@@ -114,18 +130,16 @@ def watch_device(
         news = EngineNews(engines, reload, publisher, info)
 
         def renew() -> None:
-            evidence.tick()
-            page.tick()
-            ring.tick()
+            for one in beside:
+                one.tick()
             for camera, model in in_force.changed():
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
             news.tick()
 
         for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
-            evidence.see(moment)
-            page.see(moment)
-            ring.see(moment)
+            for one in beside:
+                one.see(moment)
             announcer.tell(moment)
             if see is not None:
                 see(moment, mailboxes.status()[moment.camera])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from werkzeug.utils import redirect, send_file
 from werkzeug.wrappers import Request, Response
 
 from edge.page.guard import Wrong, begin_session, end_session, has_bearer, has_session, is_from_elsewhere
+from edge.page.limits import limit_of_text, told_limit, tried_limit
 from edge.page.listing import MOST_EVENTS, TYPES, evidence_file, listed
 from edge.page.live import live
 from edge.page.pictures import Pictures
@@ -29,6 +31,7 @@ STATIC = {
     "camera.js": "text/javascript",
     "chart.js": "text/javascript",
     "events.js": "text/javascript",
+    "limit.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 # Which events are asked for: all, those that a limit promises a rate of, and the others.
@@ -44,6 +47,7 @@ class Room:
     serving: Serving
     pictures: Pictures
     wrong: Wrong
+    trying: threading.Lock = field(default_factory=threading.Lock)
 
 
 Answer = Callable[..., Response]
@@ -94,8 +98,26 @@ def events(room: Room, request: Request) -> Response:
     kind = request.args.get("kind", "all")
     if kind not in KINDS:
         raise BadRequest(f"kind: one of {', '.join(KINDS)} is expected.")
-    limit = whole_number(request, "limit", 30, MOST_EVENTS)
-    return json_response({"events": listed(room.serving, before, camera, KINDS[kind], limit)})
+    most = whole_number(request, "limit", 30, MOST_EVENTS)
+    return json_response({"events": listed(room.serving, before, camera, KINDS[kind], most)})
+
+
+def limit(room: Room, request: Request, camera: str) -> Response:
+    """A camera's limit; with `on`, what the last day would have told under that one."""
+    known_camera(room, camera)
+    if "on" not in request.args:
+        return json_response(told_limit(room.serving, camera))
+    bounds = room.serving.switches.bounds(camera)
+    on = limit_of_text(request.args["on"], bounds)
+    if on is None:
+        raise BadRequest(f"on: a level from {bounds[0]:.3f} to {bounds[1]:.3f} is expected.")
+    with room.trying:  # one at a time, however many move a slider
+        return json_response(tried_limit(room.serving, camera, on))
+
+
+def set_limit(room: Room, request: Request, camera: str) -> Response:
+    """Set a camera's limit, or give the calibration's own back."""
+    return ordered(room, "threshold", {"camera": known_camera(room, camera), "on": body(request).get("on")})
 
 
 def verdict(room: Room, request: Request, event_id: str) -> Response:

@@ -30,6 +30,8 @@ ROUTES = Map(
         Rule("/api/events", endpoint=answers.events, methods=["GET"]),
         Rule("/api/events/<event_id>/verdict", endpoint=answers.verdict, methods=["POST"]),
         Rule("/api/cameras/<camera>/live.jpg", endpoint=answers.picture, methods=["GET"]),
+        Rule("/api/cameras/<camera>/limit", endpoint=answers.limit, methods=["GET"]),
+        Rule("/api/cameras/<camera>/limit", endpoint=answers.set_limit, methods=["POST"]),
         Rule("/evidence/<path:place>", endpoint=answers.evidence, methods=["GET"]),
     ],
     merge_slashes=False,

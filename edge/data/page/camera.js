@@ -1,6 +1,7 @@
 // One camera's card: state, pictures, chart, numbers, what was watched.
 
 import { clock, drawChart, short } from "./chart.js";
+import { followLimit, makeSlider } from "./limit.js";
 
 const STATES = {
   watching: ["watching", "good"],
@@ -28,19 +29,22 @@ export function makeCamera(name) {
   title.id = `camera-${name}`;
   card.setAttribute("aria-labelledby", title.id);
   card.dataset.camera = name;
-  const camera = { name, card, points: [], told: null, isVisible: false, frame: 0, labelled: -LABEL_MILLISECONDS };
+  const camera = { name, card, points: [], told: null, isVisible: false, tried: null, slider: null, time: 0, frame: 0, labelled: -LABEL_MILLISECONDS };
   const [frame, prediction, error] = card.querySelectorAll(".pictures canvas");
   frame.setAttribute("aria-label", `Live frame of ${name}`);
   prediction.setAttribute("aria-label", `What the network predicted for this frame of ${name}`);
   error.setAttribute("aria-label", `Error of the prediction for ${name}: bright where frame and prediction differ`);
   new IntersectionObserver(([entry]) => { camera.isVisible = entry.isIntersecting; }).observe(card);
   keepPictures(camera, [frame, prediction, error]);
-  return { card, camera, update: (told, time) => update(camera, told, time), redraw: (time) => drawChart(card.querySelector(".chart"), camera.points, time) };
+  const redraw = () => drawChart(card.querySelector(".chart"), camera.points, camera.time, camera.tried);
+  makeSlider(camera, redraw).then((slider) => { camera.slider = slider; });
+  return { card, camera, redraw, update: (told, time) => { update(camera, told, time); redraw(); } };
 }
 
 function update(camera, told, time) {
   const { card } = camera;
   camera.told = told;
+  camera.time = time;
   camera.points = [...camera.points, ...told.points].filter((point) => point[0] >= time - KEPT_SECONDS);
   const [word, tone] = STATES[told.state] ?? [told.state, ""];
   const isOff = told.state === "disabled";
@@ -53,7 +57,7 @@ function update(camera, told, time) {
   setConditions(card.querySelector(".conditions"), told);
   setNumbers(camera, told, time);
   setCoverage(card.querySelector(".spans"), told.coverage);
-  drawChart(card.querySelector(".chart"), camera.points, time);
+  if (camera.slider && camera.points.length) followLimit(camera.slider, camera.points[camera.points.length - 1][3]);
 }
 
 function silence(told, isOff) {

@@ -7,8 +7,8 @@ const LEFT = 4;
 const RIGHT = 44; // room for the numbers beside the lines
 const BOTTOM = 18;
 
-/** Draw points [seconds, error, level, limit, isEvent] up to the device's time `now`. */
-export function drawChart(canvas, points, now) {
+/** Draw points [seconds, error, level, limit, isEvent] up to the device's time `now`, and a limit that is tried. */
+export function drawChart(canvas, points, now, tried = null) {
   const ratio = window.devicePixelRatio || 1;
   const width = canvas.clientWidth;
   const height = canvas.clientHeight;
@@ -31,7 +31,7 @@ export function drawChart(canvas, points, now) {
   shadeEvents(pen, shown, x, area, colour("event"));
   drawTime(pen, now, x, area, height, colour);
   drawError(pen, shown, x, upper, colour);
-  drawLevel(pen, shown, x, lower, colour);
+  drawLevel(pen, shown, x, lower, colour, tried);
 }
 
 function shadeEvents(pen, shown, x, area, fill) {
@@ -68,19 +68,32 @@ function drawError(pen, shown, x, box, colour) {
   drawLine(pen, shown, 1, x, y, colour("error"));
 }
 
-function drawLevel(pen, shown, x, box, colour) {
+function drawLevel(pen, shown, x, box, colour, tried) {
   const limit = shown.length ? shown[shown.length - 1][3] : null;
   const bend = scaleFor(limit ?? 1);
-  const highest = Math.max(1.5, ...shown.map((point) => Math.max(bend(point[2] ?? 0), bend(point[3] ?? 0) * 1.3)));
+  const highest = Math.max(1.5, bend(tried ?? 0) * 1.1, ...shown.map((point) => Math.max(bend(point[2] ?? 0), bend(point[3] ?? 0) * 1.3)));
   const y = (value) => box.bottom - (box.bottom - box.top) * (bend(Math.max(value, 0)) / highest);
   drawLine(pen, shown, 2, x, y, colour("level"), box.bottom);
   pen.setLineDash([5, 4]);
   drawLine(pen, shown, 3, x, y, colour("limit"));
+  pen.setLineDash([2, 3]);
+  if (tried !== null) drawTried(pen, x, y(tried), shown, tried, colour("quiet"));
   pen.setLineDash([]);
   if (limit === null) return;
   pen.fillStyle = colour("limit");
   pen.textAlign = "left";
   pen.fillText(short(limit), x(shown[shown.length - 1][0]) + 6, y(limit) + 4);
+}
+
+function drawTried(pen, x, y, shown, tried, stroke) {
+  if (!shown.length) return;
+  pen.strokeStyle = pen.fillStyle = stroke;
+  pen.beginPath();
+  pen.moveTo(x(shown[0][0]), y);
+  pen.lineTo(x(shown[shown.length - 1][0]), y);
+  pen.stroke();
+  pen.textAlign = "left";
+  pen.fillText(short(tried), x(shown[0][0]) + 4, y - 4);
 }
 
 /** Straight up to twice the limit, logarithmic above, so that a high peak leaves the limit in sight. */

@@ -14,7 +14,6 @@ const cameras = new Map();
 let boot = null;
 let number = 0;
 let heardAt = Date.now();
-let lastTime = null;
 
 async function poll() {
   const answer = await fetch(`/api/live?after=${number}`, { signal: AbortSignal.timeout(ANSWER_MILLISECONDS) });
@@ -28,7 +27,7 @@ async function poll() {
     return;
   }
   const isFirst = boot === null;
-  [boot, number, heardAt, lastTime] = [told.boot, told.number, Date.now(), told.time];
+  [boot, number, heardAt] = [told.boot, told.number, Date.now()];
   if (isFirst) await readEvents();
   show(told, isFirst);
 }
@@ -104,7 +103,7 @@ function setTheme(name) {
   else document.documentElement.dataset.theme = name;
   localStorage.setItem("theme", name);
   setText(document.getElementById("theme"), `Theme: ${name}`);
-  if (lastTime !== null) for (const { redraw } of cameras.values()) redraw(lastTime);
+  for (const { redraw } of cameras.values()) redraw();
 }
 
 const wanted = localStorage.getItem("theme");
@@ -112,7 +111,7 @@ setTheme(THEMES.includes(wanted) ? wanted : THEMES[0]);
 document.getElementById("theme").addEventListener("click", () => {
   setTheme(THEMES[(THEMES.indexOf(localStorage.getItem("theme")) + 1) % THEMES.length]);
 });
-window.addEventListener("resize", () => { if (lastTime !== null) for (const { redraw } of cameras.values()) redraw(lastTime); });
+window.addEventListener("resize", () => { for (const { redraw } of cameras.values()) redraw(); });
 if (location.hash.startsWith("#token=")) history.replaceState(null, "", location.pathname);
 setInterval(tellTrouble, 500);
 run();
