@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import io
 import json
 import re
 import threading
@@ -17,11 +19,15 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from edge.cli import main
+from edge.detection import Rules
 from edge.mqtt import BrokerSettings, Subscriber
 from edge.page.page_desk import read_place
+from edge.ring import FOLDER, SCORES, write_scores
 from tests.brokers import Mosquitto, mosquitto
 from tests.http_camera import http_camera
 from tests.needs import need_program
+from tests.ringing import segment_of
 from tests.test_daemon import R, receive, start
 from tests.test_evidence import write_h264
 from tests.tiny import normal_images, with_accident, write_tiny_bundle
@@ -60,10 +66,11 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     write_tiny_bundle(folder / "tiny.prednet")
     write_h264(folder / "busy.mp4", with_accident(normal_images(80, seed=5), 30, 50))
     with mosquitto(folder) as broker, http_camera(list(normal), 10.0, stalled=stalled) as address:
+        lay_down_scores(folder / "state", "gate")  # where nothing else happens
         config = folder / "config.yaml"
         config.write_text(
             f"site: plant7\ndevice: edge1\nbundle: tiny.prednet\nstate_directory: state\nthreads: 1\n"
-            f"evidence: {{pre_roll_seconds: 1, post_roll_seconds: 0.5, free_megabytes: 0}}\n"
+            f"ring: {{free_megabytes: 0}}\nevidence: {{pre_roll_seconds: 1, post_roll_seconds: 0.5, free_megabytes: 0}}\n"
             f"cameras:\n  busy: {{source: busy.mp4, loop: true}}\n  gate: {{source: '{address}', capture: pyav}}\n"
             f"mqtt: {{port: {broker.port}}}\ndetection: {{hold_seconds: 0.5}}\n"
         )
@@ -81,6 +88,18 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             daemon.terminate()
             _, errors = daemon.communicate(timeout=20)
         assert token not in errors, "the token stands in no log"
+
+
+def lay_down_scores(state: Path, camera: str) -> None:
+    """Three hours of recorded scores: every other minute holds two seconds of a level from 1 on, ever higher."""
+    folder, begun = state / FOLDER / camera, time.time() - 4 * 3600.0
+    folder.mkdir(parents=True)
+    for minute in range(180):
+        levels = np.full(600, 0.5)
+        levels[300:320] = 1.0 + 0.1 * minute * (minute % 2)
+        offset = {"wall_offset_seconds": begun, "rules": Rules(hold_seconds=0.5)}
+        segment = segment_of(list(levels), start=60.0 * minute, **offset)
+        write_scores(folder / f"{round((begun + 60.0 * minute) * 1000)}{SCORES}", segment.facts, segment.rows)
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +251,53 @@ def test_what_an_event_names_is_fetched_with_the_token(device: Watched) -> None:
         assert answer.status == 200
         assert answer.read() == (device.state / path).read_bytes()
         connection.close()
+
+
+def test_the_slider_says_what_what_if_says_and_sets_the_limit(page: Page, device: Watched) -> None:
+    """By the keyboard: at each of its places the numbers are those of `replay --since 1d --what-if limit=…`."""
+    card = page.locator("[data-camera=gate]")
+    slider = card.get_by_role("slider")
+    counts = set()
+    for presses in (10, 30):
+        slider.focus()
+        for _ in range(presses):
+            page.keyboard.press("ArrowRight")
+        told = settled(page)
+        found = what_if(device, told["on"])
+        wanted = ("before", "after", "stay", "come", "vanish")
+        assert {name: told[name] for name in wanted} == {name: found[name] for name in wanted}
+        counts.add(told["after"])
+        shown = card.locator(".tried").inner_text()
+        assert f"{told['after']} event" in shown
+        # The page and the command looked at the day a moment apart, in which the camera was scored on.
+        per_day = float(re.search(r"That is ([\d.]+) a day", shown)[1])  # type: ignore[index]
+        assert per_day == pytest.approx(found["after"] * 86400 / found["covered"]["scored_seconds"], rel=0.02)
+    assert len(counts) == 2, "another limit makes other events"
+    card.get_by_role("button", name="Set this limit").click()
+    card.get_by_role("button", name="Back to the calibration’s own").wait_for()
+    assert json.loads((device.state / "switches.json").read_text())["gate"]["limit_on"] == told["on"]
+    wait_until(page, f"document.querySelector('[data-camera=gate] .limit dd').textContent === '{told['on']:.1f}'")
+    card.get_by_role("button", name="Back to the calibration’s own").click()
+    expect(card.get_by_role("button", name="Back to the calibration’s own")).to_be_hidden()
+
+
+def settled(page: Page) -> dict[str, Any]:
+    """What the slider says once it has been asked of the place where it stands."""
+    value = "Number(Number(document.querySelector('[data-camera=gate] input').value).toPrecision(4))"
+    shown = "JSON.parse(document.querySelector('[data-camera=gate] .tried').dataset.told ?? '{}')"
+    wait_until(page, f"{shown}.on === {value}")
+    told: dict[str, Any] = page.evaluate(shown)
+    return told
+
+
+def what_if(device: Watched, limit: float) -> dict[str, Any]:
+    """What `prednet-edge replay` says of the same camera and limit."""
+    words = ["replay", "--config", str(device.state.parent / "config.yaml"), "--since", "1d", "--camera", "gate"]
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        assert main([*words, "--what-if", f"limit={limit}", "--json"]) == 0
+    answer: dict[str, Any] = json.loads(told.getvalue())
+    return answer
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

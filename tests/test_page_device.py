@@ -50,7 +50,9 @@ def test_the_token_is_made_once_for_the_service_alone(tmp_path: Path) -> None:
     assert open_token(tmp_path, Page()) != token
 
 
-@pytest.mark.parametrize("text", ["", "swordfish", "fifteen-letters", "sixteen letters with blanks", "sixteen-letters-ä"])
+@pytest.mark.parametrize(
+    "text", ["", "swordfish", "fifteen-letters", "sixteen letters with blanks", "sixteen-letters-ä"]
+)
 def test_a_token_that_is_none_is_refused_with_its_file(tmp_path: Path, text: str) -> None:
     """One that is short, or that no header can carry; the message does not say what it is."""
     path = tmp_path / "page.secret"

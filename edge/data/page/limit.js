@@ -87,11 +87,13 @@ function show(slider, told) {
     return;
   }
   const { before, after, stay, come, vanish } = told.found;
-  const events = make("strong", `${after} event${after === 1 ? "" : "s"} in the last day`);
-  const words = [` instead of ${before}: ${stay} stay, ${come} come, ${vanish} vanish.`];
+  const isTried = Math.abs(told.on - slider.told.on) > 0.0005;
+  const fates = [[stay, "stay"], [come, "come"], [vanish, "vanish"]].filter(([count]) => count).map(([count, word]) => `${count} ${word}${count === 1 ? "s" : ""}`);
+  const words = [isTried ? ` instead of ${before}${fates.length ? `: ${fates.join(", ")}` : ""}.` : "."];
   if (told.per_day !== null) words.push(`That is ${short(told.per_day)} a day.`);
-  words.push(`${span(told.scored_seconds)} of the day were scored.`);
-  answer.replaceChildren(make("span", `Limit ${short(told.on)}: `), events, words.join(" "));
+  words.push(`Scored: ${span(told.scored_seconds)} of the day.`);
+  const events = make("strong", `${after} event${after === 1 ? "" : "s"} in the last day`);
+  answer.replaceChildren(make("span", `At ${short(told.on)}: `), events, words.join(" "));
   answer.dataset.told = JSON.stringify({ on: told.on, ...told.found });
 }
 
