@@ -100,7 +100,8 @@ def write_config(folder: Path, count: int) -> tuple[Path, list[str]]:
         place = folder / "state" / FOLDER / camera
         place.mkdir(parents=True)
         for number in range(int(86400 / SEGMENT_SECONDS)):
-            levels = random.normal(1.0, 0.5, int(10 * SEGMENT_SECONDS)) + 5.0 * (random.uniform() < 0.03)
+            levels = random.normal(1.0, 0.5, int(10 * SEGMENT_SECONDS))
+            levels[100:150] += 5.0 * (random.uniform() < 0.03)  # some 40 events of five seconds
             segment = segment_of(list(levels), start=number * SEGMENT_SECONDS, wall_offset_seconds=begun)
             at = round((begun + number * SEGMENT_SECONDS) * 1000)
             write_scores(place / f"{at}{SCORES}", segment.facts, segment.rows)

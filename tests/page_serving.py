@@ -23,6 +23,7 @@ from edge.messages import utc_from_seconds
 from edge.moments import Moment, Sensed
 from edge.mqtt import HeardCommand
 from edge.page.app import application
+from edge.page.aside import Aside
 from edge.page.board import Board
 from edge.page.server import PageServer
 from edge.page.serving import Orders, Serving
@@ -103,13 +104,13 @@ def served(folder: Path, token: str = TOKEN) -> Iterator[Served]:
         )  # fmt: skip
         orders.hear(reply)
 
-    orders = Orders(put, time.time)
+    orders, aside = Orders(put, time.time), Aside()
     limits = {camera: model.calibration.limit for camera, model in device.models.items()}
     switches = Switches(limits, None, wall_clock=time.time)
     states = {"status": b"online", "cam/busy/state": b"watching", "cam/quiet/state": b"watching"}
     listening = socket.create_server(("127.0.0.1", 0))
     serving = Serving(
-        device, token, Board(device.models), switches, orders, lambda: states, "boot1", "prednet_test",
+        device, token, Board(device.models), switches, orders, aside, lambda: states, "boot1", "prednet_test",
         time.monotonic, time.time,
     )  # fmt: skip
     server = PageServer(application(serving), listening)
@@ -117,6 +118,7 @@ def served(folder: Path, token: str = TOKEN) -> Iterator[Served]:
         yield Served(server.port, serving, commands)
     finally:
         server.close()
+        aside.close()
 
 
 def moment_of(camera: str, seconds: float, level: float = 1.0, grey: int = 90) -> Moment:

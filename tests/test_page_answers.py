@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edge.errors import PrednetError
 from edge.page.app import BODY_BYTES, OPEN, ROUTES
+from edge.page.aside import NICENESS, Aside
 from edge.page.guard import HEADERS
 from edge.page.server import HEADER_BYTES
 from tests.page_serving import CLIP, EVENT_ID, TOKEN, Served, bearer, moment_of, served
@@ -292,6 +295,58 @@ def test_a_verdict_goes_the_way_of_every_command(page: Served) -> None:
     assert page.commands[-1] == ("acknowledge", {"event_id": EVENT_ID, "verdict": "false"})
     status, _, body = page.ask(f"/api/events/{EVENT_ID}/verdict", "POST", as_json, '{"verdict": "refuse"}')
     assert (status, json.loads(body)["error"]) == (409, "That is none.")
+
+
+def test_a_limit_is_tried_in_a_process_of_its_own_at_low_priority() -> None:
+    """The river shares neither interpreter nor rank with it; it ends when nothing is asked, and one that dies is replaced."""
+    aside = Aside(idle_seconds=0.0)
+    first = aside.run(os.getpid)
+    assert first != os.getpid()
+    assert aside.run(os.nice, 0) >= NICENESS
+    with pytest.raises(PrednetError, match="ask again"):
+        aside.run(os._exit, 1)
+    second = aside.run(os.getpid)
+    assert second not in (first, os.getpid())
+    aside.rest()
+    deadline = time.monotonic() + 10.0
+    while Path(f"/proc/{second}").exists() and "zombie" not in Path(f"/proc/{second}/status").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    aside.close()
+
+
+def test_nothing_is_left_of_it_when_the_device_is_killed() -> None:
+    """SIGKILL gives nobody time to tidy up: the process sees it, and ends by itself."""
+    program = (
+        "import os, time\nfrom edge.page.aside import Aside\n"
+        "if __name__ == '__main__':\n    aside = Aside()\n    print(aside.run(os.getpid), flush=True)\n    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as device:
+        assert device.stdout is not None
+        helper = Path(f"/proc/{device.stdout.readline().strip()}")
+        assert helper.exists()
+        device.kill()
+    deadline = time.monotonic() + 10.0
+    while helper.exists() and "zombie" not in (helper / "status").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_limit_is_told_with_its_bounds_and_what_it_would_have_told(page: Served) -> None:
+    """The bounds are those of the command `threshold`; a level outside them, or none, is refused; without scores it says so."""
+    told = page.ask_in("/api/cameras/busy/limit")
+    assert (told["low"], told["high"]) == page.serving.switches.bounds("busy")
+    assert (told["on"], told["is_set"]) == (told["own"], False)
+    assert page.ask_in(f"/api/cameras/busy/limit?on={told['own']}") == {
+        "on": told["own"], "found": None, "per_day": None,
+    }  # fmt: skip
+    for level in ("nan", "inf", "-1", "1e99", "", "x" * 4000, str(told["high"] * 1.01)):
+        status, _, body = page.ask(f"/api/cameras/busy/limit?on={level}", headers=bearer())
+        assert status == 400
+        assert json.loads(body)["error"].startswith("on: a level from")
+    as_json = bearer() | {"Content-Type": "application/json"}
+    assert page.ask("/api/cameras/busy/limit", "POST", as_json, '{"on": 4.5}')[0] == 200
+    assert page.commands[-1] == ("threshold", {"camera": "busy", "on": 4.5})
 
 
 def test_the_live_picture_is_frame_prediction_and_error_of_one_moment(page: Served) -> None:

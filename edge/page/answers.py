@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from werkzeug.exceptions import BadRequest, Conflict, GatewayTimeout, NotFound
+from werkzeug.exceptions import BadRequest, Conflict, GatewayTimeout, NotFound, ServiceUnavailable
 from werkzeug.utils import redirect, send_file
 from werkzeug.wrappers import Request, Response
 
+from edge.errors import PrednetError
 from edge.page.guard import Wrong, begin_session, end_session, has_bearer, has_session, is_from_elsewhere
 from edge.page.limits import limit_of_text, told_limit, tried_limit
 from edge.page.listing import MOST_EVENTS, TYPES, evidence_file, listed
@@ -47,7 +47,6 @@ class Room:
     serving: Serving
     pictures: Pictures
     wrong: Wrong
-    trying: threading.Lock = field(default_factory=threading.Lock)
 
 
 Answer = Callable[..., Response]
@@ -111,8 +110,12 @@ def limit(room: Room, request: Request, camera: str) -> Response:
     on = limit_of_text(request.args["on"], bounds)
     if on is None:
         raise BadRequest(f"on: a level from {bounds[0]:.3f} to {bounds[1]:.3f} is expected.")
-    with room.trying:  # one at a time, however many move a slider
-        return json_response(tried_limit(room.serving, camera, on))
+    serving = room.serving
+    try:
+        told = serving.aside.run(tried_limit, serving.state_directory, camera, on, serving.wall_clock())
+    except PrednetError as error:
+        raise ServiceUnavailable(str(error)) from error
+    return json_response(told)
 
 
 def set_limit(room: Room, request: Request, camera: str) -> Response:

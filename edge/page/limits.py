@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 from edge.coverage import DAY_SECONDS, HOUR_SECONDS
@@ -33,14 +34,13 @@ def told_limit(serving: Serving, camera: str) -> dict[str, Any]:
     }
 
 
-def tried_limit(serving: Serving, camera: str, on: float) -> dict[str, Any]:
-    """Return what the last day would have told under a limit: the numbers of `replay --since 1d --what-if limit=…`.
+def tried_limit(state_directory: Path, camera: str, on: float, until: float) -> dict[str, Any]:
+    """Return what the day before `until`, Unix time, would have told under a limit, as `replay --what-if` counts it.
 
     `per_day` is None where too little was scored to speak of a day, `found` where no scores are kept at all.
     """
-    until = serving.wall_clock()
     try:
-        ring = ring_of(serving.state_directory)
+        ring = ring_of(state_directory)
     except UsageError:
         return {"on": on, "found": None, "per_day": None}
     found = preview(ring, camera, until - DAY_SECONDS, until, Change(on))

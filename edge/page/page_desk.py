@@ -17,6 +17,7 @@ from edge.errors import ConfigInvalid
 from edge.files import write_whole
 from edge.moments import Moment
 from edge.mqtt import Publisher
+from edge.page.aside import Aside
 from edge.page.board import Board
 from edge.page.serving import Orders, Serving
 from edge.page.settings import Page
@@ -68,23 +69,30 @@ def open_page(device: Device, publisher: Publisher, desk: OpenDesk, boot_id: str
     if not settings.serve:
         yield PageDesk()
         return
-    board, orders = Board(device.models), Orders(publisher.put_command, time.time)
+    board, orders, aside = Board(device.models), Orders(publisher.put_command, time.time), Aside()
     desk.announcer.listeners.append(board.hear)
     desk.commands.listeners.append(orders.hear)
-    keeper = _Keeper(settings, folder, lambda token, port: Serving(
-        device, token, board, desk.switches, orders, lambda: publisher.states, boot_id,
-        f"prednet_{port}", time.monotonic, time.time,
-    ))  # fmt: skip
+
+    def serving(token: str, port: int) -> Serving:
+        cookie = f"prednet_{port}"  # browsers keep one for all ports of a machine
+        return Serving(
+            device, token, board, desk.switches, orders, aside, lambda: publisher.states, boot_id, cookie,
+            time.monotonic, time.time,
+        )  # fmt: skip
+
+    keeper = _Keeper(settings, folder, serving)
     keeper.tick()
 
     def tick() -> None:
         keeper.tick()
+        aside.rest()
         desk.announcer.set_fault(FAULT, keeper.server is None)
 
     try:
         yield PageDesk(board.see, tick)
     finally:
         keeper.close()
+        aside.close()
 
 
 class _Keeper:

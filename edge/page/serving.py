@@ -15,6 +15,7 @@ import msgspec
 from edge.command_messages import Command, Reply
 from edge.messages import utc_from_seconds
 from edge.mqtt import HeardCommand
+from edge.page.aside import Aside
 from edge.page.board import Board
 from edge.setup import Device
 from edge.switches import Switches
@@ -67,6 +68,7 @@ class Serving:
     board: Board
     switches: Switches
     orders: Orders
+    aside: Aside
     states: Callable[[], dict[str, bytes]]
     boot_id: str
     cookie: str
