@@ -54,7 +54,7 @@ class Served:
         self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | str | None = None
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         """Return status, headers and body of an answer; the path goes out as it is written, nothing is tidied."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
         try:
             connection.request(method, path, body, dict(headers or {}))
             answer = connection.getresponse()

@@ -15,12 +15,13 @@ from werkzeug.wrappers import Request, Response
 
 from edge.errors import PrednetError
 from edge.page.guard import Wrong, begin_session, end_session, has_bearer, has_session, is_from_elsewhere
-from edge.page.limits import limit_of_text, told_limit, tried_limit
+from edge.page.limits import limit_of_text, told_limit
 from edge.page.listing import MOST_EVENTS, TYPES, evidence_file, listed
 from edge.page.live import live
 from edge.page.pictures import Pictures
 from edge.page.serving import Serving
 from edge.page.token import is_same
+from edge.page.trying import tried_limit
 
 FILES = Path(__file__).parents[1] / "data" / "page"
 # What is shown to everybody: nothing of the device stands in it.

@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar
 
 from edge.errors import PrednetError
 
-NICENESS = 10
+NICENESS = 5
 ANSWER_SECONDS = 30.0
 IDLE_SECONDS = 60.0
 
