@@ -91,8 +91,9 @@ def open_page(device: Device, publisher: Publisher, desk: OpenDesk, boot_id: str
     try:
         yield PageDesk(board.see, tick)
     finally:
+        aside.close()  # who waits for it is answered, so that the server's threads can end
         keeper.close()
-        aside.close()
+        aside.close()  # who asked meanwhile
 
 
 class _Keeper:
