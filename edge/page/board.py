@@ -112,11 +112,12 @@ class Board:
 def _point(number: int, moment: Moment) -> Point:
     sensed, level, limit = moment.sensed, moment.level, moment.limit
     is_scored = sensed is not None and moment.state == "watching"
+    episodes = (moment.episode, None if moment.stall is None else moment.stall.episode)
     return Point(
         number,
         moment.seconds,
         255.0 * mean_error(sensed) if is_scored and sensed is not None else None,
         level.mean if is_scored and level is not None and moment.surprise is not None else None,
         None if limit is None else limit.on,
-        moment.episode is not None and moment.episode.announced_seconds is not None,
+        any(one is not None and one.announced_seconds is not None for one in episodes),
     )
