@@ -102,6 +102,8 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     if config.mqtt.keepalive_seconds < 1:
         yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
     yield from _hook_faults(config.hooks)
+    if not 0 <= config.metrics.port <= 65535:
+        yield ["metrics", "port"], f"{config.metrics.port} is no port; 9640 is a good one, 0 is off."
     yield from ((["evidence", *keys], message) for keys, message in evidence_faults(config.evidence))
     yield from _engine_faults(config.engine)
     if config.threads < 0:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from edge import __version__
+from edge.announcer import Announcer
 from edge.capture import CameraStatus, Mailboxes
 from edge.captures import Captures
 from edge.chosen import EngineUnfit, keeps_up, open_chosen
@@ -98,6 +99,7 @@ def watch_device(
         stack.callback(announcer.close)
         announcer.set_fault("engine_mismatch", engines.has_failed)
         stack.enter_context(running_hooks(device.config.hooks, outbox))
+        _serve_metrics(stack, device, publisher, announcer)
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, announcer))
         captures = Captures(form, mailboxes, tapes=evidence.tapes)
@@ -123,6 +125,15 @@ def watch_device(
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
     return None if stopping.is_set() else reload.device
+
+
+def _serve_metrics(stack: ExitStack, device: Device, publisher: Publisher, announcer: Announcer) -> None:
+    """Answer Prometheus where the configuration asks for it; a port that cannot be had is a fault, and no more."""
+    if device.config.metrics.port:
+        from edge.metrics import serving_metrics  # noqa: PLC0415 - opens the door of prometheus_client
+
+        is_served = stack.enter_context(serving_metrics(device.config.metrics, device.topics, publisher.states))
+        announcer.set_fault("metrics_refused", not is_served)
 
 
 def _line_topics(device: Device) -> list[str]:

@@ -19,5 +19,7 @@ HINTS = {
     "stays, calibrate anew: prednet-calibrate site --config CONFIG --camera {camera}",
     "evidence_stopped": "The disk has less room than evidence.free_megabytes: events go on without clips and pictures. "
     "Make room.",
+    "metrics_refused": "Prometheus cannot be answered: metrics.address and metrics.port are taken or not allowed. "
+    "Choose another port.",
     "disk_low": "The disk of the state directory is nearly full; events go on, evidence does not. Make room.",
 }

@@ -27,6 +27,7 @@ DOORS = {
     "onnx": {"export/step.py", "export/variants/"},
     "onnxruntime": {"edge/runner_onnx.py"},
     "paho": {"edge/mqtt/"},
+    "prometheus_client": {"edge/metrics.py"},
     "safetensors": {"export/checkpoint.py", "export/importing/safetensors_files.py"},
     "scipy": {"calibration/composition.py", "calibration/labels.py", "calibration/noise.py", "calibration/tail.py"},
     "tensorrt": {"edge/engine/library.py"},

@@ -124,6 +124,11 @@ class Handover:
             self._changed[message.subtopic] = None
         self.wake()
 
+    def states(self) -> dict[str, bytes]:
+        """Return the last value of every state, by subtopic."""
+        with self._lock:
+            return {subtopic: message.payload for subtopic, message in self._states.items()}
+
     def send(self, message: Message) -> None:
         """Queue a fleeting message; the oldest goes when the queue is full."""
         with self._lock:
