@@ -36,6 +36,7 @@ from edge.pipeline import watch
 from edge.profile_switch import InForce
 from edge.setup import Device, read_device
 from edge.topics import default_device
+from edge.window import open_window
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,8 @@ def watch_device(
         announcer.set_fault("engine_mismatch", engines.has_failed)
         stack.enter_context(running_hooks(device.config.hooks, outbox))
         _serve_metrics(stack, device, publisher, announcer)
+        window = stack.enter_context(open_window(Path(config.state_directory), device.topics, publisher.last))
+        announcer.listeners += [] if window is None else [window.hear]
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, announcer))
         captures = Captures(form, mailboxes, tapes=evidence.tapes)
@@ -132,7 +135,7 @@ def _serve_metrics(stack: ExitStack, device: Device, publisher: Publisher, annou
     if device.config.metrics.port:
         from edge.metrics import serving_metrics  # noqa: PLC0415 - opens the door of prometheus_client
 
-        is_served = stack.enter_context(serving_metrics(device.config.metrics, device.topics, publisher.states))
+        is_served = stack.enter_context(serving_metrics(device.config.metrics, device.topics, publisher.last))
         announcer.set_fault("metrics_refused", not is_served)
 
 

@@ -28,6 +28,7 @@ DOORS = {
     "onnxruntime": {"edge/runner_onnx.py"},
     "paho": {"edge/mqtt/"},
     "prometheus_client": {"edge/metrics.py"},
+    "rich": {"edge/watch_screen.py"},
     "safetensors": {"export/checkpoint.py", "export/importing/safetensors_files.py"},
     "scipy": {"calibration/composition.py", "calibration/labels.py", "calibration/noise.py", "calibration/tail.py"},
     "tensorrt": {"edge/engine/library.py"},

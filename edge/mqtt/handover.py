@@ -50,6 +50,7 @@ class Handover:
         self._states: dict[str, Message] = {}
         self._changed: dict[str, None] = {}
         self._fleeting: deque[Message] = deque()
+        self._sent: dict[str, bytes] = {}
         self._replies: deque[Message] = deque(maxlen=REPLY_LIMIT)
         self._commands: deque[HeardCommand] = deque()
         self._dropped = 0
@@ -124,10 +125,10 @@ class Handover:
             self._changed[message.subtopic] = None
         self.wake()
 
-    def states(self) -> dict[str, bytes]:
-        """Return the last value of every state, by subtopic."""
+    def last(self) -> dict[str, bytes]:
+        """Return the last payload of every state and fleeting message, by subtopic."""
         with self._lock:
-            return {subtopic: message.payload for subtopic, message in self._states.items()}
+            return self._sent | {subtopic: message.payload for subtopic, message in self._states.items()}
 
     def send(self, message: Message) -> None:
         """Queue a fleeting message; the oldest goes when the queue is full."""
@@ -136,6 +137,7 @@ class Handover:
                 self._fleeting.popleft()
                 self._dropped += 1
             self._fleeting.append(message)
+            self._sent[message.subtopic] = message.payload
         self.wake()
 
     def start_over(self) -> None:

@@ -136,9 +136,9 @@ class Publisher:
         """Keep the last value of a state and have it sent, now and on each connect."""
         self._handover.set_state(Message(subtopic, _bytes(payload), retain, qos))
 
-    def states(self) -> dict[str, bytes]:
-        """Return the last value of every state, by subtopic; from any thread."""
-        return self._handover.states()
+    def last(self) -> dict[str, bytes]:
+        """Return the last payload of every state and score, by subtopic, sent or not; from any thread."""
+        return self._handover.last()
 
     def set_info(self, info: Info) -> None:
         """Replace the birth; the number of the connection is filled in."""
