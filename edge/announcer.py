@@ -65,6 +65,7 @@ class Announcer:
         self._device, self._publisher, self._outbox, self._mailboxes = device, publisher, outbox, mailboxes
         self._switches, self._ledger, self._drift = switches, ledger, drift or DriftWatch()
         self.counts: Counter[str] = Counter()
+        self.uploads_waiting: int | None = None
         self.listeners: list[Callable[[Event], None]] = []
         self._images: dict[str, Image] = {}
         self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
@@ -288,6 +289,7 @@ class Announcer:
             throttled=is_throttled(),
             memory_bytes=memory_bytes(),
             disk_free_bytes=free_bytes(self._folder),
+            uploads_waiting=self.uploads_waiting,
         )
 
     def _drift_of(self, camera: str) -> Monitor | None:

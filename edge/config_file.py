@@ -16,6 +16,7 @@ from edge.evidence_settings import evidence_faults
 from edge.profiles import judging, profile_faults
 from edge.region_faults import region_faults
 from edge.topics import checked_name
+from edge.upload_settings import Upload
 from edge.yaml_keys import line_of, unknown_keys
 
 
@@ -66,6 +67,7 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
             config.hooks, webhook_token_file=_from_folder(folder, config.hooks.webhook_token_file)
         ),
         state_directory=_from_folder(folder, config.state_directory),
+        evidence=msgspec.structs.replace(config.evidence, upload=_upload_from_folder(folder, config.evidence.upload)),
         mqtt=msgspec.structs.replace(
             config.mqtt,
             **{
@@ -162,6 +164,11 @@ def _from_folder(folder: Path, where: str) -> str:
     if not where or "://" in where or Path(where).is_absolute():
         return where
     return str(folder / where)
+
+
+def _upload_from_folder(folder: Path, upload: Upload) -> Upload:
+    paths = {key: _from_folder(folder, getattr(upload, key)) for key in ("secret_key_file", "ca_file")}
+    return msgspec.structs.replace(upload, **paths)
 
 
 def _keys_from_path(where: str, data: object) -> list[str]:

@@ -57,6 +57,7 @@ TOLD = {
     "temperatures_celsius": Told("temperature_celsius", "Temperature of a thermal zone."),
     "throttled": Told("throttled", "1 while the machine slows itself down."),
     "memory_bytes": Told("resident_memory_bytes", "Resident memory of the daemon."),
+    "uploads_waiting": Told("evidence_uploads_waiting", "Events whose evidence is not in the store yet."),
     "disk_free_bytes": Told("disk_free_bytes", "What the disk of the state directory has left."),
 }
 LABELS = {"drops": "what", "cameras": "camera", "temperatures_celsius": "zone"}

@@ -23,6 +23,7 @@ from edge.profiles import judging
 from edge.site_calibration import variant_of_site
 from edge.sources import chosen
 from edge.topics import Topics, default_device
+from edge.upload_settings import check_upload
 from edge.zoning import zoned
 
 
@@ -64,6 +65,7 @@ def read_device(config_path: Path) -> Device:
             place = place_from_spec(camera.source)
             if camera.capture != "auto":
                 chosen(place, camera.capture)  # says what that library cannot capture
+        check_upload(config.evidence.upload)
         topics = Topics(config.site, config.device or default_device())
         return Device(config, topics, bundle, models, _broker(config, topics), choice, profiles)
     except ConfigInvalid:
