@@ -22,6 +22,7 @@ from edge.doctor_cli import add_doctor_command
 from edge.engine.engine_cli import add_engine_command
 from edge.errors import UsageError
 from edge.evidence_cli import add_evidence_command
+from edge.report_cli import add_report_command
 from edge.watch_cli import add_watch_command
 
 RUN_HELP = """Watch the cameras of a configuration and publish what is unexpected on MQTT.
@@ -85,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_engine_command(commands)
     add_mqtt_commands(commands)
     add_watch_command(commands)
+    add_report_command(commands)
     return run_command(parser, arguments)
 
 
