@@ -32,7 +32,7 @@ from tests.understood import understood
 
 DOC = (Path(__file__).parents[1] / "docs" / "report.md").read_text(encoding="utf-8")
 NOW = time.time()
-VOID = {"meta", "img", "rect"}
+VOID = {"meta", "img"}
 
 
 class Page(HTMLParser):
