@@ -37,7 +37,7 @@ class S3Server:
     @functools.cached_property
     def client(self) -> Any:
         """A client of the first user's."""
-        return _client("s3", self.port, self.key_id, self.secret)
+        return _client("s3", f"http://{HOST}:{self.port}", self.key_id, self.secret)
 
     def names(self, bucket: str) -> list[str]:
         """Return the names of what lies in a bucket."""
@@ -48,23 +48,39 @@ class S3Server:
         return {name: self.client.get_object(Bucket=bucket, Key=name)["Body"].read() for name in self.names(bucket)}
 
 
-def _client(service: str, port: int, key_id: str, secret: str) -> Any:
+@contextmanager
+def tls_server(folder: Path, certificate: Path, key: Path) -> Iterator[int]:
+    """Run a server behind TLS that takes every key, with one bucket, `secure`; yield its port."""
+    port = free_port()
+    with _process(folder, port, {}, ["-s", "-c", str(certificate), "-k", str(key)]):
+        client = _client("s3", f"https://{HOST}:{port}", "any", "any", str(certificate))
+        client.create_bucket(Bucket="secure")
+        yield port
+
+
+def _client(service: str, address: str, key_id: str, secret: str, verify: str | None = None) -> Any:
     session = need("botocore.session").Session()
+    config = need("botocore.config").Config(s3={"addressing_style": "path"})
     return session.create_client(
-        service, region_name="us-east-1", endpoint_url=f"http://{HOST}:{port}", aws_access_key_id=key_id,
-        aws_secret_access_key=secret, config=need("botocore.config").Config(s3={"addressing_style": "path"}),
+        service, region_name="us-east-1", endpoint_url=address, aws_access_key_id=key_id,
+        aws_secret_access_key=secret, verify=verify, config=config,
     )  # fmt: skip
 
 
 @contextmanager
 def s3_server(folder: Path) -> Iterator[S3Server]:
     """Run the server until the end, with two users and no bucket."""
-    need("moto")
     port = free_port()
-    environment = os.environ | {"INITIAL_NO_AUTH_ACTION_COUNT": str(_UNCHECKED_ACTIONS)}
+    with _process(folder, port, {"INITIAL_NO_AUTH_ACTION_COUNT": str(_UNCHECKED_ACTIONS)}, []):
+        yield S3Server(port, *_users(port))
+
+
+@contextmanager
+def _process(folder: Path, port: int, environment: dict[str, str], options: list[str]) -> Iterator[None]:
+    need("moto")
     with (folder / "s3.log").open("wb") as log:
-        command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port), *options]
+        process = subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 30.0
         while True:
@@ -73,14 +89,14 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
             assert process.poll() is None, (folder / "s3.log").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        yield S3Server(port, *_users(port))
+        yield
     finally:
         process.kill()
         process.wait(5.0)
 
 
 def _users(port: int) -> list[str]:
-    users = _client("iam", port, "nobody", "nothing")
+    users = _client("iam", f"http://{HOST}:{port}", "nobody", "nothing")
     keys: list[str] = []
     for name, actions in (("edge", ["s3:*"]), ("reader", ["s3:GetObject", "s3:ListBucket"])):
         users.create_user(UserName=name)

@@ -19,6 +19,7 @@ from edge.cli import main
 from edge.evidence_store import EVENT_FILE, FOLDER
 from edge.fault_ledger import FAULTS_FILE, FaultLedger, past_faults
 from edge.messages import Event, EventZone, Fault, utc_from_seconds
+from edge.report_data import gather
 from edge.report_page import page
 from edge.report_words import Words, percent, promise_word, span
 from edge.setup import read_device
@@ -321,10 +322,22 @@ def test_a_camera_that_is_gone_is_named(own_week: Week, tmp_path: Path) -> None:
     assert "Events of cameras that it no longer has are among them: gate." in found.text
 
 
+def test_promises_stand_beside_what_became_of_them(week: Week) -> None:
+    """One camera within its promise, one above: the row and the tile say so."""
+    report = gather(read_device(week.config), NOW - 7 * DAY, NOW)
+    changes = ({"promised_per_day": 1.0}, {"promised_per_day": 0.5, "false_per_day": 0.6, "most_per_day": 1.0})
+    cameras = [
+        msgspec.structs.replace(one, realised=msgspec.structs.replace(one.realised, **change))
+        for one, change in zip(report.cameras, changes, strict=True)
+    ]
+    found = Page(page(msgspec.structs.replace(report, cameras=cameras), Words(timezone.utc), 0))
+    assert "promise kept on 1 of 2 cameras" in found.text
+    assert "press3 1 0.18 0 0.36 within the promise" in found.text
+    assert "gate 0.5 0.6 0 1 above what was promised" in found.text
+
+
 def test_progress_is_told_picture_by_picture(week: Week) -> None:
     """Long work shows how far it is."""
-    from edge.report_data import gather  # noqa: PLC0415 - beside its only use
-
     told: list[int] = []
     page(gather(read_device(week.config), NOW - 7 * DAY, NOW), Words(timezone.utc), 3, lambda: told.append(1))
     assert len(told) == 3

@@ -30,11 +30,11 @@ from edge.store_s3 import S3Store
 from edge.take import evidence_at
 from edge.upload_settings import AccessKey, Upload, access_key, check_upload
 from edge.uploader import MARK, UPLOAD_FAULTS, Retry, Uploader
-from tests.brokers import HOST, free_port, mosquitto
+from tests.brokers import HOST, free_port, make_certificate, mosquitto
 from tests.commanding import served
 from tests.holding import child_environment
 from tests.publishing import wait_until
-from tests.s3_server import S3Server, line, s3_server
+from tests.s3_server import S3Server, line, s3_server, tls_server
 from tests.test_daemon import write_config
 
 NOW = 1_800_000_000.0
@@ -435,6 +435,40 @@ def test_check_says_what_is_missing(
         check_upload(
             Upload(bucket="abc", access_key_id="A", secret_key_file=str(tmp_path / "secret"), ca_file="/none.pem")
         )
+
+
+def test_a_certificate_that_is_not_trusted_is_a_refusal(tmp_path: Path) -> None:
+    """Behind TLS: with the authority in `ca_file` it is taken, without it a person must act."""
+    make_certificate(tmp_path)
+    certificate = tmp_path / "server.pem"
+    with tls_server(tmp_path, certificate, tmp_path / "server.key") as port:
+        upload = Upload(bucket="secure", endpoint=f"https://{HOST}:{port}", timeout_seconds=5.0)
+        with pytest.raises(StoreRefused, match="certificate is not trusted"):
+            S3Store(upload, AccessKey("any", "any")).put("a.csv", b"1,2")
+        trusting = msgspec.structs.replace(upload, ca_file=str(certificate))
+        told = S3Store(trusting, AccessKey("any", "any")).put("a.csv", b"1,2")
+    assert told == f"https://{HOST}:{port}/secure/a.csv"
+
+
+def test_doctor_puts_a_small_object_where_evidence_goes(
+    tmp_path: Path, shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An installer learns at once that the store takes it, or why it does not."""
+    (tmp_path / "secret").write_text(shop.server.secret)
+    config = write_config(tmp_path, free_port())
+    upload = f"bucket: BUCKET, endpoint: 'http://{HOST}:{shop.server.port}', access_key_id: {shop.server.key_id}"
+    sound = config.read_text() + f"evidence: {{upload: {{{upload}, secret_key_file: secret}}}}\n"
+    told = {}
+    for bucket in (shop.bucket, "elsewhere-at-all"):
+        config.write_text(sound.replace("BUCKET", bucket))
+        main(["doctor", "--config", str(config), "--json", "--user", "root"])
+        found = json.loads(capsys.readouterr().out)
+        (told[bucket],) = [(one["state"], one["told"]) for one in found if one["name"] == "store"]
+    address = f"http://{HOST}:{shop.server.port}/{shop.bucket}/plant7/edge1/doctor.txt"
+    assert told[shop.bucket] == ("ok", address)
+    assert shop.names() == ["plant7/edge1/doctor.txt"]
+    assert told["elsewhere-at-all"][0] == "failed"
+    assert "no such bucket" in told["elsewhere-at-all"][1]
 
 
 def test_every_fault_of_the_uploader_has_a_hint() -> None:
