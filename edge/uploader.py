@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge.drained import drained
 from edge.errors import PrednetError
 from edge.evidence_store import EVENT_FILE, FOLDER
 from edge.files import write_whole
@@ -78,11 +79,7 @@ class Uploader:
 
     def told(self) -> list[Event]:
         """Return the messages that say where evidence lies in the store, due since the last call."""
-        found: list[Event] = []
-        with suppress(queue.Empty):
-            while True:
-                found.append(self._finished.get_nowait())
-        return found
+        return drained(self._finished)
 
     def published(self, event: Event) -> None:
         """Note that a message of `told` is on its way for good: the evidence is not uploaded again."""
