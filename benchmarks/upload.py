@@ -36,7 +36,8 @@ from edge.model import judge_from_calibration  # noqa: E402
 from edge.moments import Round  # noqa: E402
 from edge.pipeline import watch  # noqa: E402
 from edge.store_s3 import S3Store  # noqa: E402
-from edge.upload_settings import AccessKey, Upload  # noqa: E402
+from edge.upload_key import AccessKey  # noqa: E402
+from edge.upload_settings import Upload  # noqa: E402
 from edge.uploader import Uploader  # noqa: E402
 from tests.brokers import HOST  # noqa: E402
 from tests.s3_server import s3_server  # noqa: E402

@@ -25,13 +25,14 @@ from edge.engine.memory import DeviceFacts, open_memory
 from edge.errors import DeviceUnavailable, PrednetError
 from edge.hardware import is_throttled
 from edge.health import DISK_LOW_BYTES
+from edge.kept_secrets import captured
 from edge.messages import encode, utc_from_seconds
 from edge.mqtt import Subscriber
 from edge.places import place_from_spec
 from edge.setup import Device
 from edge.sources import chosen, has_gstreamer, open_source
 from edge.topics import reply_subtopic
-from edge.upload_settings import access_key
+from edge.upload_key import access_key
 
 # The first TensorRT that knows a GPU by its compute capability.
 FIRST_TENSORRT = {"8.7": (8, 4), "11.0": (10, 13)}
@@ -157,7 +158,7 @@ def camera(device: Device, name: str) -> str:
     """Open one camera and take some frames."""
     settings, form = device.config.cameras[name], device.bundle.spec.form
     begun = time.monotonic()
-    source = open_source(settings.source, form, settings.capture, settings.privacy_masks)
+    source = open_source(captured(name, settings).spec, form, settings.capture, settings.privacy_masks)
     try:
         for number, _ in enumerate(source.frames(), 1):
             if number == FRAMES:

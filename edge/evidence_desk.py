@@ -11,7 +11,7 @@ from edge.announcer import Announcer
 from edge.moments import Moment
 from edge.setup import Device
 from edge.tape import Tape
-from edge.upload_settings import access_key
+from edge.upload_key import access_key
 from edge.uploader import UPLOAD_FAULTS, Uploader
 
 # An event is announced after its hold, or after the rest that follows the event before it; and the queue has a length.

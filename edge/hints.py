@@ -4,7 +4,7 @@ from __future__ import annotations
 
 HINTS = {
     "camera_lost": "Check the camera's power, cable, address and password; it is tried again for ever.",
-    "camera_refused": "The camera refuses the login; correct user and password in its address. It is asked seldom.",
+    "camera_refused": "The camera refuses the login; correct its username and password. It is asked seldom.",
     "capture_hung": "The capture library hung and was replaced; if it comes again, restart the camera.",
     "outbox_damaged": "Events that waited on disk may be lost; check the disk.",
     "broker_refused": "The broker refuses the login or the certificate; check both.",
@@ -19,6 +19,8 @@ HINTS = {
     "stays, calibrate anew: prednet-calibrate site --config CONFIG --camera {camera}",
     "evidence_stopped": "The disk has less room than evidence.free_megabytes: events go on without clips and pictures. "
     "Make room.",
+    "page_unavailable": "The page cannot be served at page.bind and page.port: another program has the port, or this "
+    "machine has no such address. It is tried again.",
     "upload_refused": "The store refuses evidence: check evidence.upload, the key and its rights, the certificate, the "
     "clock; the log says which. It waits on the disk and is tried every 5 minutes.",
     "upload_bucket_missing": "The store knows no bucket of the name in evidence.upload.bucket: make it, or correct the "

@@ -14,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError, SSLError
 
 from edge.errors import PrednetError
 from edge.store import BucketMissing, StoreRefused, StoreUnreachable
-from edge.upload_settings import AccessKey, Upload
+from edge.upload_key import AccessKey
+from edge.upload_settings import Upload
 
 TYPES = {
     ".mp4": "video/mp4", ".mkv": "video/x-matroska", ".jpg": "image/jpeg", ".png": "image/png", ".csv": "text/csv",

@@ -28,7 +28,8 @@ from edge.messages import Event, EventEvidence, EventTime, new_event_id, utc_fro
 from edge.store import StoreRefused
 from edge.store_s3 import S3Store
 from edge.take import evidence_at
-from edge.upload_settings import AccessKey, Upload, access_key, check_upload
+from edge.upload_key import AccessKey, access_key, check_upload
+from edge.upload_settings import Upload
 from edge.uploader import MARK, UPLOAD_FAULTS, Retry, Uploader
 from tests.brokers import HOST, free_port, make_certificate, mosquitto
 from tests.commanding import served
@@ -216,7 +217,8 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from edge.store_s3 import S3Store
-from edge.upload_settings import AccessKey, Upload
+from edge.upload_key import AccessKey
+from edge.upload_settings import Upload
 from edge.uploader import Uploader
 state, endpoint, bucket, key_id, secret = sys.argv[1:]
 upload = Upload(bucket=bucket, endpoint=endpoint, prefix="west/")
@@ -375,18 +377,19 @@ def evidence_of(operator: object, event_id: str, where: str) -> dict[str, dict[s
 
 
 WRONG = [
-    ("bucket: E", "upload.bucket: 'E' is no bucket: 3 to 63 of a-z, 0-9, - and . are expected."),
+    ("bucket: E, access_key_id: A", "upload.bucket: 'E' is no bucket: 3 to 63 of a-z, 0-9, - and . are expected."),
     (
         "endpoint: s3.plant",
         "upload.endpoint: 's3.plant' is no store's address; write https://host or https://host:port.",
     ),
     (
         "endpoint: 'https://key:secret@s3.plant'",
-        "upload.endpoint: 'https://key:secret@s3.plant' is no store's address;",
+        "upload.endpoint: holds a login; write https://host, access_key_id, and",
     ),
     ("prefix: /a", "upload.prefix: '/a' cannot begin an object's name; write such as factory/west/."),
     ("timeout_seconds: 0", "upload.timeout_seconds: 0 is not within 0.5 to 600 seconds."),
-    ("access_key_id: AKIA", "upload.secret_key_file: is missing; give access_key_id and secret_key_file, or"),
+    ("bucket: abc", "upload.access_key_id: is missing; a store takes bucket, access_key_id and a secret key."),
+    ("access_key_id: A", "upload.bucket: is missing; a store takes bucket, access_key_id and a secret key."),
     ("secret_key: x", "unknown key 'evidence.upload.secret_key'; did you mean 'secret_key_file'?"),
 ]
 
@@ -399,6 +402,7 @@ def test_a_wrong_configuration_is_named(tmp_path: Path, lines: str, message: str
     with pytest.raises(ConfigInvalid) as refused:
         read_config(config)
     assert message in str(refused.value)
+    assert "key:secret" not in str(refused.value)
 
 
 def test_a_key_comes_from_a_file_or_from_the_environment_and_is_never_shown(tmp_path: Path) -> None:
@@ -407,12 +411,12 @@ def test_a_key_comes_from_a_file_or_from_the_environment_and_is_never_shown(tmp_
     upload = Upload(bucket="abc", access_key_id="AKIA", secret_key_file=str(tmp_path / "secret"))
     assert access_key(upload, {}) == AccessKey("AKIA", "s3cr3t")
     assert "s3cr3t" not in repr(access_key(upload, {}))
-    environment = {"AWS_ACCESS_KEY_ID": "AKIB", "AWS_SECRET_ACCESS_KEY": "other"}
-    assert access_key(Upload(bucket="abc"), environment) == AccessKey("AKIB", "other")
-    with pytest.raises(ConfigInvalid, match="no key of the store; set access_key_id"):
-        access_key(Upload(bucket="abc"), {})
+    environment = {"PREDNET_STORE_SECRET_KEY": "other"}
+    assert access_key(Upload(bucket="abc", access_key_id="AKIB"), environment) == AccessKey("AKIB", "other")
+    with pytest.raises(ConfigInvalid, match="the store's secret key is missing; name its file in secret_key_file"):
+        access_key(Upload(bucket="abc", access_key_id="AKIB"), {})
     (tmp_path / "secret").unlink()
-    with pytest.raises(ConfigInvalid, match="the store's secret key cannot be read"):
+    with pytest.raises(ConfigInvalid, match="the key cannot be read"):
         access_key(upload, {})
 
 
@@ -421,11 +425,10 @@ def test_check_says_what_is_missing(
 ) -> None:
     """Before a camera is opened: the key, the certificate's authority, the library."""
     config = write_config(tmp_path, free_port())
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    config.write_text(config.read_text() + "evidence: {upload: {bucket: abc}}\n")
+    monkeypatch.delenv("PREDNET_STORE_SECRET_KEY", raising=False)
+    config.write_text(config.read_text() + "evidence: {upload: {bucket: abc, access_key_id: A}}\n")
     assert main(["check", "--config", str(config)]) == 78
-    assert "no key of the store" in capsys.readouterr().err
+    assert "evidence.upload: the store's secret key is missing" in capsys.readouterr().err
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ConfigInvalid, match=r"run: pip install 'prednet-edge\[s3\]'"):
         check_upload(Upload(bucket="abc"))
