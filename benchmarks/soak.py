@@ -1,4 +1,4 @@
-"""Hours of the whole daemon with eight synthetic cameras: does anything grow, leak or drift?
+"""Hours of the whole daemon with eight synthetic cameras: what grows, leaks or drifts.
 
     python benchmarks/soak.py [--hours 1] [--cameras 8] [--rate 2] [--out soak-out]
 
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import json
 import os
 import platform
@@ -219,18 +218,18 @@ def told(readings: list[Reading], messages: list[dict[str, object]]) -> int:
     """Print the table and the verdict; return the exit code."""
     every = {name: np.array([asdict(one)[name] for one in readings], float) for name in asdict(readings[0])}
     tenths = np.array_split(np.arange(len(readings)), TENTHS)
-    print(
-        "| minutes | resident MB | private MB | descriptors | threads | children | latency ms | outbox | disk MB | cores |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("| minutes | resident MB | private MB | descriptors | threads | children "
+          "| latency ms | outbox | disk MB | cores |\n" + "|---" * 10 + "|")  # fmt: skip
     for tenth in tenths:
         middle, first, last = {name: np.median(of[tenth]) for name, of in every.items()}, tenth[0], tenth[-1]
         span = [max(first - 1, 0), max(last, 1)]
         cores = np.diff(every["processor_seconds"][span]) / np.diff(every["seconds"][span])
         latency, outbox = np.nanmedian(every["latency_ms"][tenth]), every["outbox"][tenth].max()
-        print(f"| {every['seconds'][first] / 60:.0f}–{every['seconds'][last] / 60:.0f} | {middle['resident'] / 1e6:.1f} | "
-              f"{middle['private'] / 1e6:.1f} | {middle['descriptors']:.0f} | {middle['threads']:.0f} | {middle['children']:.0f} | "
-              f"{latency:.1f} | {outbox:.0f} | {middle['disk'] / 1e6:.1f} | {cores[0]:.2f} |")  # fmt: skip
+        numbers = [every["seconds"][first] / 60, every["seconds"][last] / 60, middle["resident"] / 1e6]
+        numbers += [middle["private"] / 1e6, middle["descriptors"], middle["threads"], middle["children"]]
+        numbers += [latency, outbox, middle["disk"] / 1e6, cores[0]]
+        row = "| {:.0f}–{:.0f} | {:.1f} | {:.1f} | {:.0f} | {:.0f} | {:.0f} | {:.1f} | {:.0f} | {:.1f} | {:.2f} |"
+        print(row.format(*numbers))
     account = account_of([], messages)  # type: ignore[arg-type]
     warm = np.concatenate(tenths[1:])
     growth, margin = (86400.0 / 1e6 * one for one in slope(every["seconds"][warm], every["private"][warm]))

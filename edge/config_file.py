@@ -15,6 +15,7 @@ from edge.errors import ConfigInvalid, UsageError
 from edge.evidence_settings import evidence_faults
 from edge.profiles import judging, profile_faults
 from edge.region_faults import region_faults
+from edge.slower import slow_normal_faults
 from edge.topics import checked_name
 from edge.yaml_keys import line_of, unknown_keys
 
@@ -51,6 +52,7 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
             camera,
             source=_from_folder(folder, camera.source),
             normal=_from_folder(folder, camera.normal),
+            slow_normal=_from_folder(folder, camera.slow_normal),
             profiles={
                 key: msgspec.structs.replace(profile, normal=_from_folder(folder, profile.normal))
                 for key, profile in camera.profiles.items()
@@ -95,6 +97,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
         faults = (*region_faults(camera), *profile_faults(camera.profiles, camera.line))
         yield from ((["cameras", name, *keys], message) for keys, message in faults)
     yield from _predictor_faults(config)
+    yield from slow_normal_faults(config.cameras)
     if not 1 <= len(config.cameras) <= 16:
         yield ["cameras"], f"{len(config.cameras)} cameras; one device watches 1 to 16."
     if not 1 <= config.mqtt.port <= 65535:

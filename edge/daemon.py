@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -27,6 +28,7 @@ from edge.engine.work import EngineWork
 from edge.errors import OK, ConfigInvalid
 from edge.evidence_desk import open_evidence
 from edge.hooks import hooks_of, running_hooks
+from edge.inference import GuardedRunner
 from edge.messages import Info
 from edge.moments import Moment, Round
 from edge.mqtt import Publisher
@@ -34,7 +36,9 @@ from edge.outbox import Outbox
 from edge.pipeline import watch
 from edge.profile_switch import InForce
 from edge.setup import Device, read_device
+from edge.throttle import Throttle
 from edge.topics import default_device
+from edge.upkeep import begin_upkeep
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +54,13 @@ def run_daemon(config_path: Path) -> int:
     Raises ConfigInvalid where it cannot start.
     """
     device: Device | None = read_device(config_path)
+    throttle = Throttle()
     stopping = threading.Event()
     before = {number: signal.signal(number, _stopper(stopping)) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         while device is not None:
-            device = watch_device(device, stopping, read_again=lambda: read_device(config_path))
+            read_again = partial(_read_at_rate, config_path, throttle)
+            device = watch_device(device, stopping, read_again=read_again, throttle=throttle)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -66,6 +72,7 @@ def watch_device(
     stopping: threading.Event,
     see: Callable[[Moment, CameraStatus], None] | None = None,
     read_again: Callable[[], Device] | None = None,
+    throttle: Throttle | None = None,
 ) -> Device | None:
     """Run the river of a device until `stopping` is set or every file has ended; `see` is shown every moment.
 
@@ -82,7 +89,7 @@ def watch_device(
     with ExitStack() as stack:
         outbox = stack.enter_context(_outbox(device, boot_id))
         try:
-            runner = open_chosen(device.choice, device.bundle, len(cameras), config.threads)
+            runner = GuardedRunner(lambda: open_chosen(device.choice, device.bundle, len(cameras), config.threads))
         except EngineUnfit:  # it was dropped: the next reading chooses another
             return reload.read()
         stack.callback(runner.close)
@@ -108,9 +115,11 @@ def watch_device(
         else:
             _start(captures, device, runner.name)
         news = EngineNews(engines, reload, publisher, info)
+        upkeep = begin_upkeep(device, runner, announcer, mailboxes, reload, throttle or Throttle())
 
         def renew() -> None:
             evidence.tick()
+            upkeep.tick()
             for camera, model in in_force.changed():
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
@@ -123,6 +132,10 @@ def watch_device(
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
     return None if stopping.is_set() else reload.device
+
+
+def _read_at_rate(config_path: Path, throttle: Throttle) -> Device:
+    return read_device(config_path, slower=throttle.is_slow)
 
 
 def _line_topics(device: Device) -> list[str]:

@@ -21,6 +21,7 @@ from edge.mqtt import BrokerSettings, TlsFiles
 from edge.places import place_from_spec
 from edge.profiles import judging
 from edge.site_calibration import variant_of_site
+from edge.slower import has_slower, slower_bundle, slower_config
 from edge.sources import chosen
 from edge.topics import Topics, default_device
 from edge.zoning import zoned
@@ -48,11 +49,17 @@ class Device:
         return hashlib.sha256(msgspec.json.encode(self.config)).hexdigest()[:12]
 
 
-def read_device(config_path: Path) -> Device:
-    """Return the device of a configuration. Raises ConfigInvalid with one sentence for what cannot work."""
+def read_device(config_path: Path, *, slower: bool = False) -> Device:
+    """Return the device of a configuration, at the `slower` rate where every camera was calibrated for one too.
+
+    Raises ConfigInvalid with one sentence for what cannot work.
+    """
     config = read_config(config_path)
     try:
         bundle = _bundle(config)
+        if has_slower(config):
+            slow = slower_bundle(config, bundle)  # read in any case: a fault in it is told at the start
+            config, bundle = (slower_config(config), slow) if slower else (config, bundle)
         choice = choose(config, bundle, sorted({variant_of_site(path) for path in _normals(config)}))
         models: dict[str, Model] = {}
         profiles: dict[str, Model] = {}
