@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -53,18 +52,28 @@ def run_daemon(config_path: Path) -> int:
 
     Raises ConfigInvalid where it cannot start.
     """
-    device: Device | None = read_device(config_path)
-    throttle = Throttle()
     stopping = threading.Event()
     before = {number: signal.signal(number, _stopper(stopping)) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        while device is not None:
-            read_again = partial(_read_at_rate, config_path, throttle)
-            device = watch_device(device, stopping, read_again=read_again, throttle=throttle)
+        watch_config(config_path, stopping, Throttle())
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     return OK
+
+
+def watch_config(config_path: Path, stopping: threading.Event, throttle: Throttle) -> None:
+    """Watch what a configuration says, read again as often as that is asked for, at the rate that `throttle` allows.
+
+    Raises ConfigInvalid where it cannot start.
+    """
+
+    def read_again() -> Device:
+        return read_device(config_path, slower=throttle.is_slow)
+
+    device: Device | None = read_again()
+    while device is not None:
+        device = watch_device(device, stopping, read_again=read_again, throttle=throttle)
 
 
 def watch_device(
@@ -132,10 +141,6 @@ def watch_device(
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
     return None if stopping.is_set() else reload.device
-
-
-def _read_at_rate(config_path: Path, throttle: Throttle) -> Device:
-    return read_device(config_path, slower=throttle.is_slow)
 
 
 def _line_topics(device: Device) -> list[str]:

@@ -14,10 +14,10 @@ from typing import Any
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.daemon import watch_device
+from edge.daemon import watch_config
 from edge.messages import utc_from_seconds
 from edge.mqtt import BrokerSettings, Received, Subscriber
-from edge.setup import read_device
+from edge.throttle import Throttle
 from tests.brokers import Mosquitto
 
 R = "prednet/v1/plant7/edge1"
@@ -95,16 +95,12 @@ class Operator:
 
 
 @contextmanager
-def running(config: Path) -> Iterator[threading.Thread]:
+def running(config: Path, throttle: Throttle | None = None) -> Iterator[threading.Thread]:
     """Run the daemon of a configuration in a thread, as `prednet-edge run` does in a process."""
     stopping = threading.Event()
 
-    def run() -> None:
-        device = read_device(config)
-        while device is not None:
-            device = watch_device(device, stopping, read_again=lambda: read_device(config))
-
-    thread = threading.Thread(target=run, name="daemon-under-test")
+    arguments = (config, stopping, throttle or Throttle())
+    thread = threading.Thread(target=watch_config, args=arguments, name="daemon-under-test")
     thread.start()
     try:
         yield thread
