@@ -161,7 +161,7 @@ def test_what_cannot_be_opened_at_the_start_is_refused_as_ever() -> None:
 
 def test_a_device_whose_inference_fails_is_blind_and_watches_again_within_thirty_seconds(
     tmp_path: Path,
-    broker: Mosquitto,
+    broker: Mosquitto,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It raises, and then it hangs, within an event: that ends with `restart`, `inference_failed` is told, and it goes on."""

@@ -118,7 +118,7 @@ def slow_config(folder: Path, port: int) -> Path:
 
 def test_a_slow_device_goes_down_to_its_calibrated_rate_and_comes_back(
     tmp_path: Path,
-    broker: Mosquitto,
+    broker: Mosquitto,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Steps of 130 ms and more at 10 frames a second: `throttled`, then events at 5 by that rate's limit; and up once it is quick."""
