@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edge import memory_watch, upkeep
 from edge.memory_diagnosis import MOST_FILES, write_diagnosis
-from edge.memory_watch import LOOK_SECONDS, WARM_SECONDS, MemoryWatch, sure_slope
+from edge.memory_watch import LOOK_SECONDS, WARM_SECONDS, MemoryWatch, Trend, sure_slope
+from tests.brokers import Mosquitto
+from tests.commanding import Operator, running
+from tests.test_daemon import broker, write_config  # noqa: F401 - a fixture
 
 MB, HOUR, DAY = 1e6, 3600.0, 86400.0
 
@@ -91,3 +97,19 @@ def test_the_diagnosis_holds_readings_objects_threads_and_the_kernel_s_numbers(t
     assert len(list((tmp_path / "diagnostics").iterdir())) == MOST_FILES
     (tmp_path / "file").write_text("")
     assert write_diagnosis(tmp_path / "file", [], 0.0) is None
+
+
+def test_growth_is_told_by_the_device_and_diagnosed(
+    tmp_path: Path,
+    broker: Mosquitto,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A daemon whose memory grows, on blocks of 50 ms: `memory_slope` with its hint, and a file below `diagnostics/`."""
+    grown = itertools.count(200 * 10**6, 10**5)
+    monkeypatch.setattr(memory_watch, "WARM_SECONDS", 0.0)
+    monkeypatch.setattr(memory_watch, "LOOK_SECONDS", 0.0)
+    watch = partial(MemoryWatch, memory=lambda: next(grown), trends=(Trend(0.05, 40, MB),))
+    monkeypatch.setattr(upkeep, "MemoryWatch", watch)
+    with Operator(broker.port) as operator, running(write_config(tmp_path, broker.port, loop=True)):
+        assert b"diagnostics/" in operator.wait("faults", holding=b"memory_slope").payload
+    assert len(list((tmp_path / "state" / "diagnostics").glob("memory-*.zip"))) == 1
