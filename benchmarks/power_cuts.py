@@ -2,9 +2,9 @@
 
     python benchmarks/power_cuts.py [--cuts 500] [--messages 60] [--seed 1]
 
-Needs strace. The daemon is traced until it has put so many messages on disk; for each cut a state of the disk is made as
-hard as POSIX allows (docs/faults.md), and the outbox is opened on it. Printed: cuts, messages that had to be there, and
-those that were not. Exits with 4 where one was missing or the outbox was taken for damaged.
+Needs strace. The daemon is traced until it has put so many messages on disk; for each cut a state of the disk is made
+as hard as POSIX allows (docs/faults.md), and the outbox is opened on it. Printed: cuts, messages that had to be there,
+and those that were not. Exits with 4 where one was missing or the outbox was taken for damaged.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def main() -> int:
         made = cuts(recording, Path(name) / "cuts", parsed.cuts, parsed.seed)
         found = [missing_of(cut) for cut in tqdm(made, total=parsed.cuts, unit="cut", disable=None)]
     missing, damaged = sum(lost for _, lost, _ in found), sum(is_damaged for *_, is_damaged in found)
-    print(f"commit {commit()}; {platform.platform()}, {os.cpu_count()} cores; {len(recording.ops)} changes of the disk, "
-          f"{len(found)} cuts: {sum(held for held, *_ in found)} messages had to be there, {missing} were missing; "
+    print(f"commit {commit()}; {platform.platform()}, {os.cpu_count()} cores; {len(recording.ops)} changes of the "
+          f"disk, {len(found)} cuts: {sum(held for held, *_ in found)} messages had to be there, {missing} were missing; "
           f"{damaged} outboxes taken for damaged")  # fmt: skip
     return 4 if missing or damaged else 0
 

@@ -45,7 +45,7 @@ class Place:
     @property
     def name(self) -> str:
         """A short name for messages and pictures, without a password."""
-        bare = re.sub(r"//[^/@]*@", "//", self.where)
+        bare = re.sub(r"//[^/]*@", "//", self.where)  # up to the last @: a password may hold one
         if self.kind in ("csi", "launch"):
             return f"csi://{bare}" if self.kind == "csi" else f"gst://{bare.split()[0]}"
         name = bare if self.kind in ("rtsp", "http", "v4l2", "test") else Path(bare).name
