@@ -39,8 +39,8 @@ def main() -> int:
         made = cuts(recording, Path(name) / "cuts", parsed.cuts, parsed.seed)
         found = [missing_of(cut) for cut in tqdm(made, total=parsed.cuts, unit="cut", disable=None)]
     missing, damaged = sum(lost for _, lost, _ in found), sum(is_damaged for *_, is_damaged in found)
-    print(f"commit {commit()}; {platform.platform()}, {os.cpu_count()} cores; {len(recording.ops)} changes of the "
-          f"disk, {len(found)} cuts: {sum(held for held, *_ in found)} messages had to be there, {missing} were missing; "
+    print(f"commit {commit()}; {platform.platform()}, {os.cpu_count()} cores; {len(recording.ops)} changes, "
+          f"{len(found)} cuts: {sum(held for held, *_ in found)} messages had to be there, {missing} were missing; "
           f"{damaged} outboxes taken for damaged")  # fmt: skip
     return 4 if missing or damaged else 0
 

@@ -1,4 +1,4 @@
-"""The table of faults is true of the tests: each that it names is there, and each fault of the contract stands in it."""
+"""The pages on faults and security are true of the tests: each that they name is there; each fault stands in its table."""
 
 from __future__ import annotations
 
@@ -38,6 +38,17 @@ def test_each_test_that_the_table_names_is_there() -> None:
         assert re.match(r"(real|model)\b", seen), f"{fault}: how real is it?"
         for file, name in named:
             assert name in functions_of(file), f"{fault}: {file} has no {name}"
+
+
+def test_each_test_that_the_security_page_names_is_there() -> None:
+    """What is said to have been tried is tried; a file that is named alone has tests."""
+    text = (DOCS / "security.md").read_text(encoding="utf-8")
+    named = NAMED.findall(text)
+    assert len(named) > 20
+    for file, name in named:
+        assert name in functions_of(file), f"{file} has no {name}"
+    for file in re.findall(r"`(test_\w+\.py)`", text):
+        assert any(name.startswith("test_") for name in functions_of(file)), file
 
 
 def test_each_fault_that_a_device_tells_stands_in_the_table() -> None:
