@@ -114,9 +114,10 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         raise UsageError(f"{parsed.config} has no camera {parsed.camera!r}; it has {', '.join(config.cameras)}.")
     normal = parsed.out or _normal_of(parsed, camera)
     if normal is None and not parsed.show_only:
+        key, file = ("normal", "") if parsed.rate is None else ("slow_normal", ".slow")
         raise UsageError(
-            f"{parsed.config}: {parsed.camera} has no 'normal' file to be replaced; add, for example, "
-            f"'normal: {parsed.camera}.normal' to it, or give -o FILE."
+            f"{parsed.config}: {parsed.camera} has no '{key}' file to be replaced; add, for example, "
+            f"'{key}: {parsed.camera}{file}.normal' to it, or give -o FILE."
         )
     bundle = (
         bundle_from_predictor(config.predictor, config.frame.form)

@@ -181,3 +181,16 @@ def test_a_calibration_that_is_not_slower_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid, match="made for 10 frames a second; expected fewer than 10"):
         read_device(config)
     assert main(["site", "x.mp4", "--bundle", str(tmp_path / "tiny.prednet"), "--rate", "20", "-o", "x"]) == 2
+
+
+def test_a_slower_rate_is_learned_from_the_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--rate` with `--config` writes the camera's `slow_normal`, and says which key is missing where there is none."""
+    config = slow_config(tmp_path, 1)
+    words = ["site", str(tmp_path / "day.mkv"), "--config", str(config), "--camera", "busy", "--rate", "2.5"]
+    assert main(words) == 0
+    assert rate_of_site(tmp_path / "slow.normal") == 2.5
+    assert rate_of_site(tmp_path / "cam.normal") == 10.0
+    config.write_text(config.read_text().replace(", slow_normal: slow.normal", ""))
+    capsys.readouterr()
+    assert main(words) == 2
+    assert "add, for example, 'slow_normal: busy.slow.normal'" in capsys.readouterr().err
