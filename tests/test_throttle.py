@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from functools import partial
@@ -99,14 +100,22 @@ def test_a_hot_machine_slows_down_and_waits_until_it_was_cool(tmp_path: Path) ->
     assert seen.look(10_000) * LOOK_SECONDS == pytest.approx(600, abs=LOOK_SECONDS)
 
 
-def slow_config(folder: Path, port: int) -> Path:
-    """A camera with an accident that comes again and again, calibrated at both rates."""
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle, films, and what is normal at both rates."""
+    folder = tmp_path_factory.mktemp("learned")
     bundle = write_tiny_bundle(folder / "tiny.prednet")
-    write_clip(folder / "day.mkv", normal_images(400, seed=5))
+    write_clip(folder / "day.mkv", normal_images(240, seed=5))
     write_clip(folder / "busy.mkv", with_accident(normal_images(70, seed=5), 25, 50))
     words = ["site", str(folder / "day.mkv"), "--bundle", str(bundle)]
     for name, more in (("cam", []), ("slow", ["--rate", f"{SLOW_HZ:g}"])):
         assert main([*words, *more, "-o", str(folder / f"{name}.normal")]) == 0
+    return folder
+
+
+def slow_config(learned: Path, folder: Path, port: int) -> Path:
+    """A camera with an accident that comes again and again, calibrated at both rates."""
+    shutil.copytree(learned, folder, dirs_exist_ok=True)
     path = folder / "config.yaml"
     path.write_text(
         f"site: plant7\ndevice: edge1\nbundle: tiny.prednet\nstate_directory: state\nthreads: 1\nmqtt: {{port: {port}}}\n"
@@ -117,6 +126,7 @@ def slow_config(folder: Path, port: int) -> Path:
 
 
 def test_a_slow_device_goes_down_to_its_calibrated_rate_and_comes_back(
+    learned: Path,
     tmp_path: Path,
     broker: Mosquitto,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -129,7 +139,7 @@ def test_a_slow_device_goes_down_to_its_calibrated_rate_and_comes_back(
         time.sleep(0.13 if is_slow.is_set() else 0.0)
 
     monkeypatch.setattr(daemon, "open_chosen", lambda *which: Faulty(open_chosen(*which), load))
-    config = slow_config(tmp_path, broker.port)
+    config = slow_config(learned, tmp_path, broker.port)
     limit = read_device(config, slower=True).models["busy"].calibration.limits.on
     assert rate_of_site(tmp_path / "slow.normal") == SLOW_HZ
     throttle = Throttle(is_hot=lambda: False, look_seconds=0.3, first_rest_seconds=5.0)
@@ -174,18 +184,20 @@ def test_a_slower_rate_that_cannot_be_is_told_with_its_line(tmp_path: Path, came
         read_config(path)
 
 
-def test_a_calibration_that_is_not_slower_is_refused(tmp_path: Path) -> None:
+def test_a_calibration_that_is_not_slower_is_refused(learned: Path, tmp_path: Path) -> None:
     """The device says so at the start, not when it is hot."""
-    config = slow_config(tmp_path, 1)
+    config = slow_config(learned, tmp_path, 1)
     (tmp_path / "slow.normal").write_bytes((tmp_path / "cam.normal").read_bytes())
     with pytest.raises(ConfigInvalid, match="made for 10 frames a second; expected fewer than 10"):
         read_device(config)
     assert main(["site", "x.mp4", "--bundle", str(tmp_path / "tiny.prednet"), "--rate", "20", "-o", "x"]) == 2
 
 
-def test_a_slower_rate_is_learned_from_the_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_slower_rate_is_learned_from_the_configuration(
+    learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`--rate` with `--config` writes the camera's `slow_normal`, and says which key is missing where there is none."""
-    config = slow_config(tmp_path, 1)
+    config = slow_config(learned, tmp_path, 1)
     words = ["site", str(tmp_path / "day.mkv"), "--config", str(config), "--camera", "busy", "--rate", "2.5"]
     assert main(words) == 0
     assert rate_of_site(tmp_path / "slow.normal") == 2.5
