@@ -92,9 +92,9 @@ def _sensed(
         }
         try:
             step = runner.step(images, advance, reset)
-        except StepFailed:  # what computes is being restarted: nothing is seen until it has been
-            for camera in list(tracks):
-                del tracks[camera]
+        except StepFailed:  # what computes is being restarted: each camera is blind until it has been
+            for camera in tracks.keys() | now.frames.keys():
+                tracks.pop(camera, None)
                 looks[camera] = returned(looks[camera])
                 yield Lost(camera, "restart")
             continue

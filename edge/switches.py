@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from edge.detection import Limit
+from edge.detection import Limit, limit_at
 from edge.files import write_whole
 from edge.moments import Judge, Round
 
@@ -133,7 +133,7 @@ class Switches:
         set_on = self._switches[camera].limit_on
         if own is None or set_on is None:
             return own
-        return Limit(on=set_on, off=set_on - (own.on - own.off), is_promise=False)
+        return limit_at(own, set_on)
 
 
 def replace_switch(switch: Switch, **changes: object) -> Switch:

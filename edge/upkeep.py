@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from edge.errors import PrednetError
 from edge.inference import GuardedRunner
 from edge.memory_diagnosis import write_diagnosis
 from edge.memory_watch import MemoryWatch
+from edge.moments import Moment
 from edge.setup import Device
 from edge.slower import has_slower
 from edge.throttle import Throttle
@@ -32,6 +34,7 @@ class Upkeep:
     reload: Reload
     throttle: Throttle
     memory: MemoryWatch
+    see: Callable[[Moment], None] = lambda _: None
 
     def tick(self) -> None:
         """Look after everything. Call it often; it is cheap."""

@@ -14,9 +14,10 @@ from typing import Any
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.daemon import watch_config
+from edge.daemon import watch_device
 from edge.messages import utc_from_seconds
 from edge.mqtt import BrokerSettings, Received, Subscriber
+from edge.setup import Device, read_device
 from edge.throttle import Throttle
 from tests.brokers import Mosquitto
 
@@ -97,10 +98,17 @@ class Operator:
 @contextmanager
 def running(config: Path, throttle: Throttle | None = None) -> Iterator[threading.Thread]:
     """Run the daemon of a configuration in a thread, as `prednet-edge run` does in a process."""
-    stopping = threading.Event()
+    stopping, throttle = threading.Event(), throttle or Throttle()
 
-    arguments = (config, stopping, throttle or Throttle())
-    thread = threading.Thread(target=watch_config, args=arguments, name="daemon-under-test")
+    def read_again() -> Device:
+        return read_device(config, slower=throttle.is_slow)
+
+    def run() -> None:
+        device: Device | None = read_again()
+        while device is not None:
+            device = watch_device(device, stopping, read_again=read_again, throttle=throttle)
+
+    thread = threading.Thread(target=run, name="daemon-under-test")
     thread.start()
     try:
         yield thread
