@@ -25,6 +25,7 @@ from edge.errors import UsageError
 from edge.evidence_cli import add_evidence_command
 from edge.init_cli import add_init_command
 from edge.install_cli import add_install_commands
+from edge.page.page_cli import add_page_command
 from edge.what_if_cli import WHAT_IF_HELP, add_what_if, run_what_if
 
 RUN_HELP = """Watch the cameras of a configuration and publish what is unexpected on MQTT.
@@ -88,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_doctor_command(commands)
     add_engine_command(commands)
     add_mqtt_commands(commands)
+    add_page_command(commands)
     return run_command(parser, arguments)
 
 

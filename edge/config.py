@@ -11,6 +11,7 @@ from edge.capture import Playback
 from edge.detection import Rules
 from edge.evidence_settings import Evidence
 from edge.frames import FrameFormat
+from edge.page.settings import Page
 from edge.privacy import Shape
 from edge.profiles import Line, Profile
 from edge.ring_settings import RingSettings
@@ -142,4 +143,5 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     hooks: Hooks = Hooks()
     detection: Detection = Detection()
     evidence: Evidence = Evidence()
+    page: Page = Page()
     ring: RingSettings = RingSettings()

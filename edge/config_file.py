@@ -13,6 +13,7 @@ import yaml
 from edge.config import MOST_WORKSPACE_MIB, Camera, Config, Engine, Frames, Hooks
 from edge.errors import ConfigInvalid, UsageError
 from edge.evidence_settings import evidence_faults
+from edge.page.settings import page_faults
 from edge.profiles import judging, profile_faults
 from edge.region_faults import region_faults
 from edge.ring_settings import ring_faults
@@ -79,6 +80,7 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
             config.hooks, webhook_token_file=_from_folder(folder, config.hooks.webhook_token_file)
         ),
         state_directory=_from_folder(folder, config.state_directory),
+        page=msgspec.structs.replace(config.page, token_file=_from_folder(folder, config.page.token_file)),
         mqtt=msgspec.structs.replace(
             config.mqtt,
             **{
@@ -118,6 +120,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
         yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
     yield from _hook_faults(config.hooks)
     yield from ((["evidence", *keys], message) for keys, message in evidence_faults(config.evidence))
+    yield from ((["page", *keys], message) for keys, message in page_faults(config.page))
     yield from ((["ring", *keys], message) for keys, message in ring_faults(config.ring))
     yield from _engine_faults(config.engine)
     if config.threads < 0:

@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -32,6 +32,7 @@ from edge.messages import Info
 from edge.moments import Moment, Round
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
+from edge.page.page_desk import open_page
 from edge.pipeline import watch
 from edge.profile_switch import InForce
 from edge.ring_desk import open_ring
@@ -88,8 +89,7 @@ def watch_device(
         except EngineUnfit:  # it was dropped: the next reading chooses another
             return reload.read()
         stack.callback(runner.close)
-        engines = EngineWork(device.choice)
-        stack.callback(engines.close)
+        engines = stack.enter_context(closing(EngineWork(device.choice)))
         engines.begin()
         info = _info(device, boot_id, engines.told)
         publisher = Publisher(device.broker, device.topics, outbox, info, listen=_line_topics(device))
@@ -98,13 +98,13 @@ def watch_device(
         announcer = desk.announcer
         in_force = InForce(device, publisher, desk.switches.hold, time.monotonic, time.time)
         stack.callback(announcer.close)
-        for fault, is_active in (("engine_mismatch", engines.has_failed), ("config_invalid", bool(supervisor.refused))):
-            announcer.set_fault(fault, is_active)
+        _tell_of_start(announcer, engines, supervisor)
         stack.enter_context(running_hooks(device.config.hooks, outbox))
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, announcer))
         beside: tuple[Beside, ...] = (
             evidence,
+            stack.enter_context(open_page(device, publisher, desk, boot_id)),
             stack.enter_context(open_ring(device, announcer, boot_id, models, desk.judges)),
             begin_upkeep(device, runner, announcer, mailboxes, reload, throttle or Throttle()),
         )
@@ -136,6 +136,12 @@ def watch_device(
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
     return None if stopping.is_set() else reload.device
+
+
+def _tell_of_start(announcer: Announcer, engines: EngineWork, supervisor: Supervisor) -> None:
+    """Say what was wrong before the first frame."""
+    announcer.set_fault("engine_mismatch", engines.has_failed)
+    announcer.set_fault("config_invalid", bool(supervisor.refused))
 
 
 def _supervise(

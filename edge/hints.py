@@ -25,5 +25,7 @@ HINTS = {
     "stays, calibrate anew: prednet-calibrate site --config CONFIG --camera {camera}",
     "evidence_stopped": "The disk has less room than evidence.free_megabytes: events go on without clips and pictures. "
     "Make room.",
+    "page_unavailable": "The page cannot be served at page.bind and page.port: another program has the port, or this "
+    "machine has no such address. It is tried again.",
     "disk_low": "The disk of the state directory is nearly full; events go on, evidence does not. Make room.",
 }

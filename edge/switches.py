@@ -104,6 +104,10 @@ class Switches:
         """Take over the limit of a camera's new calibration."""
         self._limits[camera] = limit
 
+    def own(self, camera: str) -> Limit:
+        """Return the limit of a camera's calibration, whatever people have set."""
+        return self._limits[camera]
+
     def bounds(self, camera: str) -> tuple[float, float]:
         """Return the lowest limit that may be set, where events end by themselves, and the highest."""
         own = self._limits[camera]
