@@ -28,7 +28,7 @@ from edge.command_messages import (
 from edge.commands import Refused
 from edge.coverage_ledger import Ledger
 from edge.engine.work import EngineWork
-from edge.errors import PrednetError
+from edge.errors import PrednetError, UsageError
 from edge.event_ledger import EventLedger
 from edge.health import DISK_LOW_BYTES, free_bytes
 from edge.mqtt import Publisher
@@ -37,6 +37,8 @@ from edge.setup import Device
 from edge.snapshot import jpeg_from_image
 from edge.switches import Switch, Switches, replace_switch
 from edge.topics import camera_subtopic
+from edge.updates.acts import roll_back
+from edge.updates.told import told_updates
 
 SEEN_SECONDS = 5.0  # a camera whose last frame is younger is seen
 
@@ -196,6 +198,7 @@ def diagnostics(reach: Reach, args: DiagnosticsArgs) -> Result:
             for camera, status in reach.mailboxes.status().items()
         },
     }
+    found["bundles"] = told_updates(reach.device.config)
     if args.hour is not None:
         found["coverage"] = [msgspec.to_builtins(hour) for hour in reach.ledger.hours(args.hour, args.hour)]
     return found
@@ -209,8 +212,14 @@ def rebuild_engine(reach: Reach, _: Args) -> Result:
 
 
 def rollback(reach: Reach, _: Args) -> Result:
-    """Refuse: a device keeps one bundle."""
-    raise Refused("unsupported", f"This device has no bundle beside {reach.device.bundle.manifest.name}.")
+    """Let the bundle before the live one be live again; what runs goes on until it does."""
+    try:
+        change = roll_back(reach.device.config, "asked for over MQTT")
+    except UsageError as error:
+        raise Refused("unsupported", f"This device runs {reach.device.bundle.manifest.name}; {error}") from error
+    reach.reload.device = reach.reload.read()
+    told = {"bundle": change.bundle.digest, "name": change.bundle.manifest.name}
+    return told | {"uncalibrated": list(change.uncalibrated)}
 
 
 Action = Callable[[Reach, Any], Result]

@@ -16,6 +16,7 @@ from edge.privacy import Shape
 from edge.profiles import Line, Profile
 from edge.runners import RunnerName
 from edge.sources import Capture
+from edge.updates.settings import Updates
 from edge.zones import Zone
 
 DEFAULT_STATE_DIRECTORY = "/var/lib/prednet-edge"
@@ -142,3 +143,4 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     hooks: Hooks = Hooks()
     detection: Detection = Detection()
     evidence: Evidence = Evidence()
+    updates: Updates = Updates()

@@ -16,6 +16,7 @@ from edge.evidence_settings import evidence_faults
 from edge.profiles import judging, profile_faults
 from edge.region_faults import region_faults
 from edge.topics import checked_name
+from edge.updates.settings import update_faults
 from edge.yaml_keys import line_of, unknown_keys
 
 
@@ -103,6 +104,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
         yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
     yield from _hook_faults(config.hooks)
     yield from ((["evidence", *keys], message) for keys, message in evidence_faults(config.evidence))
+    yield from ((["updates", *keys], message) for keys, message in update_faults(config.updates))
     yield from _engine_faults(config.engine)
     if config.threads < 0:
         yield ["threads"], f"{config.threads} is below 0; 0 means one per core."

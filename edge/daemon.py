@@ -20,11 +20,12 @@ from edge.captures import Captures
 from edge.chosen import EngineUnfit, keeps_up, open_chosen
 from edge.clock import clock_state
 from edge.command_actions import Reload
+from edge.config_file import read_config
 from edge.desk import OpenDesk, open_desk
 from edge.engine.key import l4t_release
 from edge.engine.news import EngineNews
 from edge.engine.work import EngineWork
-from edge.errors import OK, ConfigInvalid
+from edge.errors import OK, ConfigInvalid, PrednetError
 from edge.evidence_desk import open_evidence
 from edge.hooks import hooks_of, running_hooks
 from edge.messages import Info
@@ -33,8 +34,10 @@ from edge.mqtt import Publisher
 from edge.outbox import Outbox
 from edge.pipeline import watch
 from edge.profile_switch import InForce
+from edge.runner import Runner
 from edge.setup import Device, read_device
 from edge.topics import default_device
+from edge.updates.desk import fallen_back, note_start, open_updates, took_over
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ def run_daemon(config_path: Path) -> int:
 
     Raises ConfigInvalid where it cannot start.
     """
+    note_start(read_config(config_path))
     device: Device | None = read_device(config_path)
     stopping = threading.Event()
     before = {number: signal.signal(number, _stopper(stopping)) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -81,9 +85,8 @@ def watch_device(
     mailboxes = Mailboxes(cameras, gather_seconds=GATHER_PERIODS / form.rate_hz)
     with ExitStack() as stack:
         outbox = stack.enter_context(_outbox(device, boot_id))
-        try:
-            runner = open_chosen(device.choice, device.bundle, len(cameras), config.threads)
-        except EngineUnfit:  # it was dropped: the next reading chooses another
+        runner = _opened(device)
+        if runner is None:
             return reload.read()
         stack.callback(runner.close)
         engines = EngineWork(device.choice)
@@ -107,6 +110,7 @@ def watch_device(
             announcer.wait_for_engine()
         else:
             _start(captures, device, runner.name)
+        updates = stack.enter_context(open_updates(device, announcer, reload, runner.name, boot_id))
         news = EngineNews(engines, reload, publisher, info)
 
         def renew() -> None:
@@ -115,14 +119,30 @@ def watch_device(
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
             news.tick()
+            updates.tick()
 
         for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
             evidence.see(moment)
             announcer.tell(moment)
+            updates.see(moment)
             if see is not None:
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
     return None if stopping.is_set() else reload.device
+
+
+def _opened(device: Device) -> Runner | None:
+    """Return the runner of a device, proved; None where another engine or bundle is to be chosen instead."""
+    try:
+        runner = open_chosen(device.choice, device.bundle, len(device.config.cameras), device.config.threads)
+    except EngineUnfit:  # it was dropped: the next reading chooses another
+        return None
+    except PrednetError as error:
+        if not fallen_back(device, error):
+            raise
+        return None
+    took_over(device)
+    return runner
 
 
 def _line_topics(device: Device) -> list[str]:

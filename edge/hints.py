@@ -11,6 +11,10 @@ HINTS = {
     "duplicate_client_id": "Another device uses this MQTT client id; give each its own.",
     "config_invalid": "The configuration on disk cannot be used; the last good one goes on. See the log.",
     "engine_mismatch": "No TensorRT engine gives the bundle's golden answer; the CPU serves. Run prednet-edge doctor.",
+    "bundle_refused": "A bundle was refused, and the one before it goes on. Why: prednet-edge bundle status "
+    "--config CONFIG",
+    "calibration_missing": "The calibration of {camera} belongs to another bundle: it is watched with the bundle's own "
+    "normality, events say calibrated: false. Run: prednet-calibrate site --config CONFIG --camera {camera}",
     "zones_changed": "The limit was fitted with other zones or masks: nothing is promised, events say "
     "calibrated: false. Run: prednet-calibrate site --config CONFIG --camera {camera}",
     "profile_unknown": "It is not known which profile is in force, so nothing is judged; health says why. "

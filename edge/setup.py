@@ -9,8 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.builtin import bundle_from_predictor
-from edge.bundle import Bundle, read_bundle
+from edge.bundle import Bundle
 from edge.calibrated import limits_for
 from edge.choice import Choice, choose
 from edge.config import Camera, Config, Detection
@@ -23,6 +22,7 @@ from edge.profiles import judging
 from edge.site_calibration import variant_of_site
 from edge.sources import chosen
 from edge.topics import Topics, default_device
+from edge.updates.resolved import Resolved, bundle_in_force, normals_in_force
 from edge.zoning import zoned
 
 
@@ -31,7 +31,8 @@ class Device:
     """Everything that `run` needs, read and checked; `choice` says what computes.
 
     `models` are by camera, those of `profiles` by `key_of_profile`. Of a camera with profiles `models` holds the first,
-    which judges nothing before a profile is known to be in force.
+    which judges nothing before a profile is known to be in force. `refused` says why bundles were passed over that
+    should be in force instead.
     """
 
     config: Config
@@ -41,6 +42,7 @@ class Device:
     broker: BrokerSettings
     choice: Choice
     profiles: Mapping[str, Model] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def config_hash(self) -> str:
@@ -48,28 +50,36 @@ class Device:
         return hashlib.sha256(msgspec.json.encode(self.config)).hexdigest()[:12]
 
 
-def read_device(config_path: Path) -> Device:
-    """Return the device of a configuration. Raises ConfigInvalid with one sentence for what cannot work."""
+def read_device(config_path: Path, bundle: Bundle | None = None) -> Device:
+    """Return the device of a configuration, with the bundle in force or another one.
+
+    Raises ConfigInvalid with one sentence for what cannot work.
+    """
     config = read_config(config_path)
     try:
-        bundle = _bundle(config)
-        choice = choose(config, bundle, sorted({variant_of_site(path) for path in _normals(config)}))
-        models: dict[str, Model] = {}
-        profiles: dict[str, Model] = {}
-        for name, camera in config.cameras.items():
-            found = _models(name, bundle, choice.variant, camera, config.detection)
-            models[name] = next(iter(found.values()))
-            profiles |= {key_of_profile(name, key): model for key, model in found.items() if key}
-        for camera in config.cameras.values():
-            place = place_from_spec(camera.source)
-            if camera.capture != "auto":
-                chosen(place, camera.capture)  # says what that library cannot capture
-        topics = Topics(config.site, config.device or default_device())
-        return Device(config, topics, bundle, models, _broker(config, topics), choice, profiles)
+        return device_from_config(config, bundle_in_force(config) if bundle is None else Resolved(bundle))
     except ConfigInvalid:
         raise
     except PrednetError as error:
         raise ConfigInvalid(f"{config_path}: {error}") from error
+
+
+def device_from_config(config: Config, resolved: Resolved) -> Device:
+    """Return the device of a configuration that is read already, with a bundle; PrednetError for what cannot work."""
+    bundle, normals = resolved.bundle, normals_in_force(config, resolved.bundle)
+    choice = choose(config, bundle, sorted({variant_of_site(path) for path in normals.values() if path}))
+    models: dict[str, Model] = {}
+    profiles: dict[str, Model] = {}
+    for name, camera in config.cameras.items():
+        found = _models(name, bundle, choice.variant, camera, config.detection, normals)
+        models[name] = next(iter(found.values()))
+        profiles |= {key_of_profile(name, key): model for key, model in found.items() if key}
+    for camera in config.cameras.values():
+        place = place_from_spec(camera.source)
+        if camera.capture != "auto":
+            chosen(place, camera.capture)  # says what that library cannot capture
+    topics = Topics(config.site, config.device or default_device())
+    return Device(config, topics, bundle, models, _broker(config, topics), choice, profiles, resolved.refused)
 
 
 def key_of_profile(camera: str, profile: str | None) -> str:
@@ -77,21 +87,18 @@ def key_of_profile(camera: str, profile: str | None) -> str:
     return f"{camera}/{profile}"
 
 
-def _normals(config: Config) -> set[Path]:
-    """The `.normal` files that cameras and their profiles name."""
-    named = [
-        (camera.normal, *(one.normal for one in judging(camera.profiles).values()))
-        for camera in config.cameras.values()
-    ]
-    return {Path(normal) for normals in named for normal in normals if normal}
-
-
-def _models(name: str, bundle: Bundle, variant: str, camera: Camera, detection: Detection) -> dict[str, Model]:
+def _models(
+    name: str,
+    bundle: Bundle,
+    variant: str,
+    camera: Camera,
+    detection: Detection,
+    normals: Mapping[str, Path | None],
+) -> dict[str, Model]:
     """Return a camera's models by profile; of one without profiles its own under the empty name."""
-    normals = {key: profile.normal or camera.normal for key, profile in judging(camera.profiles).items()}
     found = {}
-    for key, normal in (normals or {"": camera.normal}).items():
-        model = with_normal(bundle, variant, Path(normal) if normal else None)
+    for key in judging(camera.profiles) or ("",):
+        model = with_normal(bundle, variant, normals.get(key_of_profile(name, key) if key else name))
         try:
             found[key] = replace(adapted(model, camera, detection), profile=key)
         except PrednetError as error:
@@ -108,12 +115,6 @@ def limited(model: Model, detection: Detection) -> Model:
     """Return the model with the limits that the configuration asks for."""
     limits = limits_for(model.calibration.limits, detection.rules, detection.false_events_per_day)
     return replace(model, calibration=replace(model.calibration, limits=limits))
-
-
-def _bundle(config: Config) -> Bundle:
-    if config.predictor:
-        return bundle_from_predictor(config.predictor, config.frame.form)
-    return read_bundle(Path(config.bundle))
 
 
 def _broker(config: Config, topics: Topics) -> BrokerSettings:
