@@ -171,10 +171,13 @@ def reload(reach: Reach, _: Args) -> Result:
         reach.announcer.set_fault("config_invalid", True)
         raise Refused("failed", str(error)[:500]) from error
     reach.announcer.set_fault("config_invalid", False)
+    if device.refused:
+        reach.announcer.set_fault("bundle_refused", True)
     is_changed = (device.config_hash, device.bundle.digest) != (reach.device.config_hash, reach.device.bundle.digest)
     if is_changed:
         reach.reload.device = device
-    return {"is_changed": is_changed, "config_hash": device.config_hash}
+    refused = {"refused": dict(device.refused)} if device.refused else {}
+    return {"is_changed": is_changed, "config_hash": device.config_hash} | refused
 
 
 def diagnostics(reach: Reach, args: DiagnosticsArgs) -> Result:

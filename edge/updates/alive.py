@@ -89,12 +89,19 @@ def _unwell(alive: Alive) -> str:
     return ""
 
 
-def wait_until_healthy(state_directory: Path, within_seconds: float, told: Callable[[str], None]) -> Alive:
-    """Return what the daemon says once it is healthy. Raises DeviceUnavailable with what is wrong after the time."""
+def wait_until_healthy(
+    state_directory: Path, within_seconds: float, told: Callable[[str], None], bundle: str = ""
+) -> Alive:
+    """Return what the daemon says once it is healthy, with the bundle of a digest where one is given.
+
+    Raises DeviceUnavailable with what is wrong after the time.
+    """
     began, last = time.monotonic(), ""
     while True:
         alive = read_alive(state_directory)
         wrong = unhealthy(alive, time.monotonic())
+        if alive is not None and not wrong and not alive.bundle.startswith(bundle):
+            wrong = f"it runs the bundle {alive.name} ({alive.bundle}), not {bundle}"
         if alive is not None and not wrong:
             return alive
         if wrong != last:

@@ -54,6 +54,7 @@ def add_bundle_command(commands: argparse._SubParsersAction[Parser]) -> None:
     healthy = commands.add_parser("healthy", help="whether the daemon runs and sees", description=HEALTHY_HELP)
     healthy.add_argument("--config", type=Path, required=True, help="the YAML configuration")
     healthy.add_argument("--within", type=float, default=0.0, metavar="SECONDS", help="wait so long (default: 0)")
+    healthy.add_argument("--bundle", metavar="DIGEST", help="and that it runs this bundle")
     healthy.add_argument("--json", action="store_true", help="print what the daemon says of itself")
     healthy.set_defaults(run=_healthy)
 
@@ -158,11 +159,15 @@ def _healthy(parsed: argparse.Namespace) -> int:
     from edge.updates.alive import wait_until_healthy  # noqa: PLC0415
 
     state = Path(read_config(parsed.config).state_directory)
-    alive = wait_until_healthy(state, parsed.within, lambda wrong: print(f"waiting: {wrong}", file=sys.stderr))
+    alive = wait_until_healthy(state, parsed.within, _tell_waiting, parsed.bundle or "")
     cameras = ", ".join(f"{name} {state}" for name, state in alive.cameras.items())
     told = f"healthy: {alive.version} on {alive.runner} with {alive.name}; {cameras}"
     print(msgspec.json.encode(alive).decode() if parsed.json else told)
     return OK
+
+
+def _tell_waiting(wrong: str) -> None:
+    print(f"waiting: {wrong}", file=sys.stderr)
 
 
 _DOINGS = {

@@ -18,7 +18,7 @@ from edge.moments import Moment
 from edge.setup import Device, device_from_config
 from edge.updates.acts import cameras_without, check_form, now
 from edge.updates.alive import Alive, write_alive
-from edge.updates.resolved import Resolved, configured_digest
+from edge.updates.resolved import Resolved, bundle_in_force, configured_digest
 from edge.updates.shadow import Shadow
 from edge.updates.store import BundleStore, State, Trial, activated, passed, refused, told_bundle
 from edge.updates.trial import TrialWatch, told_unjudged
@@ -36,7 +36,7 @@ class UpdateDesk:
 
     def __init__(self, device: Device, announcer: Announcer, reload: Reload, runner: str, boot_id: str) -> None:
         self._device, self._announcer, self._reload = device, announcer, reload
-        self._runner, self._boot_id, self._passed_over = runner, boot_id, bool(device.refused)
+        self._runner, self._boot_id = runner, boot_id
         self._store = BundleStore(Path(device.config.state_directory))
         self._stamp, self._due, self._alive_due = self._store.stamp, 0.0, 0.0
         self._trial: TrialWatch | None = None
@@ -76,7 +76,7 @@ class UpdateDesk:
         digest = self._device.bundle.digest
         if state.live and state.live != digest and self._take_over(state.live):
             return
-        self._announcer.set_fault("bundle_refused", self._passed_over or _is_refusal(state))
+        self._announcer.set_fault("bundle_refused", _is_refusal(state) or _passes_over(self._device.config))
         minutes = self._device.config.updates.trial_minutes
         is_on_trial = state.trial is not None and state.trial.digest == digest and minutes > 0.0
         if not is_on_trial:
@@ -92,7 +92,6 @@ class UpdateDesk:
         except PrednetError as error:
             self._refuse(digest, str(error))
             return False
-        self._passed_over = bool(device.refused)
         if device.bundle.digest != self._device.bundle.digest:
             self._reload.device = device
         return self._reload.device is not None
@@ -146,6 +145,14 @@ class UpdateDesk:
             faults=tuple(f"{one.code}:{one.camera}" if one.camera else one.code for one in announcer.faults),
         )
         write_alive(Path(self._device.config.state_directory), alive)
+
+
+def _passes_over(config: Config) -> bool:
+    """Whether a bundle that should be in force still cannot be."""
+    try:
+        return bool(bundle_in_force(config).refused)
+    except PrednetError:
+        return True
 
 
 def _is_refusal(state: State) -> bool:

@@ -35,7 +35,7 @@ REPORT_FILE = "shadow.json"
 BURST_SECONDS = 3.0
 MOST_WAITING = 2
 MOST_KEPT = 200
-WRITE_SECONDS = 10.0
+WRITE_SECONDS = 60.0
 Box = tuple[float, float, float, float]
 
 
@@ -173,14 +173,15 @@ class Shadow:
         except PrednetError as error:
             self._fail(str(error))
             return
-        written = time.monotonic()
+        written = -WRITE_SECONDS
         while (burst := self._bursts.get()) is not None and not self._stopping.is_set():
+            known = self._report.disagreements
             try:
                 self._judge(burst, runner)
             except PrednetError as error:
                 self._fail(str(error))
                 break
-            if time.monotonic() - written >= WRITE_SECONDS:
+            if self._report.disagreements != known or time.monotonic() - written >= WRITE_SECONDS:
                 self._write()
                 written = time.monotonic()
         runner.close()

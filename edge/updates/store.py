@@ -204,7 +204,8 @@ def short_digest(digest: str) -> str:
 def activated(state: State, digest: str, configured: str, time: str, *, on_trial: bool) -> State:
     """Return the state with another live bundle; the one before it is where a rollback goes."""
     if digest == state.live:
-        return msgspec.structs.replace(state, configured=configured, refused=_without(state.refused, digest))
+        known = _without(state.refused, digest)
+        return msgspec.structs.replace(state, configured=configured, verdict=None, refused=known)
     return msgspec.structs.replace(
         state,
         live=digest,
