@@ -58,7 +58,7 @@ def step_onnx(architecture: Architecture, weights: Weights, *, float_prediction:
     states = _states_in(graph, spec)
     representations, memories = _top_down(graph, architecture, weights, states)
     shown = graph.add("Cast", ["frames"], "frames_seen", to=TensorProto.FLOAT)
-    frame = _pixels(graph, shown, "a0", WHITES[architecture.cell])
+    frame = _pixels(graph, architecture, shown, "a0", WHITES[architecture.cell])
     predicted = _predicted_pixels(graph, architecture, weights, representations[0], states.get("last_frame"))
     errors, errors_out, peaks_out = _bottom_up(graph, architecture, weights, representations, frame, predicted)
     news = _named_states(representations, memories, errors)
@@ -185,9 +185,13 @@ def _conv_lstm(graph: Graph, layer: int, weights: Weights, x: str, memory: str) 
     return graph.add("Mul", [o, graph.add("Tanh", [new_memory])], f"r{layer}_new"), new_memory
 
 
-def _pixels(graph: Graph, images: str, named: str, white: float = 1.0) -> str:
+def _pixels(graph: Graph, architecture: Architecture, images: str, named: str, white: float = 1.0) -> str:
     """Turn grey levels, float32 [N, H, W, C] in 0–255, into [N, C, H, W] in 0–white."""
-    turned = graph.add("Transpose", [images], perm=[0, 3, 1, 2])
+    if architecture.channels == 1:  # nothing is moved; ONNX Runtime is slow where the last axis has one place
+        shape = np.array([-1, 1, architecture.height, architecture.width], np.int64)
+        turned = graph.add("Reshape", [images, graph.constant("grey_planes", shape)])
+    else:
+        turned = graph.add("Transpose", [images], perm=[0, 3, 1, 2])
     return graph.add("Div", [turned, graph.number(255.0 / white)], named)
 
 
@@ -198,7 +202,7 @@ def _predicted_pixels(
     if last_frame is None:
         brightest = architecture.pixel_max * WHITES[architecture.cell]
         return graph.add("Clip", [drawn, graph.number(0.0), graph.number(brightest)], "ahat0")
-    moved = graph.add("Add", [_pixels(graph, last_frame, "last_pixels"), drawn])
+    moved = graph.add("Add", [_pixels(graph, architecture, last_frame, "last_pixels"), drawn])
     return graph.add("Clip", [moved, graph.number(0.0), graph.number(1.0)], "ahat0")
 
 
@@ -254,13 +258,12 @@ def _pooled(graph: Graph, difference: str, side: int) -> tuple[str, str]:
 
     E_l holds both signs of the difference, one of them zero, so its mean is half the mean of |difference|.
     """
-    size = graph.add("Abs", [difference])
-    mean = graph.add("Mul", [graph.add("ReduceMean", [size], axes=[1], keepdims=1), graph.number(0.5)])
-    peak = graph.add("ReduceMax", [size], axes=[1], keepdims=1)
-    if side == 1:
-        return mean, peak
-    window: dict[str, Any] = {"kernel_shape": [side, side], "strides": [side, side]}
-    return graph.add("AveragePool", [mean], **window), graph.add("MaxPool", [peak], **window)
+    mean = peak = graph.add("Abs", [difference])
+    if side > 1:  # first, because it leaves less to look at
+        window: dict[str, Any] = {"kernel_shape": [side, side], "strides": [side, side]}
+        mean, peak = graph.add("AveragePool", [mean], **window), graph.add("MaxPool", [peak], **window)
+    mean = graph.add("Mul", [graph.add("ReduceMean", [mean], axes=[1], keepdims=1), graph.number(0.5)])
+    return mean, graph.add("ReduceMax", [peak], axes=[1], keepdims=1)
 
 
 def _prediction_out(graph: Graph, predicted: str, as_float: bool) -> None:

@@ -151,15 +151,16 @@ def test_the_cpu_layout_is_as_close_as_its_steps_allow() -> None:
 
 
 def test_cpu_layers_can_return_to_float_one_by_one() -> None:
-    """With every layer returned the float step is left, to the bit."""
+    """With every layer returned the float step is left, but for the order in which a gate's products are added."""
     form = form_of("cpu", STEP, SPEC, RANGES, [])
-    np.testing.assert_array_equal(errors_of(form.step, form.spec), errors_of(STEP))
+    # Errors are at most 1 and sums have some hundred terms: a few units in float32's last place.
+    np.testing.assert_allclose(errors_of(form.step, form.spec), errors_of(STEP), atol=1e-6)
     names = cpu_convolutions(STEP)
     apart = []
     for count in range(len(names) + 1):
         some = form_of("cpu", STEP, SPEC, RANGES, names[:count])
         apart.append(np.abs(errors_of(some.step, some.spec) - errors_of(STEP)).mean())
-    assert apart[0] == 0 < apart[1]
+    assert apart[0] < 1e-6 < apart[1]
     assert all(np.isfinite(apart))
 
 

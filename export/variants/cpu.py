@@ -22,8 +22,9 @@ from export.variants.quantised import LEAST_SCALE, Ranges, quantisable
 WEIGHT_STEPS = 64
 MIDDLE = 128
 # What draws the picture stays float: rounded to 8 bits it is as coarse as the errors of a good prediction. It is the
-# most sensitive by far and a fiftieth of the arithmetic (docs/decisions/0012-int8.md).
-FLOAT_CONVOLUTIONS = ("gates.0", "ahat.0")
+# most sensitive by far and a fiftieth of the arithmetic; a.0 sees so few channels that whole numbers make it slower
+# (docs/decisions/0012-int8.md).
+FLOAT_CONVOLUTIONS = ("gates.0", "ahat.0", "a.0")
 # A hard sigmoid is 0 or 1 beyond ±2.5; that tanh(2.5) is 0.987 costs less than coarser steps for all.
 GATE_REACH = 2.5
 
@@ -57,6 +58,8 @@ def with_cpu_layout(
     for name, node in draft.convolutions():
         if name in convolutions:
             _replace(draft, name, node, ranges)
+        elif name.startswith("gates."):
+            _take_apart(draft, name, node)
     for state in stored:
         _store(draft, state, ranges)
     states = [TensorSpec(s.name, s.shape, "uint8", MIDDLE) if s.name in stored else s for s in spec.states]
@@ -86,6 +89,26 @@ def _replace(draft: Draft, name: str, node: onnx.NodeProto, ranges: Ranges) -> N
     else:
         _replace_other(draft, name, node, data, max(scales), weight, bias, ranges)
     draft.graph.nodes.remove(node)
+
+
+def _take_apart(draft: Draft, name: str, node: onnx.NodeProto) -> None:
+    """Convolve what comes from the layer above by itself, and add: its channels are those that float kernels like.
+
+    Before: one convolution over all branches, joined. After: one over the layer's own, one over the last, added.
+    """
+    branches, concat = branches_of(draft, node), draft.maker(node.input[0])
+    if concat is None or None in branches or len(branches) < 3:  # R, E, and the layer above
+        return
+    graph = draft.graph
+    weight, bias = (draft.array(name).astype(np.float32) for name in node.input[1:])
+    own = weight.shape[1] - draft.state_channels()[str(branches[-1])]
+    joined = graph.add("Concat", list(concat.input)[:-1], f"{name}.own", axis=1)
+    parts = [
+        graph.convolution(joined, f"{name}.own", weight[:, :own], bias),
+        graph.convolution(concat.input[-1], f"{name}.above", weight[:, own:], np.zeros_like(bias)),
+    ]
+    draft.remove_maker(node.output[0])
+    graph.add("Add", parts, node.output[0])
 
 
 def _whole_value(draft: Draft, value: str, ranges: Ranges) -> str:
