@@ -22,6 +22,7 @@ from edge.doctor_cli import add_doctor_command
 from edge.engine.engine_cli import add_engine_command
 from edge.errors import UsageError
 from edge.evidence_cli import add_evidence_command
+from edge.self_tests.cli import add_self_test_command
 from edge.updates.bundle_cli import add_bundle_command
 
 RUN_HELP = """Watch the cameras of a configuration and publish what is unexpected on MQTT.
@@ -82,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_ack_command(commands)
     add_bench_command(commands)
     add_bundle_command(commands)
+    add_self_test_command(commands)
     add_doctor_command(commands)
     add_engine_command(commands)
     add_mqtt_commands(commands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -31,8 +32,10 @@ from edge.engine.work import EngineWork
 from edge.errors import PrednetError, UsageError
 from edge.event_ledger import EventLedger
 from edge.health import DISK_LOW_BYTES, free_bytes
+from edge.messages import ULID_RANDOM_BYTES
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
+from edge.self_tests.results import OrderedTests
 from edge.setup import Device
 from edge.snapshot import jpeg_from_image
 from edge.switches import Switch, Switches, replace_switch
@@ -69,6 +72,7 @@ class Reach:
     monotonic: Callable[[], float]
     started_seconds: float = field(default=0.0)
     engines: EngineWork | None = None
+    tests: OrderedTests = field(default_factory=OrderedTests)
 
 
 def camera_of(reach: Reach, args: CameraArgs) -> str:
@@ -147,7 +151,7 @@ def make_test_event(reach: Reach, args: CameraArgs) -> Result:
 
 
 def self_test(reach: Reach, _: Args) -> Result:
-    """Look at everything that a plant relies on, and say what passes."""
+    """Look at what a plant relies on, say what passes, and begin to inject an anomaly: `diagnostics` tells the end."""
     now = reach.monotonic()
     seen = {
         camera: status.frame_seconds is not None and now - status.frame_seconds < SEEN_SECONDS
@@ -160,7 +164,8 @@ def self_test(reach: Reach, _: Args) -> Result:
         "clock": clock_state() == "synced",
         "faults": not reach.announcer.faults,
     }
-    return {"passed": all(checks.values()), "checks": checks, "cameras_seen": seen}
+    injection = reach.tests.ask(reach.wall_clock(), os.urandom(ULID_RANDOM_BYTES))
+    return {"passed": all(checks.values()), "checks": checks, "cameras_seen": seen, "injection": injection}
 
 
 def reload(reach: Reach, _: Args) -> Result:
@@ -201,6 +206,8 @@ def diagnostics(reach: Reach, args: DiagnosticsArgs) -> Result:
             for camera, status in reach.mailboxes.status().items()
         },
     }
+    if reach.tests.last is not None:
+        found["self_test"] = msgspec.to_builtins(reach.tests.last)
     found["bundles"] = told_updates(reach.device.config)
     if args.hour is not None:
         found["coverage"] = [msgspec.to_builtins(hour) for hour in reach.ledger.hours(args.hour, args.hour)]

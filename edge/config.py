@@ -15,6 +15,7 @@ from edge.frames import FrameFormat
 from edge.privacy import Shape
 from edge.profiles import Line, Profile
 from edge.runners import RunnerName
+from edge.self_tests.settings import Schedule
 from edge.sources import Capture
 from edge.updates.settings import Updates
 from edge.zones import Zone
@@ -144,3 +145,4 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     detection: Detection = Detection()
     evidence: Evidence = Evidence()
     updates: Updates = Updates()
+    self_test: Schedule = Schedule()

@@ -15,6 +15,7 @@ from edge.errors import ConfigInvalid, UsageError
 from edge.evidence_settings import evidence_faults
 from edge.profiles import judging, profile_faults
 from edge.region_faults import region_faults
+from edge.self_tests.settings import schedule_faults
 from edge.topics import checked_name
 from edge.updates.settings import update_faults
 from edge.yaml_keys import line_of, unknown_keys
@@ -105,6 +106,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     yield from _hook_faults(config.hooks)
     yield from ((["evidence", *keys], message) for keys, message in evidence_faults(config.evidence))
     yield from ((["updates", *keys], message) for keys, message in update_faults(config.updates))
+    yield from ((["self_test", *keys], message) for keys, message in schedule_faults(config.self_test))
     yield from _engine_faults(config.engine)
     if config.threads < 0:
         yield ["threads"], f"{config.threads} is below 0; 0 means one per core."

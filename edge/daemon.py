@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from edge import __version__
+from edge.besides import open_besides
 from edge.capture import CameraStatus, Mailboxes
 from edge.captures import Captures
 from edge.chosen import EngineUnfit, keeps_up, open_chosen
@@ -37,7 +38,7 @@ from edge.profile_switch import InForce
 from edge.runner import Runner
 from edge.setup import Device, read_device
 from edge.topics import default_device
-from edge.updates.desk import fallen_back, note_start, open_updates, took_over
+from edge.updates.desk import fallen_back, note_start, took_over
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def watch_device(
             announcer.wait_for_engine()
         else:
             _start(captures, device, runner.name)
-        updates = stack.enter_context(open_updates(device, announcer, reload, runner.name, boot_id))
+        besides = stack.enter_context(open_besides(device, desk, outbox, runner.name))
         news = EngineNews(engines, reload, publisher, info)
 
         def renew() -> None:
@@ -119,12 +120,12 @@ def watch_device(
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
             news.tick()
-            updates.tick()
+            besides.tick()
 
         for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
             evidence.see(moment)
             announcer.tell(moment)
-            updates.see(moment)
+            besides.see(moment)
             if see is not None:
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")

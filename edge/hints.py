@@ -15,6 +15,8 @@ HINTS = {
     "--config CONFIG",
     "calibration_missing": "The calibration of {camera} belongs to another bundle: it is watched with the bundle's own "
     "normality, events say calibrated: false. Run: prednet-calibrate site --config CONFIG --camera {camera}",
+    "self_test_failed": "A known anomaly did not come through from camera to broker. Where it was lost: "
+    "prednet-edge self-test --config CONFIG",
     "zones_changed": "The limit was fitted with other zones or masks: nothing is promised, events say "
     "calibrated: false. Run: prednet-calibrate site --config CONFIG --camera {camera}",
     "profile_unknown": "It is not known which profile is in force, so nothing is judged; health says why. "

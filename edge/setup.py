@@ -79,7 +79,7 @@ def device_from_config(config: Config, resolved: Resolved) -> Device:
         if camera.capture != "auto":
             chosen(place, camera.capture)  # says what that library cannot capture
     topics = Topics(config.site, config.device or default_device())
-    return Device(config, topics, bundle, models, _broker(config, topics), choice, profiles, resolved.refused)
+    return Device(config, topics, bundle, models, broker_of(config, topics), choice, profiles, resolved.refused)
 
 
 def key_of_profile(camera: str, profile: str | None) -> str:
@@ -117,7 +117,8 @@ def limited(model: Model, detection: Detection) -> Model:
     return replace(model, calibration=replace(model.calibration, limits=limits))
 
 
-def _broker(config: Config, topics: Topics) -> BrokerSettings:
+def broker_of(config: Config, topics: Topics) -> BrokerSettings:
+    """Return where the broker is, and the login. Raises ConfigInvalid for a password that is not there."""
     mqtt = config.mqtt
     tls = None
     if mqtt.ca_file or mqtt.certificate_file:

@@ -34,7 +34,6 @@ from tests.tiny import (
     tiny_runner,
 )
 
-
 ARCHITECTURE = tiny_architecture()
 SPEC = spec_from_architecture(ARCHITECTURE)
 

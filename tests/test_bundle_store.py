@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from calibration.cli import main as calibrate
-from edge.bundle import read_bundle
 from edge.cli import main
 from edge.config_file import read_config
 from edge.errors import ConfigInvalid

@@ -15,8 +15,8 @@ from edge.updates.alive import ALIVE_FILE
 from edge.updates.shadow import Report, read_report
 from edge.updates.store import BundleStore, State
 from tests.brokers import Mosquitto, mosquitto
-from tests.commanding import Operator, R, running
 from tests.bundles import spoil_answer, write_device, write_named_bundle
+from tests.commanding import Operator, R, running
 
 # A trial of six seconds is judged from two seconds on; the shadow looks at every frame.
 QUICK = "updates: {trial_minutes: 0.1, shadow_share: 1.0}\n"
