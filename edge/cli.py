@@ -23,6 +23,7 @@ from edge.engine.engine_cli import add_engine_command
 from edge.errors import UsageError
 from edge.evidence_cli import add_evidence_command
 from edge.self_tests.cli import add_self_test_command
+from edge.support.cli import add_support_command
 from edge.updates.bundle_cli import add_bundle_command
 
 RUN_HELP = """Watch the cameras of a configuration and publish what is unexpected on MQTT.
@@ -84,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_bench_command(commands)
     add_bundle_command(commands)
     add_self_test_command(commands)
+    add_support_command(commands)
     add_doctor_command(commands)
     add_engine_command(commands)
     add_mqtt_commands(commands)

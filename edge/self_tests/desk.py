@@ -25,7 +25,7 @@ from edge.moments import Judge, Moment
 from edge.outbox import Outbox
 from edge.runner import Runner
 from edge.self_tests.following import Followed, followed, needed_frames, wait_for_acknowledgement
-from edge.self_tests.results import CameraTest, SelfTest, Station, OrderedTests, keep_tests, read_tests
+from edge.self_tests.results import CameraTest, OrderedTests, SelfTest, Station, keep_tests, read_tests
 from edge.setup import Device
 from edge.switches import Switches
 
@@ -211,7 +211,12 @@ class SelfTests:
 
 @contextmanager
 def open_self_tests(
-    device: Device, judges: dict[str, Judge], switches: Switches, announcer: Announcer, outbox: Outbox, tests: OrderedTests
+    device: Device,
+    judges: dict[str, Judge],
+    switches: Switches,
+    announcer: Announcer,
+    outbox: Outbox,
+    tests: OrderedTests,
 ) -> Iterator[SelfTests]:
     """Carry out self-tests until the end."""
     desk = SelfTests(device, judges, switches, announcer, outbox, tests)
