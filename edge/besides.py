@@ -1,4 +1,4 @@
-"""What runs beside the river and is shown every moment: updates, and self-tests."""
+"""What runs beside the river and is shown every moment: updates, self-tests, the record of promises."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from edge.acceptance.record import open_record
+from edge.capture import Mailboxes
 from edge.desk import OpenDesk
 from edge.moments import Moment
+from edge.mqtt import Publisher
 from edge.outbox import Outbox
 from edge.self_tests.desk import open_self_tests
 from edge.setup import Device
@@ -43,11 +46,14 @@ class Besides:
 
 
 @contextmanager
-def open_besides(device: Device, desk: OpenDesk, outbox: Outbox, runner: str) -> Iterator[Besides]:
+def open_besides(
+    device: Device, desk: OpenDesk, outbox: Outbox, mailboxes: Mailboxes, publisher: Publisher, runner: str
+) -> Iterator[Besides]:
     """Open them, and close them at the end; `runner` is the name of what computes."""
     with ExitStack() as stack:
         updates = stack.enter_context(open_updates(device, desk.announcer, desk.reload, runner, outbox.boot_id))
         tests = stack.enter_context(
             open_self_tests(device, desk.judges, desk.switches, desk.announcer, outbox, desk.tests)
         )
-        yield Besides((updates, tests))
+        record = stack.enter_context(open_record(device, mailboxes, publisher))
+        yield Besides((record, updates, tests))

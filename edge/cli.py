@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
+from edge.acceptance.cli import add_accept_command
 from edge.ack_cli import add_ack_command
 from edge.bench_cli import add_bench_command
 from edge.cli_mqtt import add_mqtt_commands
@@ -81,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check.add_argument("--config", type=Path, required=True, help="the YAML configuration")
     check.set_defaults(run=_check)
     add_evidence_command(commands)
+    add_accept_command(commands)
     add_ack_command(commands)
     add_bench_command(commands)
     add_bundle_command(commands)

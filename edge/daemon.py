@@ -111,7 +111,7 @@ def watch_device(
             announcer.wait_for_engine()
         else:
             _start(captures, device, runner.name)
-        besides = stack.enter_context(open_besides(device, desk, outbox, runner.name))
+        besides = stack.enter_context(open_besides(device, desk, outbox, mailboxes, publisher, runner.name))
         news = EngineNews(engines, reload, publisher, info)
 
         def renew() -> None:
