@@ -112,8 +112,8 @@ def reconnects(camera: str, losses: Sequence[Loss], promised: Promised) -> Claus
         return _clause("reconnects", camera, wanted, "it was never away: nothing to judge", "not judged")
     back = [one for one in losses if one.back is not None]
     measured = [one.recovery_seconds for one in back if one.recovery_seconds is not None and not one.restarts]
-    seen = f"{len(losses)} times away, {len(back)} times back"
-    seen += f", watched again {max(measured):.1f} s after the last vain attempt at most" if measured else ""
+    seen = f"away {_count(len(losses), 'time')}, back {_count(len(back), 'time')}"
+    seen += f"; watched again at most {max(measured):.1f} s after the last vain attempt" if measured else ""
     if any(seconds > promised.recovery_seconds for seconds in measured):
         return _clause("reconnects", camera, wanted, seen, "broken")
     if len(measured) < len(losses):
@@ -128,7 +128,7 @@ def broker_reconnects(losses: Sequence[Loss]) -> Clause:
     if not losses:
         return _clause("broker", "", wanted, "it was never away: nothing to judge", "not judged")
     longest = max((one.back - one.lost for one in losses if one.back is not None), default=0.0)
-    seen = f"{len(losses)} times away, {longest / 60.0:.1f} min at most"
+    seen = f"away {_count(len(losses), 'time')}, {longest / 60.0:.1f} min at most"
     if any(one.back is None or one.restarts for one in losses):
         left = "; away now, or the daemon was started anew meanwhile"
         return _clause("broker", "", wanted, seen + left, "not judged")
@@ -144,14 +144,14 @@ def latency(camera: str, counts: Mapping[int, int], acknowledged: Sequence[float
     if decided is None or sum(counts.values()) < LEAST_FRAMES:
         seen = f"{sum(counts.values())} frames, too few to judge by"
         return _clause("latency", camera, wanted, seen, "not judged")
-    seen = f"decided within {decided:.0f} ms in 95 of 100 of {sum(counts.values())} frames"
+    seen = f"decided within {decided:.0f} ms in 95 of 100 of {sum(counts.values()):,} frames"
     if decided > promised.latency_ms:
         return _clause("latency", camera, wanted, seen, "broken")
     if not acknowledged:
         seen += "; the way to the broker was not measured: run prednet-edge self-test"
         return _clause("latency", camera, wanted, seen, "not judged")
     on_the_way = max(acknowledged)
-    seen += f", and {on_the_way:.0f} ms to the broker at most, in {len(acknowledged)} self-tests"
+    seen += f", and {on_the_way:.0f} ms to the broker at most, in {_count(len(acknowledged), 'self-test')}"
     return _clause("latency", camera, wanted, seen, "kept" if decided + on_the_way <= promised.latency_ms else "broken")
 
 
@@ -159,7 +159,7 @@ def self_tests(tests: Sequence[SelfTest]) -> Clause:
     """Return whether a known anomaly came through to the broker, every time it was tried."""
     wanted = "a known anomaly, planted into a copy of the live picture, reaches the broker"
     failed = [one for one in tests if not one.passed]
-    seen = f"{len(tests) - len(failed)} of {len(tests)} self-tests passed"
+    seen = f"{len(tests) - len(failed)} of {_count(len(tests), 'self-test')} passed"
     if not tests:
         return _clause("self-test", "", wanted, "none was made: run prednet-edge self-test", "not judged")
     return _clause("self-test", "", wanted, seen, "broken" if failed else "kept")
@@ -198,3 +198,7 @@ def clauses_of(
 
 def _clause(name: str, camera: str, promised: str, seen: str, verdict: Verdict) -> Clause:
     return Clause(name=name, camera=camera, promised=promised, seen=seen, verdict=verdict)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

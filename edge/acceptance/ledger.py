@@ -25,6 +25,7 @@ ROWS_KEPT = 100_000
 STEP = 1.1
 _TABLES = """
 PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS latency (hour TEXT NOT NULL, camera TEXT NOT NULL, bucket INTEGER NOT NULL,
   count INTEGER NOT NULL, PRIMARY KEY (hour, camera, bucket));
 CREATE TABLE IF NOT EXISTS losses (id INTEGER PRIMARY KEY, name TEXT NOT NULL, lost REAL NOT NULL, back REAL,
@@ -86,13 +87,20 @@ class PromiseLedger:
 
     def add_latency(self, wall_seconds: float, counts: Mapping[tuple[str, int], int]) -> None:
         """Add the frames by camera and bucket to an hour."""
-        for (camera, bucket), count in counts.items():
-            self._run(
-                "INSERT INTO latency VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (hour, camera, bucket) DO UPDATE SET count = count + excluded.count",
-                hour_of(wall_seconds), camera, bucket, count,
-            )  # fmt: skip
-        self._run("DELETE FROM latency WHERE rowid <= (SELECT max(rowid) FROM latency) - ?", ROWS_KEPT)
+        hour = hour_of(wall_seconds)
+        rows = [(hour, camera, bucket, count) for (camera, bucket), count in counts.items()]
+        try:
+            with self._database:  # one transaction: the river waits for it
+                self._database.executemany(
+                    "INSERT INTO latency VALUES (?, ?, ?, ?) "
+                    "ON CONFLICT (hour, camera, bucket) DO UPDATE SET count = count + excluded.count",
+                    rows,
+                )
+                self._database.execute(
+                    "DELETE FROM latency WHERE rowid <= (SELECT max(rowid) FROM latency) - ?", (ROWS_KEPT,)
+                )
+        except sqlite3.Error as error:
+            log.error("promise_ledger_refused error=%s", error)  # noqa: TRY400
 
     def lose(self, name: str, wall_seconds: float) -> None:
         """Note that a camera or the broker is away; once, until it is back."""

@@ -47,7 +47,9 @@ th, .note { color: #59626e; font-weight: 600 } .note { font-weight: 400 }
 .hours { display: flex; height: 26px; margin: .3em 0 } .hour { flex: 1; margin-right: 1px; display: flex;
   flex-direction: column } .hour i { display: block; width: 100% }
 .key span { margin-right: 1.2em } .key i { display: inline-block; width: .8em; height: .8em; margin-right: .35em }
-code { font-size: .85em; word-break: break-all } .sign td { height: 3.2em; width: 33%; vertical-align: bottom }
+code { font-size: .85em; word-break: break-all } .sign td { padding-top: 3em; border: 0 }
+.sign i { display: block; border-top: 1px solid; margin-right: 2em }
+.ends { display: flex; justify-content: space-between }
 @media print { body { margin: 0; max-width: none } .mark, .hour i, .key i { print-color-adjust: exact } }
 """
 
@@ -120,7 +122,8 @@ def _lines(one: Acceptance, public_key: str) -> Iterator[str]:
     yield "<h2>Events in this time</h2>"
     yield from _events(one.events)
     yield "<h2>Signatures</h2>"
-    yield '<table class="sign"><tr><td>Place, date</td><td>Supplier</td><td>Customer</td></tr></table>'
+    lines = "".join(f"<td><i>{name}</i></td>" for name in ("Place, date", "Supplier", "Customer"))
+    yield f'<table class="sign"><tr>{lines}</tr></table>'
     yield "<h2>About this page</h2>"
     yield from _about(one, public_key)
     yield f'<script type="application/json" id="facts">{_facts(one)}</script>'
@@ -153,6 +156,9 @@ def _coverage(hours: Sequence[CoveredHour]) -> Iterator[str]:
     for camera in dict.fromkeys(hour.camera for hour in hours):
         yield f"<div>{escape(camera)}</div>"
         yield '<div class="hours">' + "".join(_hour(hour) for hour in hours if hour.camera == camera) + "</div>"
+    if hours:
+        first, last = (when.replace("T", " ") + ":00" for when in (hours[0].hour, hours[-1].hour))
+        yield f'<div class="ends note"><span>{first}</span><span>one box an hour, UTC</span><span>{last}</span></div>'
     keys = (f'<span><i style="background:{colour}"></i>{name}</span>' for name, colour in _COLOURS.items())
     yield f'<p class="key note">{"".join(keys)}</p>'
     yield '<p class="note">«disabled» was switched off by a person or a profile; «off»: the device did not run, or the'
