@@ -93,7 +93,7 @@ def test_a_calibration_is_made_for_a_bundle_that_is_not_yet_live(config: Path, m
     """--installed writes it beside that bundle; the one in force stays, and the activation finds it."""
     bundle = install(config, made / "b.prednet")
     before = (config.parent / "cam.normal").read_bytes()
-    words = ["site", str(config.parent / "normal.mkv"), "--config", str(config), "--camera", "cam"]
+    words = ["site", f"{config.parent}/normal.mkv#t=0,20", "--config", str(config), "--camera", "cam"]
     assert calibrate([*words, "--installed", "b"]) == 0
     assert store_of(config).normal_of(bundle.digest, "cam").exists()
     assert (config.parent / "cam.normal").read_bytes() == before
@@ -106,8 +106,7 @@ def test_another_file_in_the_configuration_is_the_newer_wish(config: Path, made:
     install(config, made / "b.prednet")
     activate(config, "b", uncalibrated=True)
     (config.parent / "a.prednet").write_bytes(write_named_bundle(config.parent / "c.prednet").read_bytes())
-    config.write_text(config.read_text().replace("normal: cam.normal, ", ""))
-    assert level_in_force(config)[0] == "c"
+    assert level_in_force(config) == ("c", level_in_force(config)[1], False)
     took_over(read_device(config))
     assert roll_back(read_config(config)).bundle.manifest.name == "b"
     assert level_in_force(config)[0] == "b"
@@ -138,6 +137,31 @@ def test_a_damaged_bundle_is_passed_over_with_its_reason(config: Path, made: Pat
     device = read_device(config)
     assert device.bundle.manifest.name == "a"
     assert list(device.refused) == [str(kept)]
+
+
+def test_a_state_that_cannot_be_read_is_a_device_without_updates(config: Path, made: Path) -> None:
+    """The configuration's own bundle is in force, and the store goes on from there."""
+    install(config, made / "b.prednet")
+    activate(config, "b", uncalibrated=True)
+    (store_of(config).folder / "state.json").write_bytes(b"\0" * 100)
+    assert level_in_force(config) == ("a", 7.0, True)
+    took_over(read_device(config))
+    activate(config, "b", uncalibrated=True)
+    assert roll_back(read_config(config)).bundle.manifest.name == "a"
+
+
+def test_a_full_disk_stops_no_daemon(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be written is logged, and everything stays as it is."""
+
+    def refuses(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("edge.updates.store.write_whole", refuses)
+    before = store_of(config).state
+    assert refuse(store_of(config), before.live, "its scores do not fit.") is False
+    note_start(read_config(config))
+    took_over(read_device(config))
+    assert store_of(config).state == before
 
 
 def test_without_any_bundle_that_can_be_used_the_first_reason_is_told(config: Path) -> None:

@@ -15,7 +15,7 @@ from edge.updates.alive import ALIVE_FILE
 from edge.updates.shadow import Report, read_report
 from edge.updates.store import BundleStore, State
 from tests.brokers import Mosquitto, mosquitto
-from tests.bundles import spoil_answer, write_device, write_named_bundle
+from tests.bundles import spoil_answer, write_device, write_named_bundle, write_normal
 from tests.commanding import Operator, R, running
 
 # A trial of six seconds is judged from two seconds on; the shadow looks at every frame.
@@ -43,7 +43,7 @@ def broker(folder: Path) -> Iterator[Mosquitto]:
 @pytest.fixture(scope="module")
 def operator(folder: Path, broker: Mosquitto) -> Iterator[Operator]:
     """Run one daemon for the module."""
-    config = write_device(folder, broker.port, QUICK)
+    config = write_device(folder, broker.port, QUICK, normal=True)
     with Operator(broker.port) as operator, running(config):
         operator.wait("cam/cam/state", holding=b"watching")
         yield operator
@@ -65,7 +65,7 @@ def until(folder: Path, holds: Callable[[State], bool], seconds: float = 40.0) -
 
 def bundle(folder: Path, *words: str) -> int:
     """Run `prednet-edge bundle` as a user does."""
-    return main(["bundle", *words, "--config", str(folder / "config.yaml")])
+    return main(["bundle", *words, "--uncalibrated", "--config", str(folder / "config.yaml")])
 
 
 def digest(folder: Path, name: str) -> str:
@@ -85,6 +85,7 @@ def test_an_activated_bundle_is_taken_over_and_passes_its_trial(operator: Operat
     assert bundle(folder, "activate", "b") == 0
     operator.wait("info", before, digest(folder, "b").encode())
     operator.wait("cam/cam/state", before, b"watching")
+    operator.wait("faults", before, b"calibration_missing")
     state = until(folder, lambda state: state.trial is None)
     assert (outcome(state), state.live) == ("passed", digest(folder, "b"))
 
@@ -96,7 +97,24 @@ def test_rollback_over_mqtt_goes_back_to_the_bundle_before(operator: Operator, f
     assert (reply["code"], reply["result"]["bundle"]) == ("done", digest(folder, "a"))
     operator.wait("info", before, digest(folder, "a").encode())
     operator.wait("cam/cam/state", before, b"watching")
+    assert reply["result"]["uncalibrated"] == []
+    operator.wait("faults", before, b"[]")
     assert state_of(folder).previous == digest(folder, "b")
+
+
+def test_a_calibration_that_is_made_for_the_live_bundle_is_taken_over(operator: Operator, folder: Path) -> None:
+    """The fault is there until the file that the configuration names belongs to the bundle that runs."""
+    normal = folder / "cam.normal"
+    good, before = normal.read_bytes(), len(operator.heard)
+    assert bundle(folder, "activate", "b") == 0
+    operator.wait("faults", before, b"calibration_missing")
+    missing = len(operator.heard)
+    write_normal(normal, read_bundle(folder / "b.prednet"))
+    operator.wait("faults", missing, b"[]")
+    normal.write_bytes(good)
+    before = len(operator.heard)
+    assert operator.ask("rollback")["result"]["uncalibrated"] == []
+    operator.wait("info", before, digest(folder, "a").encode())
 
 
 def test_scores_that_do_not_fit_roll_a_bundle_back(operator: Operator, folder: Path) -> None:
@@ -150,7 +168,7 @@ def test_a_bundle_that_cannot_be_used_is_refused_and_the_last_good_one_goes_on(
     good, bad = own.read_bytes(), (folder / "wrong.prednet").read_bytes()
     before = len(operator.heard)
     assert bundle(folder, "activate", "b") == 0
-    operator.wait("faults", before, b"[]")
+    operator.wait("faults", before, b"calibration_missing")
     operator.wait("info", holding=digest(folder, "b").encode())
     before = len(operator.heard)
     own.write_bytes(bad if harm == "wrong answer" else good[:2000])

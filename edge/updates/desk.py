@@ -16,11 +16,11 @@ from edge.config import Config
 from edge.errors import PrednetError
 from edge.moments import Moment
 from edge.setup import Device, device_from_config
-from edge.updates.acts import cameras_without, check_form, now
+from edge.updates.acts import check_form, now
 from edge.updates.alive import Alive, write_alive
-from edge.updates.resolved import Resolved, bundle_in_force, configured_digest
+from edge.updates.resolved import Resolved, bundle_in_force, configured_digest, named_normals
 from edge.updates.shadow import Shadow
-from edge.updates.store import BundleStore, State, Trial, activated, passed, refused, told_bundle
+from edge.updates.store import BundleStore, Change, State, Trial, activated, passed, refused, told_bundle
 from edge.updates.trial import TrialWatch, told_unjudged
 
 log = logging.getLogger(__name__)
@@ -63,8 +63,8 @@ class UpdateDesk:
             self._stamp, self._has_changed = self._store.stamp, False
             self._follow(self._store.state)
         self._judge(now_seconds)
-        for key in cameras_without(self._device):
-            self._announcer.set_fault("calibration_missing", True, key.split("/")[0])
+        for camera in {key.split("/")[0] for key in named_normals(self._device.config)}:
+            self._announcer.set_fault("calibration_missing", not self._device.models[camera].is_site, camera)
 
     def close(self) -> None:
         """End the shadow."""
@@ -107,7 +107,7 @@ class UpdateDesk:
             self._trial = None
             told = told_unjudged(finding.unjudged)
             log.info("bundle_passed bundle=%s reason=%r", told_bundle(self._device.bundle), told)
-            self._store.change(lambda state: passed(state, now(), told))
+            change_kept(self._store, lambda state: passed(state, now(), told))
 
     def _refuse(self, digest: str, reason: str) -> None:
         refuse(self._store, digest, reason)
@@ -159,10 +159,23 @@ def _is_refusal(state: State) -> bool:
     return state.verdict is not None and state.verdict.digest in state.refused
 
 
-def refuse(store: BundleStore, digest: str, reason: str) -> None:
-    """Note that a bundle is of no use here; where it was live, the one before it is live again."""
+def refuse(store: BundleStore, digest: str, reason: str) -> bool:
+    """Note that a bundle is of no use here; where it was live, the one before it is live again.
+
+    Return whether that was kept: a disk that refuses leaves everything as it is.
+    """
     log.error("bundle_refused bundle=%s reason=%r", digest, reason)
-    store.change(lambda state: refused(state, digest, now(), reason))
+    return change_kept(store, lambda state: refused(state, digest, now(), reason))
+
+
+def change_kept(store: BundleStore, change: Change) -> bool:
+    """Change the state as the daemon does, which no disk may stop; return whether it was kept."""
+    try:
+        store.change(change)
+    except OSError as error:
+        log.error("bundle_state_not_kept error=%s", error)  # noqa: TRY400
+        return False
+    return True
 
 
 def note_start(config: Config) -> None:
@@ -174,7 +187,7 @@ def note_start(config: Config) -> None:
     if trial.starts >= MOST_STARTS:
         refuse(store, trial.digest, f"the daemon started {trial.starts} times with it, and did not last its trial.")
         return
-    store.change(lambda state: msgspec.structs.replace(state, trial=_started(state.trial)))
+    change_kept(store, lambda state: msgspec.structs.replace(state, trial=_started(state.trial)))
 
 
 def _started(trial: Trial | None) -> Trial | None:
@@ -204,8 +217,7 @@ def fallen_back(device: Device, error: PrednetError) -> bool:
     others = {state.live, state.previous} - {device.bundle.digest, *state.refused}
     if device.config.predictor or not any(store.holds(one) for one in others):
         return False
-    refuse(store, device.bundle.digest, str(error))
-    return True
+    return refuse(store, device.bundle.digest, str(error))
 
 
 @contextmanager
