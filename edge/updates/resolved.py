@@ -75,7 +75,7 @@ def normals_in_force(config: Config, bundle: Bundle) -> dict[str, Path | None]:
     """Return the calibration of each camera, or `camera/profile`, for a bundle; None where there is none for it.
 
     A file that the configuration names counts where it was made for this bundle, otherwise the one that is kept beside
-    the bundle. Before a device has run for the first time the named file counts in any case, so that a wrong one is told.
+    the bundle. Before a device has run for the first time the named file counts in any case: a wrong one is then told.
     """
     store = BundleStore(Path(config.state_directory))
     is_own = bool(config.predictor) or (str(bundle.path) == config.bundle and not store.state.live)
