@@ -77,6 +77,7 @@ def _cameras(parsed: argparse.Namespace) -> tuple[dict[str, CameraSource], Frame
     if parsed.config is None:
         return {parsed.camera or "camera": CameraSource(parsed.source)}, _form(parsed)
     from edge.config_file import read_config  # noqa: PLC0415
+    from edge.kept_secrets import captured  # noqa: PLC0415
     from edge.updates.resolved import bundle_in_force  # noqa: PLC0415
 
     config = read_config(parsed.config)
@@ -84,7 +85,7 @@ def _cameras(parsed: argparse.Namespace) -> tuple[dict[str, CameraSource], Frame
         raise UsageError(f"{parsed.config} has no camera {parsed.camera!r}; it has {', '.join(config.cameras)}.")
     names = [parsed.camera] if parsed.camera else list(config.cameras)
     form = bundle_in_force(config).bundle.spec.form
-    return {name: config.cameras[name].captured for name in names}, form
+    return {name: captured(name, config.cameras[name]) for name in names}, form
 
 
 def _form(parsed: argparse.Namespace) -> FrameFormat:

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
+import yaml
 
 from edge.bundle import Bundle
 from edge.calibrated import limits_for
+from edge.captures import CameraSource
 from edge.choice import Choice, choose
 from edge.config import Camera, Config, Detection
-from edge.config_file import read_config
+from edge.config_file import config_from_text, read_text
 from edge.errors import ConfigInvalid, PrednetError
-from edge.model import Model, with_normal
+from edge.kept_secrets import MQTT_PASSWORD, WEBHOOK_TOKEN, captured, read_secret
+from edge.model import Model, chosen_variant, with_normal
 from edge.mqtt import BrokerSettings, TlsFiles
+from edge.page.token import read_token
 from edge.places import place_from_spec
 from edge.profiles import judging
 from edge.site_calibration import variant_of_site
 from edge.sources import chosen
 from edge.topics import Topics, default_device
 from edge.updates.resolved import Resolved, bundle_in_force, normals_in_force
+from edge.yaml_keys import composed, line_of
 from edge.zoning import zoned
 
 
 @dataclass(frozen=True)
 class Device:
-    """Everything that `run` needs, read and checked; `choice` says what computes.
+    """Everything that `run` needs, read and checked; `choice` says what computes, `text` is its file's.
 
     `models` are by camera, those of `profiles` by `key_of_profile`. Of a camera with profiles `models` holds the first,
     which judges nothing before a profile is known to be in force. `refused` says why bundles were passed over that
@@ -41,8 +48,16 @@ class Device:
     models: Mapping[str, Model]
     broker: BrokerSettings
     choice: Choice
+    captured: Mapping[str, CameraSource]
     profiles: Mapping[str, Model] = field(default_factory=dict)
+    text: str = field(default="", repr=False)
     refused: Mapping[str, str] = field(default_factory=dict)
+
+    def runs_as(self, other: Device) -> bool:
+        """Return whether nothing differs that a running device would show: settings, secrets, bundle, what computes."""
+        return (self.config, self.broker, self.captured, self.bundle.digest, self.choice.told) == (
+            other.config, other.broker, other.captured, other.bundle.digest, other.choice.told
+        )  # fmt: skip
 
     @property
     def config_hash(self) -> str:
@@ -50,36 +65,79 @@ class Device:
         return hashlib.sha256(msgspec.json.encode(self.config)).hexdigest()[:12]
 
 
-def read_device(config_path: Path, bundle: Bundle | None = None) -> Device:
-    """Return the device of a configuration, with the bundle in force or another one.
+def read_device(config_path: Path, text: str | None = None, other: Bundle | None = None) -> Device:
+    """Return the device of a configuration; `text` stands in for what its file holds, `other` for the bundle in force.
 
     Raises ConfigInvalid with one sentence for what cannot work.
     """
-    config = read_config(config_path)
-    try:
-        return device_from_config(config, bundle_in_force(config) if bundle is None else Resolved(bundle))
-    except ConfigInvalid:
-        raise
-    except PrednetError as error:
-        raise ConfigInvalid(f"{config_path}: {error}") from error
-
-
-def device_from_config(config: Config, resolved: Resolved) -> Device:
-    """Return the device of a configuration that is read already, with a bundle; PrednetError for what cannot work."""
-    bundle, normals = resolved.bundle, normals_in_force(config, resolved.bundle)
-    choice = choose(config, bundle, sorted({variant_of_site(path) for path in normals.values() if path}))
-    models: dict[str, Model] = {}
-    profiles: dict[str, Model] = {}
+    text = read_text(config_path) if text is None else text
+    config = config_from_text(text, config_path)
+    blamed = partial(_blamed, config_path, composed(text, config_path))
+    with blamed("mqtt"):
+        topics = Topics(config.site, config.device or default_device())
+        broker = broker_of(config, topics)
+    with blamed("hooks"):
+        read_secret(WEBHOOK_TOKEN, config.hooks.webhook_token_file)  # says why it cannot be read
+    with blamed("page"):
+        if config.page.serve and config.page.token_file:
+            read_token(Path(config.page.token_file))
+    with blamed("predictor" if config.predictor else "bundle"):
+        resolved = bundle_in_force(config) if other is None else Resolved(other)
+        bundle = resolved.bundle
+    with blamed("variant"):
+        if not config.predictor:
+            bundle.step(chosen_variant(bundle, config.variant))  # says which there are
+    with blamed("runner"):
+        normals = normals_in_force(config, bundle)
+        choice = _chosen(config, bundle, normals)
+    sources: dict[str, CameraSource] = {}
+    found: dict[str, dict[str, Model]] = {}
     for name, camera in config.cameras.items():
-        found = _models(name, bundle, choice.variant, camera, config.detection, normals)
-        models[name] = next(iter(found.values()))
-        profiles |= {key_of_profile(name, key): model for key, model in found.items() if key}
-    for camera in config.cameras.values():
-        place = place_from_spec(camera.source)
-        if camera.capture != "auto":
-            chosen(place, camera.capture)  # says what that library cannot capture
-    topics = Topics(config.site, config.device or default_device())
-    return Device(config, topics, bundle, models, broker_of(config, topics), choice, profiles, resolved.refused)
+        with blamed("cameras", name):
+            found[name] = _models(name, bundle, choice.variant, camera, config.detection, normals)
+            sources[name] = captured(name, camera)
+            chosen(place_from_spec(camera.source), camera.capture)  # says what that library cannot capture
+    models, profiles = _by_key(found)
+    return Device(config, topics, bundle, models, broker, choice, sources, profiles, text, resolved.refused)
+
+
+def device_with(device: Device, bundle: Bundle) -> Device:
+    """Return the same device with another bundle, and the calibrations that belong to it.
+
+    Raises PrednetError for one that cannot work.
+    """
+    config, normals = device.config, normals_in_force(device.config, bundle)
+    choice = _chosen(config, bundle, normals)
+    models, profiles = _by_key(
+        {
+            name: _models(name, bundle, choice.variant, camera, config.detection, normals)
+            for name, camera in config.cameras.items()
+        }
+    )
+    return replace(device, bundle=bundle, choice=choice, models=models, profiles=profiles, refused={})
+
+
+def _chosen(config: Config, bundle: Bundle, normals: Mapping[str, Path | None]) -> Choice:
+    return choose(config, bundle, sorted({variant_of_site(path) for path in normals.values() if path}))
+
+
+def _by_key(found: Mapping[str, Mapping[str, Model]]) -> tuple[dict[str, Model], dict[str, Model]]:
+    """Return each camera's first model, and those of its profiles by `key_of_profile`."""
+    models = {name: next(iter(one.values())) for name, one in found.items()}
+    profiles = {key_of_profile(name, key): model for name, one in found.items() for key, model in one.items() if key}
+    return models, profiles
+
+
+@contextmanager
+def _blamed(path: Path, root: yaml.Node | None, *keys: str) -> Iterator[None]:
+    """Say at which key of the file the mistake lies that an error tells of."""
+    try:
+        yield
+    except PrednetError as error:
+        name, told = ".".join(keys), str(error)
+        raise ConfigInvalid(
+            f"{path}:{line_of(root, list(keys))}: {told if told.startswith(f'{name}:') else f'{name}: {told}'}"
+        ) from error
 
 
 def key_of_profile(camera: str, profile: str | None) -> str:
@@ -119,7 +177,7 @@ def limited(model: Model, detection: Detection) -> Model:
 
 def broker_of(config: Config, topics: Topics) -> BrokerSettings:
     """Return where the broker is, and the login. Raises ConfigInvalid for a password that is not there."""
-    mqtt = config.mqtt
+    mqtt, password = config.mqtt, read_secret(MQTT_PASSWORD, config.mqtt.password_file)
     tls = None
     if mqtt.ca_file or mqtt.certificate_file:
         tls = TlsFiles(*(Path(name) if name else None for name in (mqtt.ca_file, mqtt.certificate_file, mqtt.key_file)))
@@ -128,17 +186,7 @@ def broker_of(config: Config, topics: Topics) -> BrokerSettings:
         port=mqtt.port,
         client_id=mqtt.client_id or f"prednet-{topics.device}",
         username=mqtt.username or None,
-        password=read_password(mqtt.password_file),
+        password=None if password is None else password.value,
         tls=tls,
         keepalive_seconds=mqtt.keepalive_seconds,
     )
-
-
-def read_password(file: str) -> str | None:
-    """Return the password in a file, None without a file. Raises ConfigInvalid where it cannot be read."""
-    if not file:
-        return None
-    try:
-        return Path(file).read_text(encoding="utf-8").rstrip("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"{file}: the MQTT password cannot be read ({error}).") from error

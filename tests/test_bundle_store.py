@@ -66,9 +66,9 @@ def test_what_is_activated_is_in_force_and_rollback_goes_back_with_its_calibrati
     assert level_in_force(config) == ("b", 8.0, True)
     write_normal(config.parent / "cam.normal", bundle, highest=9.0)
     assert level_in_force(config) == ("b", 9.0, True)
-    assert roll_back(read_config(config)).bundle.manifest.name == "a"
+    assert roll_back(read_device(config)).bundle.manifest.name == "a"
     assert level_in_force(config) == ("a", 7.0, True)
-    roll_back(read_config(config))
+    roll_back(read_device(config))
     assert level_in_force(config) == ("b", 9.0, True)
 
 
@@ -109,7 +109,7 @@ def test_another_file_in_the_configuration_is_the_newer_wish(config: Path, made:
     name, _, is_site = level_in_force(config)
     assert (name, is_site) == ("c", False)
     took_over(read_device(config))
-    assert roll_back(read_config(config)).bundle.manifest.name == "b"
+    assert roll_back(read_device(config)).bundle.manifest.name == "b"
     assert level_in_force(config)[0] == "b"
 
 
@@ -148,7 +148,7 @@ def test_a_state_that_cannot_be_read_is_a_device_without_updates(config: Path, m
     assert level_in_force(config) == ("a", 7.0, True)
     took_over(read_device(config))
     activate(config, "b", uncalibrated=True)
-    assert roll_back(read_config(config)).bundle.manifest.name == "a"
+    assert roll_back(read_device(config)).bundle.manifest.name == "a"
 
 
 def test_a_full_disk_stops_no_daemon(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_a_full_disk_stops_no_daemon(config: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("edge.updates.store.write_whole", refuses)
     before = store_of(config).state
     assert refuse(store_of(config), before.live, "its scores do not fit.") is False
-    note_start(read_config(config))
+    note_start(config)
     took_over(read_device(config))
     assert store_of(config).state == before
 
@@ -188,9 +188,9 @@ def test_a_daemon_that_does_not_last_with_a_new_bundle_gets_the_old_one_back(con
     install(config, made / "b.prednet")
     activate(config, "b", uncalibrated=True)
     for _ in range(MOST_STARTS):
-        note_start(read_config(config))
+        note_start(config)
         assert level_in_force(config)[0] == "b"
-    note_start(read_config(config))
+    note_start(config)
     assert level_in_force(config)[0] == "a"
     state = store_of(config).state
     assert state.verdict is not None

@@ -15,6 +15,8 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote
 
 from edge.config import Config
+from edge.errors import ConfigInvalid
+from edge.kept_secrets import secrets_of as secrets_kept
 
 REMOVED = "[removed]"
 # What is shorter is a word that stands in every text; that it is somebody's password is not told by removing it.
@@ -43,8 +45,7 @@ def secrets_of(config: Config) -> frozenset[str]:
         found |= set(_of_address(camera.source))
     found |= set(_of_address(config.hooks.webhook))
     found |= {word.partition("=")[2] or word for word in config.hooks.command[1:] if _is_secret_word(word)}
-    for file in (config.mqtt.password_file, config.hooks.webhook_token_file, config.mqtt.key_file):
-        found |= set(_of_file(file))
+    found |= set(_kept(config)) | set(_of_file(config.mqtt.key_file))
     return frozenset(one for one in found if len(one) >= LEAST_LENGTH)
 
 
@@ -56,6 +57,17 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     for pattern, removed in _FORMS:
         text = pattern.sub(removed, text)
     return text.replace("_file\0", "_file")
+
+
+def _kept(config: Config) -> Iterator[str]:
+    """The secrets of files, credentials and the environment, as far as they can be read."""
+    try:
+        for _, secret in secrets_kept(config):
+            yield secret.value
+    except ConfigInvalid:  # the rest is told as missing; what is written like a secret is removed all the same
+        files = (config.mqtt.password_file, config.hooks.webhook_token_file)
+        for file in (*files, *(camera.password_file for camera in config.cameras.values())):
+            yield from _of_file(file)
 
 
 def _forms_of(secrets: Iterable[str]) -> set[str]:

@@ -15,8 +15,8 @@ from edge.errors import GateFailed, PrednetError, UsageError
 from edge.frames import FrameFormat
 from edge.messages import utc_from_seconds
 from edge.model import AUTO, chosen_variant, runner_of
-from edge.setup import Device, device_from_config, read_device
-from edge.updates.resolved import Resolved, bundle_in_force, configured_digest, keep_normals, named_normals
+from edge.setup import Device, device_with, read_device
+from edge.updates.resolved import bundle_in_force, configured_digest, keep_normals, named_normals
 from edge.updates.store import BundleStore, State, activated, rolled_back, told_bundle
 
 
@@ -56,7 +56,7 @@ def activate(config_path: Path, name: str, *, uncalibrated: bool = False) -> Cha
     config, store = store_of(config_path)
     bundle = store.find(name)
     _prove(bundle)
-    lacking = cameras_without(read_device(config_path, bundle))
+    lacking = cameras_without(read_device(config_path, other=bundle))
     if lacking and not uncalibrated:
         raise GateFailed(
             f"{told_bundle(bundle)}: no calibration of {', '.join(lacking)} was made for it, and it would be watched "
@@ -70,17 +70,18 @@ def activate(config_path: Path, name: str, *, uncalibrated: bool = False) -> Cha
     return Change(bundle, lacking)
 
 
-def roll_back(config: Config, reason: str = "asked for") -> Change:
+def roll_back(device: Device, reason: str = "asked for") -> Change:
     """Let the bundle before the live one be live again, with its own calibrations.
 
     Raises UsageError where there is none, PrednetError where it cannot be used; then nothing has changed.
     """
+    config = device.config
     store = BundleStore(Path(config.state_directory))
     state = store.state
     if config.predictor or not store.holds(state.previous):
         raise UsageError("there is no bundle before the live one to go back to.")
     bundle = store.read(state.previous)
-    lacking = cameras_without(device_from_config(config, Resolved(bundle)))
+    lacking = cameras_without(device_with(device, bundle))
     keep_normals(config, state.live)
     store.change(lambda state: rolled_back(state, now(), reason))
     return Change(bundle, lacking)

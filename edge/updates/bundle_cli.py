@@ -93,9 +93,10 @@ def _promote(parsed: argparse.Namespace) -> dict[str, object]:
 
 
 def _rollback(parsed: argparse.Namespace) -> dict[str, object]:
-    from edge.updates.acts import roll_back, store_of  # noqa: PLC0415
+    from edge.setup import read_device  # noqa: PLC0415
+    from edge.updates.acts import roll_back  # noqa: PLC0415
 
-    return _changed("live again", roll_back(store_of(parsed.config)[0]))
+    return _changed("live again", roll_back(read_device(parsed.config)))
 
 
 def _changed(what: str, change: Change) -> dict[str, object]:

@@ -13,12 +13,13 @@ import msgspec
 from edge.announcer import Announcer
 from edge.command_actions import Reload
 from edge.config import Config
+from edge.config_file import read_config
 from edge.errors import PrednetError
 from edge.moments import Moment
-from edge.setup import Device, device_from_config
+from edge.setup import Device, device_with
 from edge.updates.acts import check_form, now
 from edge.updates.alive import Alive, write_alive
-from edge.updates.resolved import Resolved, bundle_in_force, configured_digest, named_normals
+from edge.updates.resolved import bundle_in_force, configured_digest, named_normals
 from edge.updates.shadow import Shadow
 from edge.updates.store import BundleStore, Change, State, Trial, activated, passed, refused, told_bundle
 from edge.updates.trial import TrialWatch, told_unjudged
@@ -126,7 +127,7 @@ class UpdateDesk:
         try:
             bundle = self._store.read(digest)
             check_form(bundle, self._device.bundle)
-            models = device_from_config(config, Resolved(bundle)).models
+            models = device_with(self._device, bundle).models
         except PrednetError as error:
             self._refuse(digest, str(error))
             return
@@ -178,8 +179,12 @@ def change_kept(store: BundleStore, change: Change) -> bool:
     return True
 
 
-def note_start(config: Config) -> None:
+def note_start(config_path: Path) -> None:
     """Count a start of the daemon with a bundle on trial; one that has brought it down too often is rolled back."""
+    try:
+        config = read_config(config_path)
+    except PrednetError:  # the start itself says what is wrong
+        return
     store = BundleStore(Path(config.state_directory))
     trial = store.state.trial
     if trial is None:
