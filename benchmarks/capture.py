@@ -12,8 +12,6 @@ without decoding and the step, is over 2 ms.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
 import time
@@ -25,7 +23,7 @@ import av
 import cv2
 import numpy as np
 from cameras import Timed
-from real_clips import commit
+from machine import measured_on
 
 from edge.bundle import read_bundle
 from edge.detection import Rules
@@ -93,7 +91,7 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=3)
     parsed = parser.parse_args()
     cv2.setNumThreads(1)
-    print(f"commit {commit()}; {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(measured_on())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
         film(path, parsed.frames)
