@@ -90,10 +90,10 @@ def usual_level(bundle: Path, film: Path) -> float:
     return float(np.median([moment.level.mean for moment in moments if moment.level is not None]))
 
 
-def filmed(folder: Path) -> Path:
-    """Draw 20 s of the factory's normal work at the network's size, so that drawing costs nothing later."""
+def filmed(folder: Path, seconds: float = 20.0) -> Path:
+    """Draw some seconds of the factory's normal work at the network's size, so that drawing costs nothing later."""
     scene, _, _ = scene_from_url("test://factory?seed=1&accidents=none")
-    form = {"height": 128, "width": 160, "channels": 3, "rate_hz": 10.0, "seconds": 20.0}
+    form = {"height": 128, "width": 160, "channels": 3, "rate_hz": 10.0, "seconds": seconds}
     list(write_scene(scene, folder, progress=lambda _, __: None, **form))
     return folder / "scene.mp4"
 

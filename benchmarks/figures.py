@@ -1,0 +1,121 @@
+"""The figures of a whole device beside their targets, read from the tables that its benchmarks printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kept import Kept
+from markdown import Row, number_in, tables_of
+
+RATE = "an hour (not excluded, 95 %)"
+FULL_RATE_HZ = 9.8  # ten frames a second, less what a mailbox may drop within a measurement
+NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: what it is, its target, the benchmark that it comes from, and how it is read from its rows."""
+
+    what: str
+    target: str
+    benchmark: str
+    read: Callable[[list[Row]], str | None]
+
+
+def most_cameras(rows: list[Row]) -> str | None:
+    """Return the largest measured number of cameras that keep the full rate."""
+    counts = [int(row["cameras"]) for row in rows if (number_in(row["frames/s each"]) or 0.0) >= FULL_RATE_HZ]
+    return f"{max(counts)}" if counts else "none"
+
+
+def processor_share(rows: list[Row]) -> str | None:
+    """Return the share of one core that a camera takes, alone and among as many as were watched at the full rate."""
+    shares = {int(row["cameras"]): float(row["processor, cores"]) / int(row["cameras"]) for row in rows}
+    most = int(most_cameras(rows) or 0) if most_cameras(rows) != "none" else min(shares)
+    return f"{100 * shares[min(shares)]:.0f} % with {min(shares)}, {100 * shares[most]:.0f} % each with {most}"
+
+
+def memory_share(rows: list[Row]) -> str | None:
+    """Return the memory of the first camera's process, and what each further camera adds."""
+    used = {int(row["cameras"]): float(row["memory MB"]) for row in rows}
+    first, last = min(used), max(used)
+    more = f", {(used[last] - used[first]) / (last - first):.0f} MB for each more" if last > first else ""
+    return f"{used[first]:.0f} MB with {first}{more}"
+
+
+def row_where(column: str, value: str, told: Callable[[Row], str]) -> Callable[[list[Row]], str | None]:
+    """Return what reads the row whose column holds a value."""
+
+    def read(rows: list[Row]) -> str | None:
+        return next((told(row) for row in rows if row[column] == value), None)
+
+    return read
+
+
+def quantiles(row: Row) -> str:
+    """Return median and 95th percentile."""
+    return f"{row['median ms']} ms, {row['95th percentile ms']} ms"
+
+
+def median_and_largest(row: Row) -> str:
+    """Return both, of how many."""
+    return f"{row['median s']} s, {row['largest s']} s of {row['times']}"
+
+
+def lost(rows: list[Row]) -> str | None:
+    """Return how many messages were lost without a word, of how many."""
+    (row,) = rows
+    told = "" if row["told as lost"] == "0" else f", {row['told as lost']} told as lost"
+    return f"{row['lost without a word']} of {row['messages put']}{told}, {row['starts']} starts"
+
+
+def false_events(rows: list[Row]) -> str | None:
+    """Return the last row: all clips together."""
+    row = rows[-1]
+    return f"{row['false events']} in {row['scored s']} s: {row[RATE]}"
+
+
+RECOVERIES = {
+    "first start to watching": "10 s",
+    "later start to watching": "10 s",
+    "killed camera noticed": "5 s",
+    "camera back within a minute: frames again": "5 s",
+    "camera back after more than a minute: frames again": "15 s",
+    "stalled camera noticed": "5 s",
+    "stalled camera goes on: frames again": "5 s",
+    "broker back: live messages again": "–",
+    "daemon killed and started at once: watching": "10 s",
+}
+
+FIGURES = (
+    Figure("cameras at 10 frames a second", "–", "cameras", most_cameras),
+    Figure("processor of a camera, of one core", "–", "cameras", processor_share),
+    Figure("memory of the river", "–", "cameras", memory_share),
+    Figure("picture to arrival over RTSP: median, 95 %", "–", "glass", lambda rows: quantiles(rows[-1])),
+    Figure(
+        "arrival to subscriber, one camera: median, 95 %", "150 ms", "latency", row_where("cameras", "1", quantiles)
+    ),
+    Figure("the same, eight cameras", "150 ms", "latency", row_where("cameras", "8", quantiles)),
+    *(
+        Figure(f"{what}: median, largest", target, "recovery", row_where("what", what, median_and_largest))
+        for what, target in RECOVERIES.items()
+    ),
+    Figure("lost through kills of the daemon and the broker", "0", "loss-kills", lost),
+    Figure("lost through a day of outages", "0", "loss-day", lost),
+    Figure("false events on real clips of normal work", "–", "quiet-clips", false_events),
+)
+
+
+def told_figures(kept: Mapping[str, Kept]) -> str:
+    """Return the table of all figures; what was not measured says so."""
+    lines = ["| figure | here | target | from |", "|---|---|---|---|"]
+    rows = ((one.what, told(one, kept), one.target, f"[{one.benchmark}](#{one.benchmark})") for one in FIGURES)
+    return "\n".join([*lines, *(f"| {' | '.join(cells)} |" for cells in rows)])
+
+
+def told(figure: Figure, kept: Mapping[str, Kept]) -> str:
+    """Return one figure, or that there is none."""
+    one = kept.get(figure.benchmark)
+    tables = tables_of(one.output) if one is not None and one.is_measured else []
+    return (figure.read(tables[0]) if tables else None) or NOT_MEASURED
