@@ -9,6 +9,7 @@ from kept import Kept
 from markdown import Row, number_in, tables_of
 
 RATE = "an hour (not excluded, 95 %)"
+OURS = "the CPU variant"
 FULL_RATE_HZ = 9.8  # ten frames a second, less what a mailbox may drop within a measurement
 NOT_MEASURED = "not measured"
 
@@ -76,6 +77,23 @@ def false_events(rows: list[Row]) -> str | None:
     return f"{row['false events']} in {row['scored s']} s: {row[RATE]}"
 
 
+def step_ratio(candidate: str) -> Callable[[list[Row]], str | None]:
+    """Return what reads how many times as long as the CPU variant a candidate takes, for one camera."""
+
+    def read(rows: list[Row]) -> str | None:
+        times = {row["candidate"]: float(row["median ms"]) for row in rows}
+        ours, other = times.get(OURS), times.get(candidate)
+        return None if ours is None or other is None else f"{other / ours:.1f} times ({ours:.1f} and {other:.1f} ms)"
+
+    return read
+
+
+def fastest(rows: list[Row]) -> str | None:
+    """Return which way of running the step of one camera took the least time."""
+    times = {row["candidate"]: float(row["median ms"]) for row in rows if "4 cameras" not in row["candidate"]}
+    return f"{min(times, key=times.__getitem__)} ({min(times.values()):.1f} ms)"
+
+
 RECOVERIES = {
     "first start to watching": "10 s",
     "later start to watching": "10 s",
@@ -89,6 +107,9 @@ RECOVERIES = {
 }
 
 FIGURES = (
+    Figure("the fastest way of running the edge network's step", OURS, "step", fastest),
+    Figure("ONNX Runtime's float step against the CPU variant", "2 times", "step", step_ratio("ONNX Runtime, float")),
+    Figure("eager PyTorch against the CPU variant", "5 times", "step", step_ratio("PyTorch, eager")),
     Figure("cameras at 10 frames a second", "–", "cameras", most_cameras),
     Figure("processor of a camera, of one core", "–", "cameras", processor_share),
     Figure("memory of the river", "–", "cameras", memory_share),

@@ -12,6 +12,7 @@ row is beyond its target.
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import subprocess
 import sys
@@ -180,8 +181,7 @@ def measured(scene: Scene, repeat: int, aways: list[float]) -> Times:
     """Make every fault so many times, and return the seconds of each."""
     with tqdm(total=repeat * (5 + len(aways)), unit="fault", disable=None) as bar:
         for _ in range(repeat):
-            for path in (scene.config.parent / "state").glob("*"):
-                path.unlink() if path.is_file() else None
+            shutil.rmtree(scene.config.parent / "state", ignore_errors=True)
             starts(scene, is_first=True)
             bar.update()
             starts(scene, is_first=False)

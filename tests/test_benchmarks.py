@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
 import msgspec
 import numpy as np
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +30,7 @@ import quiet_clips  # noqa: E402
 import recovery  # noqa: E402
 from entries import BENCHMARKS, OTHERS, Benchmark  # noqa: E402
 from kept import Choice, Kept  # noqa: E402
+from markdown import tables_of  # noqa: E402
 
 from tests.loss import Account  # noqa: E402
 
@@ -64,7 +68,7 @@ def fake(name: str, code: str, folder: Path, **changed: object) -> Benchmark:
     """Return a benchmark whose script is a line of Python."""
     script = folder / f"{name}.py"
     script.write_text(code, encoding="utf-8")
-    path = f"../{script.relative_to(ROOT.parent)}" if script.is_relative_to(ROOT.parent) else str(script)
+    path = os.path.relpath(script, ROOT / "benchmarks")
     options = {"quick": "--quick", "minutes": 1.0, "question": "Why?", **changed}
     return Benchmark(name, "step", script=path, **options)  # type: ignore[arg-type]
 
@@ -151,12 +155,21 @@ def test_a_failed_run_keeps_what_it_complained_of(tmp_path: Path) -> None:
     assert one.said.endswith("ValueError: no such thing")
 
 
+def is_alive(process_id: int) -> bool:
+    """Return whether a process still runs; one that only waits to be reaped does not."""
+    return psutil.pid_exists(process_id) and psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE
+
+
 def test_a_run_that_hangs_is_ended(tmp_path: Path) -> None:
     """With all that it started, after its patience, and said so."""
-    words = ["python", "-c", "import subprocess; subprocess.run(['sleep', '60'])"]
-    code, _, said = keeping.called(words, tmp_path / "one.log", 0.5, 0.0, lambda _: None)
+    started = "import subprocess; one = subprocess.Popen(['sleep', '60']); print(one.pid, flush=True); one.wait()"
+    code, output, said = keeping.called(["python", "-c", started], tmp_path / "one.log", 2.0, 0.0, lambda _: None)
     assert code == -1
     assert "without a result" in said
+    deadline = time.monotonic() + 20.0
+    while is_alive(int(output)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(int(output))
 
 
 def test_what_is_missing_is_said_and_is_no_error(tmp_path: Path) -> None:
@@ -231,15 +244,18 @@ def test_the_figures_of_a_device_are_read_from_what_was_printed() -> None:
     silent = quiet_clips.row("all", quiet_clips.Counted(20.0, 60.0, 36.0, 0))
     columns = f"| camera | learned | watched | scored s | false events | {figures.RATE} |\n|---|---|---|---|---|---|"
     kept = {
+        "step": made("step", output=STEPS),
         "cameras": made("cameras", output=CAMERAS),
         "recovery": made("recovery", output=recovery.table(times)),
         "loss-kills": made("loss-kills", output=mqtt_loss.table("kills", account)),
         "quiet-clips": made("quiet-clips", output=f"{columns}\n{silent}"),
         "loss-day": made("loss-day", exit_code=1, output="| nonsense |\n|---|\n| 1 |"),
     }
-    rows = {
-        row[0]: row[1] for row in (line.strip("| ").split(" | ") for line in figures.told_figures(kept).splitlines())
-    }
+    (told,) = tables_of(figures.told_figures(kept))
+    rows = {row["figure"]: row["here"] for row in told}
+    assert rows["ONNX Runtime's float step against the CPU variant"] == "2.0 times (4.0 and 8.0 ms)"
+    assert rows["the fastest way of running the edge network's step"] == "the CPU variant (4.0 ms)"
+    assert rows["eager PyTorch against the CPU variant"] == figures.NOT_MEASURED, "it is not in the table"
     assert rows["cameras at 10 frames a second"] == "8"
     assert rows["processor of a camera, of one core"] == "17 % with 1, 16 % each with 8"
     assert rows["memory of the river"] == "160 MB with 1, 28 MB for each more"
