@@ -63,26 +63,28 @@ def draw_steps(tables: list[list[Row]], path: Path) -> None:
         pane.set_xlim(0, 1.22 * max(times))
         pane.set_title(f"{name}: a step of one camera, and how often it fits into ONNX Runtime's float step", **_TITLE)
         _plain(pane)
+    axes[-1, 0].set_xlabel("milliseconds, median", color=INK)
     _write(figure, path)
 
 
 def draw_cameras(tables: list[list[Row]], path: Path) -> None:
     """Draw frames a second of each camera, and processor and memory of all, over the number of cameras."""
     rows = tables[0]
-    counts = [int(row["cameras"]) for row in rows]
+    places = range(len(rows))
     figure, panes = plt.subplots(1, 3, figsize=(10.0, 3.2), layout="constrained", facecolor=GROUND)
     columns = ("frames/s each", "processor, cores", "memory MB")
     titles = ("frames a second, each camera", "processor, cores", "memory, MB")
     for pane, column, title in zip(panes, columns, titles, strict=True):
         values = [float(row[column]) for row in rows]
-        pane.plot(counts, values, "o-", color=OURS, lw=1.6)
-        for count, value in zip(counts, values, strict=True):
+        pane.plot(places, values, "o-", color=OURS, lw=1.6)
+        for place, value in zip(places, values, strict=True):
             pane.annotate(
-                row_label(value), (count, value), (0, 7), textcoords="offset points", fontsize=8, ha="center", color=INK
+                row_label(value), (place, value), (0, 7), textcoords="offset points", fontsize=8, ha="center", color=INK
             )
-        pane.set_xticks(counts)
+        pane.set_xticks(places, [row["cameras"] for row in rows])
+        pane.margins(x=0.1)
         pane.set_ylim(0, 1.2 * max(*values, RATE_HZ if column == columns[0] else 0.0))
-        pane.set_xlabel("cameras", color=INK)
+        pane.set_xlabel("cameras (not to scale)", color=INK)
         pane.set_title(title, **_TITLE)
         _plain(pane)
     panes[0].axhline(RATE_HZ, color=LIMIT, lw=1.0, ls="--", zorder=0)
@@ -101,7 +103,7 @@ def draw_detection(tables: list[list[Row]], path: Path) -> None:
     labels, values = [row["all, by their level"] for row in ordered], [float(row["frame AUC"]) for row in ordered]
     figure, axes = plt.subplots(figsize=(9.0, 0.9 + 0.34 * len(rows)), layout="constrained", facecolor=GROUND)
     colours = [OURS if label.startswith("ped2-") else OTHER for label in labels]
-    axes.hlines(labels, 0.0, values, color=colours, lw=1.0)
+    axes.grid(axis="y", color=OTHER, alpha=0.25, lw=0.8)
     axes.scatter(values, labels, color=colours, s=34, zorder=3)
     for value, label in zip(values, labels, strict=True):
         axes.annotate(
@@ -109,7 +111,9 @@ def draw_detection(tables: list[list[Row]], path: Path) -> None:
         )
     low = min(values)
     axes.set_xlim(low - 0.25 * (1.0 - low), 1.0 + 0.1 * (1.0 - low))
-    axes.set_title("Ped2: frame AUC of the level, online (the axis does not begin at 0); green: PredNet", **_TITLE)
+    axes.set_title(
+        "Ped2: frame AUC of the level, online; green: PredNet, grey: other predictors in the same machinery", **_TITLE
+    )
     _plain(axes)
     _write(figure, path)
 
@@ -122,7 +126,11 @@ PLOTS: Mapping[str, tuple[str, str, Callable[[list[list[Row]], Path], None]]] = 
         draw_steps,
     ),
     "cameras": ("device", "Frames a second of each camera, processor and memory, for 1 to 16 cameras", draw_cameras),
-    "ped2": ("detection", "Frame AUC on Ped2: the networks beside frame differencing and optical flow", draw_detection),
+    "ped2": (
+        "detection",
+        "Frame AUC on Ped2: networks beside frame differences and optical flow, each joined with the flow's speed",
+        draw_detection,
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/step.py [--networks edge kitti] [--rounds 15] [--threads 2]
 
-Needs `openvino` beside the test environment for its rows (they are left out without it). Each round runs every
+Needs `openvino` (`prednet-edge[bench]`) for its rows; they are left out without it. Each round runs every
 candidate once, so that a busy neighbour hits all alike (processor time is there for a machine that is busy all the
 time); printed are medians, minima and ratios to ONNX Runtime on the
 float step, the time of 4 cameras in one batch over 4 single steps, and the share of the arithmetic limit: the float

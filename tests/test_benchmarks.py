@@ -33,6 +33,7 @@ from kept import Choice, Kept  # noqa: E402
 from markdown import tables_of  # noqa: E402
 
 from tests.loss import Account  # noqa: E402
+from tests.understood import understood  # noqa: E402
 
 STEPS = """arithmetic limit here: 70 GMAC/s
 
@@ -128,6 +129,16 @@ def test_every_command_of_the_page_and_the_makefile_exists() -> None:
     }
     known = {option for action in bench.arguments()._actions for option in action.option_strings}
     assert {"--quick", "--data", "--only"} <= options <= known
+
+
+def test_what_is_made_before_is_a_command_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its folders filled in, the program understands it; what it makes is what the benchmark is given."""
+    befores = [one for one in BENCHMARKS if one.before]
+    assert befores
+    for one in befores:
+        command = one.before.format(data="data", out="out")
+        made_file = Path(understood(command, monkeypatch).out)
+        assert str(made_file) in one.arguments.format(data="data", out="out").split()
 
 
 def test_a_run_is_kept_as_it_was(tmp_path: Path) -> None:
