@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from latency import filmed
 from machine import ROOT, measured_on
@@ -40,6 +41,7 @@ from tests.test_rtsp import RtspServer
 TOPIC = "prednet/v1/bench/edge1"
 FILM_SECONDS = 240.0  # more than lies between two starts of the camera
 LONG_AWAY_SECONDS, SHORT_AWAY_SECONDS, PATIENCE_SECONDS = 65.0, 5.0, 120.0
+USED_SECONDS = 15.0
 # Seconds, as the design sets them; None where it sets none.
 TARGETS: dict[str, float | None] = {
     "first start to watching": 10.0,
@@ -66,6 +68,7 @@ class Scene:
     film: Path
     daemon: subprocess.Popen[str] | None = None
     times: Times = field(default_factory=dict)
+    used: tuple[float, float] = (0.0, 0.0)
 
     def start(self) -> float:
         """Start the daemon and return the moment."""
@@ -189,6 +192,7 @@ def measured(scene: Scene, repeat: int, aways: list[float]) -> Times:
         with scene.heard() as subscriber:
             scene.start()
             settle(None, subscriber)
+            scene.used = used_by(scene.daemon, USED_SECONDS)
             for _ in range(repeat):
                 killed_daemon(scene, subscriber)
                 stalled_camera(scene, subscriber)
@@ -199,6 +203,33 @@ def measured(scene: Scene, repeat: int, aways: list[float]) -> Times:
             killed_broker(scene)
             bar.update()
     return scene.times
+
+
+def used_by(daemon: subprocess.Popen[str] | None, seconds: float) -> tuple[float, float]:
+    """Return the resident megabytes of the daemon with its children, and its share of one core over some seconds."""
+    if daemon is None:
+        raise SystemExit("the daemon does not run")
+    main = psutil.Process(daemon.pid)
+    before, began = processor_seconds(main), time.monotonic()
+    time.sleep(seconds)
+    share = (processor_seconds(main) - before) / (time.monotonic() - began)
+    return sum(one.memory_info().rss for one in family(main)) / 1e6, share
+
+
+def family(main: psutil.Process) -> list[psutil.Process]:
+    """Return a process and its children."""
+    return [main, *main.children(recursive=True)]
+
+
+def processor_seconds(main: psutil.Process) -> float:
+    """Return the processor time that a process and its children have used."""
+    return sum(sum(one.cpu_times()[:2]) for one in family(main))
+
+
+def used_table(used: tuple[float, float]) -> str:
+    """Return what the daemon takes of the machine, as a table."""
+    head = "| daemon | memory MB | processor, of one core |\n|---|---|---|"
+    return f"{head}\n| one RTSP camera, watched | {used[0]:.0f} | {100 * used[1]:.0f} % |"
 
 
 def table(times: Times) -> str:
@@ -251,7 +282,7 @@ def main() -> int:
         return 0
     finally:
         camera.kill()
-    print(table(times))
+    print(f"{table(times)}\n\n{used_table(scene.used)}")
     return 4 if is_late(times) else 0
 
 

@@ -257,7 +257,7 @@ def test_the_figures_of_a_device_are_read_from_what_was_printed() -> None:
     kept = {
         "step": made("step", output=STEPS),
         "cameras": made("cameras", output=CAMERAS),
-        "recovery": made("recovery", output=recovery.table(times)),
+        "recovery": made("recovery", output=f"{recovery.table(times)}\n\n{recovery.used_table((212.4, 0.173))}"),
         "loss-kills": made("loss-kills", output=mqtt_loss.table("kills", account)),
         "quiet-clips": made("quiet-clips", output=f"{columns}\n{silent}"),
         "loss-day": made("loss-day", exit_code=1, output="| nonsense |\n|---|\n| 1 |"),
@@ -271,6 +271,8 @@ def test_the_figures_of_a_device_are_read_from_what_was_printed() -> None:
     assert rows["processor of a camera, of one core"] == "17 % with 1, 16 % each with 8"
     assert rows["memory of the river"] == "160 MB with 1, 28 MB for each more"
     assert rows["killed camera noticed: median, largest"] == "3.0 s, 7.0 s of 3"
+    assert rows["memory of the daemon with one RTSP camera"] == "212 MB"
+    assert rows["processor of the daemon with one RTSP camera, of one core"] == "17 %"
     assert rows["lost through kills of the daemon and the broker"] == "0 of 210, 9 starts"
     # 36 s are a hundredth of an hour; no event excludes more than −ln 0.05 = 3.0 in it.
     assert rows["false events on real clips of normal work"] == "0 in 36 s: 0 (at most 300)"
