@@ -16,10 +16,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from document import page, state_of, told_seconds
 from entries import BENCHMARKS, CHAPTERS, Benchmark
 from kept import Choice, Kept, read_kept, run, words_of, write_kept
 from machine import DATA, ROOT, commit
-from page import page, state_of, told_seconds
 from plots import draw_plots
 from tqdm import tqdm
 

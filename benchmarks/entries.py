@@ -176,7 +176,7 @@ OTHERS: Mapping[str, str] = {
     "kept.py": "what is kept of a run",
     "machine.py": "machine, versions, commit",
     "markdown.py": "tables in what was printed",
-    "page.py": "the page",
+    "document.py": "the page",
     "ped2_weights.py": "makes the networks of `weights/`",
     "plots.py": "the plots of the page",
     "v4l2_vivid.py": "runs in the machine that v4l2_vivid.sh makes",

@@ -57,12 +57,22 @@ def row_where(column: str, value: str, told: Callable[[Row], str]) -> Callable[[
 
 def quantiles(row: Row) -> str:
     """Return median and 95th percentile."""
-    return f"{row['median ms']} ms, {row['95th percentile ms']} ms"
+    return f"median {row['median ms']} ms, 95 % {row['95th percentile ms']} ms"
+
+
+def arrival(rows: list[Row]) -> str:
+    """Return median and 95th percentile of the last library: what a device takes where both are."""
+    return quantiles(rows[-1])
+
+
+def of_first(column: str, unit: str = "") -> Callable[[list[Row]], str | None]:
+    """Return what reads a column of the first row."""
+    return lambda rows: f"{rows[0][column]}{unit}"
 
 
 def median_and_largest(row: Row) -> str:
     """Return both, of how many."""
-    return f"{row['median s']} s, {row['largest s']} s of {row['times']}"
+    return f"median {row['median s']} s, largest of {row['times']}: {row['largest s']} s"
 
 
 def lost(rows: list[Row]) -> str | None:
@@ -114,27 +124,14 @@ FIGURES = (
     Figure("cameras at 10 frames a second", "–", "cameras", most_cameras),
     Figure("processor of a camera, of one core", "–", "cameras", processor_share),
     Figure("memory of the river", "–", "cameras", memory_share),
-    Figure(
-        "glass to event, first part: picture to arrival over RTSP, median, 95 %",
-        "–",
-        "glass",
-        lambda rows: quantiles(rows[-1]),
-    ),
+    Figure("memory of the daemon with one RTSP camera", "250 MB", "recovery", of_first("memory MB", " MB"), 1),
+    Figure("processor of it, of one core", "–", "recovery", of_first("processor, of one core"), 1),
+    Figure("glass to event, first part: picture to arrival over RTSP", "–", "glass", arrival),
     Figure("second part: arrival to subscriber, one camera", "150 ms", "latency", row_where("cameras", "1", quantiles)),
     Figure("second part with eight cameras", "150 ms", "latency", row_where("cameras", "8", quantiles)),
     *(
-        Figure(f"{what}: median, largest", target, "recovery", row_where("what", what, median_and_largest))
+        Figure(what, target, "recovery", row_where("what", what, median_and_largest))
         for what, target in RECOVERIES.items()
-    ),
-    Figure(
-        "memory of the daemon with one RTSP camera", "250 MB", "recovery", lambda rows: f"{rows[0]['memory MB']} MB", 1
-    ),
-    Figure(
-        "processor of the daemon with one RTSP camera, of one core",
-        "–",
-        "recovery",
-        lambda rows: rows[0]["processor, of one core"],
-        1,
     ),
     Figure("lost through kills of the daemon and the broker", "0", "loss-kills", lost),
     Figure("lost through a day of outages", "0", "loss-day", lost),
