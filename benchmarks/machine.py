@@ -15,6 +15,7 @@ DATA = ROOT.parent / "shared" / "data"
 CODE = ("edge", "calibration", "export", "benchmarks", "tests")
 PACKAGES = ("numpy", "onnxruntime", "openvino", "torch", "opencv-python-headless", "av", "scipy", "paho-mqtt")
 SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+GSTREAMER = "import gi; gi.require_version('Gst', '1.0'); from gi.repository import Gst; print(Gst.version_string())"
 
 
 def commit() -> str:
@@ -36,7 +37,11 @@ def processor() -> str:
 def machine() -> str:
     """Return processor, cores, memory and system in one line."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}"
+    try:
+        system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        system = platform.system()
+    return f"{processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {system}"
 
 
 def measured_on() -> str:
@@ -52,13 +57,15 @@ def versions() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             found[name] = "absent"
-    return found | {"mosquitto": first_line("mosquitto", "-h"), "gstreamer": first_line("gst-launch-1.0", "--version")}
+    mosquitto = first_line("mosquitto", "-h").removeprefix("mosquitto version ")
+    return found | {
+        "mosquitto": mosquitto,
+        "gstreamer": first_line("/usr/bin/python3", "-c", GSTREAMER).removeprefix("GStreamer "),
+    }
 
 
 def first_line(name: str, *words: str) -> str:
-    """Return the first line that a program prints, less its own name; `absent` where there is none."""
+    """Return the first line that a program of the system prints; `absent` where there is none."""
     path = shutil.which(name, path=SYSTEM_PATH)
-    if path is None:
-        return "absent"
-    said = subprocess.run([path, *words], capture_output=True, text=True, check=False).stdout
-    return said.partition("\n")[0].removeprefix(name).removeprefix(" version ").strip() or "present"
+    said = subprocess.run([path, *words], capture_output=True, text=True, check=False).stdout if path else ""
+    return said.partition("\n")[0].strip() or "absent"
