@@ -24,6 +24,7 @@ from plots import draw_plots
 from tqdm import tqdm
 
 PAGE = ROOT / "docs" / "benchmarks.md"
+STOPPED = 130
 CODES = {"failed": 1, "missed a bound": 4}
 
 
@@ -34,8 +35,11 @@ def main(words: Sequence[str] | None = None) -> int:
     if parsed.list:
         print(listed(choice))
         return 0
-    if not parsed.page:
-        measure(chosen(parsed.only, choice), choice)
+    try:
+        measure([] if parsed.page else chosen(parsed.only, choice), choice)
+    except KeyboardInterrupt:
+        print("stopped; what was measured is kept, and the same command goes on from there", file=sys.stderr)
+        return STOPPED
     kept = {name: one for name, one in read_kept(parsed.out).items() if name in {b.name for b in BENCHMARKS}}
     write_page(kept, parsed.write)
     states = [state_of(one) for one in kept.values()]

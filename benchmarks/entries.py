@@ -105,7 +105,7 @@ BENCHMARKS = (
     ),
     Benchmark(
         "quiet-clips", "device", "How many false events an hour on real clips of normal work?",
-        "quiet_clips.py", 1.5, "--data {data}", "--data {data}", 1.5, needs=("clips",),
+        "quiet_clips.py", 2.0, "--data {data}", "--data {data}", 2.0, needs=("clips",),
     ),
     Benchmark(
         "evidence", "device", "What does recording cost the river, beside the same river without?",

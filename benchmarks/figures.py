@@ -147,7 +147,12 @@ def told_figures(kept: Mapping[str, Kept]) -> str:
 
 
 def told(figure: Figure, kept: Mapping[str, Kept]) -> str:
-    """Return one figure, or that there is none."""
+    """Return one figure, or that there is none, or that the table is not the one that it is read from."""
     one = kept.get(figure.benchmark)
     tables = tables_of(one.output) if one is not None and one.is_measured else []
-    return (figure.read(tables[figure.table]) if len(tables) > figure.table else None) or NOT_MEASURED
+    if len(tables) <= figure.table:
+        return NOT_MEASURED
+    try:
+        return figure.read(tables[figure.table]) or NOT_MEASURED
+    except (KeyError, ValueError) as error:
+        return f"unreadable: {error!r}"

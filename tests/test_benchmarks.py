@@ -1,7 +1,8 @@
-"""`make bench`: every script stands in the table, runs are kept as they were, and the page tells what is kept."""
+"""`make bench`: every script stands in the table, and runs are kept as they were."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -9,8 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
-import msgspec
 import numpy as np
 import psutil
 import pytest
@@ -19,57 +18,14 @@ ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "benchmarks"))
 
 import all as bench  # noqa: E402 - scripts, imported to be held to their word
-import cameras  # noqa: E402
-import capture  # noqa: E402
 import document  # noqa: E402
 import entries  # noqa: E402
-import figures  # noqa: E402
-import glass  # noqa: E402
 import kept as keeping  # noqa: E402
-import mqtt_loss  # noqa: E402
-import plots  # noqa: E402
-import quiet_clips  # noqa: E402
-import recovery  # noqa: E402
 from entries import BENCHMARKS, OTHERS, Benchmark  # noqa: E402
 from kept import Choice, Kept  # noqa: E402
-from latency import filmed  # noqa: E402
-from markdown import tables_of  # noqa: E402
 
-from edge.capture import Mailboxes  # noqa: E402
-from edge.captures import CameraSource, Captures  # noqa: E402
-from edge.frames import FrameFormat  # noqa: E402
-from tests.loss import Account  # noqa: E402
-from tests.test_rtsp import RtspServer, frames_within, need_gstreamer  # noqa: E402
+from tests.benching import STEPS, made  # noqa: E402
 from tests.understood import understood  # noqa: E402
-
-STEPS = """arithmetic limit here: 70 GMAC/s
-
-| candidate | median ms | least ms | processor ms | float ÷ it | by processor time | 4 cameras ÷ 4 × 1 | of the limit |
-|---|---|---|---|---|---|---|---|
-| ONNX Runtime, float | 8.0 | 7.5 | 15.0 | 1.00 | 1.00 |  | 50 % |
-| the CPU variant | 4.0 | 3.9 | 7.5 | 2.00 | 2.00 |  | 60 % |
-| the CPU variant, 4 cameras | 12.0 | 11.0 | 22.0 | 2.00 | 2.00 | 0.75 | 60 % |
-"""
-CAMERAS = "\n".join([
-    "commit abc; x86_64", "", cameras.head(),
-    cameras.row(1, 10.0, 1.0, 9.6, 1.75, 11.0, 0.17, 160.0),
-    cameras.row(8, 9.97, 8.0, 59.2, 1.2, 130.0, 1.28, 370.0),
-    cameras.row(16, 5.6, 16.0, 157.0, 1.1, 267.0, 1.59, 580.0),
-])  # fmt: skip
-LEVELS = """| all, by their level | frame AUC | EER |
-|---|---|---|
-| ped2-seed0 | 0.9648 | 0.1 |
-| last-frame 192x128 | 0.9735 | 0.1 |
-"""
-
-
-def made(name: str, **changed: object) -> Kept:
-    """Return a result that ended well, but for what is changed."""
-    one = Kept(
-        name=name, command=f"python benchmarks/{name}.py", is_quick=False, began="2026-01-02 03:04 UTC", seconds=61.0,
-        exit_code=0, commit="abc1234", machine="a machine, 2 cores", versions={"python": "3.11"}, load=0.5,
-    )  # fmt: skip
-    return msgspec.structs.replace(one, **changed)
 
 
 def fake(name: str, code: str, folder: Path, **changed: object) -> Benchmark:
@@ -223,154 +179,58 @@ def test_that_nothing_was_measured_does_not_replace_what_was(tmp_path: Path) -> 
     assert keeping.read_kept(tmp_path)["long-stream"].exit_code == 0
 
 
-def test_the_page_tells_measured_failed_and_not_run(tmp_path: Path) -> None:
-    """Each with its question and command; tables as tables, other lines as they were printed."""
-    kept = {
-        "step": made("step", output=STEPS),
-        "capture": made("capture", exit_code=1, said="Traceback\nValueError: broken"),
-        "v4l2": made("v4l2", exit_code=None, reason="qemu is not here"),
-        "cameras": made("cameras", output=CAMERAS, exit_code=4, is_quick=True),
-    }
-    (tmp_path / "docs").mkdir()
-    bench.write_page(kept, tmp_path / "docs" / "benchmarks.md")
-    text = (tmp_path / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    sections = dict(re.findall(r"^### (\S+)\n(.*?)(?=^##|\Z)", text, re.M | re.S))
-    assert list(sections) == [one.name for chapter in entries.CHAPTERS for one in BENCHMARKS if one.chapter == chapter]
-    assert "| the CPU variant | 4.0 |" in sections["step"]
-    assert "```text\narithmetic limit here: 70 GMAC/s\n```" in sections["step"]
-    assert "Commit abc1234, 2026-01-02 03:04 UTC, 61 s, load 0.5" in sections["step"]
-    assert "**Failed** with exit code 1" in sections["capture"]
-    assert "ValueError: broken" in sections["capture"]
-    assert "**Not run**: qemu is not here." in sections["v4l2"]
-    assert "missed a bound" in sections["cameras"]
-    assert "; quick." in sections["cameras"]
-    assert "**Not run yet.**" in sections["latency"]
-    assert (
-        f"2 of {len(BENCHMARKS)} were measured; missed a bound: [cameras](#cameras); failed: [capture](#capture)"
-        in text
-    )
-    assert "«quick»" in text
-    assert "on paper, not measured" in text
-    for name in re.findall(r"\]\(images/(.*?)\)", text):
-        assert (tmp_path / "docs" / "images" / name).exists()
+def test_what_is_stopped_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C ends with a sentence and leaves the page as it was."""
+
+    def stop(*_: object) -> Kept:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "run", stop)
+    assert bench.main(["--only", "step", "--out", str(tmp_path), "--write", str(tmp_path / "page.md")]) == 130
+    assert "what was measured is kept" in capsys.readouterr().err
+    assert not (tmp_path / "page.md").exists()
 
 
-def test_the_figures_of_a_device_are_read_from_what_was_printed() -> None:
-    """Cameras that keep the rate, shares of a camera, times, losses and false events, counted by hand."""
-    account = Account(put=210, received=215, duplicates=5, told_lost=0, boots=9, lost=[], never_ended=[])
-    times = {what: [2.0, 3.0, 7.0] for what in recovery.TARGETS}
-    silent = quiet_clips.row("all", quiet_clips.Counted(20.0, 60.0, 36.0, 0))
-    columns = f"| camera | learned | watched | scored s | false events | {figures.RATE} |\n|---|---|---|---|---|---|"
-    kept = {
-        "step": made("step", output=STEPS),
-        "cameras": made("cameras", output=CAMERAS),
-        "recovery": made("recovery", output=f"{recovery.table(times)}\n\n{recovery.used_table((212.4, 0.173))}"),
-        "loss-kills": made("loss-kills", output=mqtt_loss.table("kills", account)),
-        "quiet-clips": made("quiet-clips", output=f"{columns}\n{silent}"),
-        "loss-day": made("loss-day", exit_code=1, output="| nonsense |\n|---|\n| 1 |"),
-    }
-    (told,) = tables_of(figures.told_figures(kept))
-    rows = {row["figure"]: row["here"] for row in told}
-    assert rows["ONNX Runtime's float step against the CPU variant"] == "2.0 times (4.0 and 8.0 ms)"
-    assert rows["the fastest way of running the edge network's step"] == "the CPU variant (4.0 ms)"
-    assert rows["eager PyTorch against the CPU variant"] == figures.NOT_MEASURED, "it is not in the table"
-    assert rows["cameras at 10 frames a second"] == "8"
-    assert rows["processor of a camera, of one core"] == "17 % with 1, 16 % each with 8"
-    assert rows["memory of the river"] == "160 MB with 1, 28 MB for each more"
-    assert rows["killed camera noticed"] == "median 3.0 s, largest of 3: 7.0 s"
-    assert rows["memory of the daemon with one RTSP camera"] == "212 MB"
-    assert rows["processor of it, of one core"] == "17 %"
-    assert rows["lost through kills of the daemon and the broker"] == "0 of 210, 9 starts"
-    # 36 s are a hundredth of an hour; no event excludes more than −ln 0.05 = 3.0 in it.
-    assert rows["false events on real clips of normal work"] == "0 in 36 s: 0 (at most 300)"
-    assert rows["lost through a day of outages"] == figures.NOT_MEASURED
+def test_the_whole_command_measures_keeps_and_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that is good and one that fails: a line for each, both on the page, exit code 1; and then the page alone."""
+    ran: list[str] = []
+
+    def run(benchmark: Benchmark, choice: Choice, progress: object) -> Kept:
+        ran.append(benchmark.name)
+        return made(benchmark.name, exit_code=0 if benchmark.name == "step" else 1, output=STEPS, said="it broke")
+
+    monkeypatch.setattr(bench, "run", run)
+    words = ["--out", str(tmp_path / "out"), "--write", str(tmp_path / "page.md")]
+    assert bench.main([*words, "--only", "step", "fleet"]) == 1
+    assert ran == ["step", "fleet"]
+    assert "2/2 fleet: failed in 61 s: it broke" in capsys.readouterr().err
+    written = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert bench.main([*words, "--page"]) == 1
+    assert ran == ["step", "fleet"]
+    assert (tmp_path / "page.md").read_text(encoding="utf-8") == written
 
 
-def test_the_figures_have_the_targets_that_recovery_is_held_to() -> None:
-    """One table of targets in the script and on the page."""
-    told = {
-        what: None if bound == "–" else float(bound.removesuffix(" s")) for what, bound in figures.RECOVERIES.items()
-    }
-    assert told == recovery.TARGETS
+def names_of(path: Path) -> set[str]:
+    """Return what a file defines or imports at its top."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = {one.name for one in tree.body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
+    for one in tree.body:
+        if isinstance(one, ast.Import | ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in one.names}
+        targets = one.targets if isinstance(one, ast.Assign) else [one.target] if isinstance(one, ast.AnnAssign) else []
+        found |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return found
 
 
-def test_a_late_recovery_is_a_missed_bound() -> None:
-    """The largest counts; what has no target is never late."""
-    good = {what: [4.0] for what in recovery.TARGETS}
-    assert not recovery.is_late(good | {"broker back: live messages again": [99.0]})
-    assert recovery.is_late(good | {"killed camera noticed": [1.0, 5.1]})
-
-
-@pytest.mark.parametrize(("name", "output"), [("step", STEPS), ("cameras", CAMERAS), ("ped2", LEVELS)])
-def test_a_plot_is_drawn_on_a_ground_of_its_own(name: str, output: str, tmp_path: Path) -> None:
-    """Opaque, and darker ink than ground by the contrast that text needs, whatever page it stands on."""
-    (plot,) = plots.draw_plots({name: made(name, output=output)}, tmp_path)
-    image = cv2.imread(str(plot.path), cv2.IMREAD_UNCHANGED)
-    assert image.shape[2] == 3 or int(image[..., 3].min()) == 255
-    corner = image[2, 2, :3].astype(int)
-    darkest = image[..., :3].astype(int).sum(axis=2).min() / 3
-    assert (corner.mean() + 13) / (darkest + 13) > 4.5  # the ratio that WCAG asks of text, by mean level
-
-
-def test_a_benchmark_that_failed_is_not_drawn(tmp_path: Path) -> None:
-    """No plot of half a measurement, nor of none."""
-    assert (
-        plots.draw_plots({"step": made("step", exit_code=1, output=STEPS), "cameras": made("cameras")}, tmp_path) == []
-    )
-
-
-def test_the_page_in_the_repository_is_of_this_table() -> None:
-    """docs/benchmarks.md has a section for every benchmark and no other."""
-    text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    assert sorted(re.findall(r"^### (\S+)", text, re.M)) == sorted(one.name for one in BENCHMARKS)
-
-
-def test_the_loop_beside_capture_gives_what_capture_gives(tmp_path: Path) -> None:
-    """As many frames of the same film, at the same rate: 30 frames at 30 a second are ten."""
-    path, form = tmp_path / "film.mp4", FrameFormat(128, 160, 3, 10.0)
-    capture.film(path, 30)
-    count, seconds = capture.looped(path, form)
-    frames, _, _ = capture.captured(path, form, "pyav")
-    assert count == len(frames) == 10
-    assert seconds > 0.0
-
-
-def test_a_change_is_matched_with_the_frame_that_shows_it() -> None:
-    """Not with a frame before it, and not with one after the next change; a change that no frame shows is left out."""
-    found = glass.matched([1.0, 2.0, 3.0, 4.0], [0.5, 1.1, 2.25, 2.5, 4.125])
-    assert found == pytest.approx([100.0, 250.0, 125.0])
-
-
-def test_the_picture_of_a_real_camera_is_timed() -> None:
-    """Two changes over RTSP and H.264: after they were made, and within the second until the next."""
-    need_gstreamer()
-    found = glass.latencies_ms("pyav", 2)
-    assert len(found) == 2
-    assert all(0.0 < one < 1500.0 for one in found)  # the longest time between two changes
-
-
-def test_the_camera_of_recovery_sends_its_film(tmp_path: Path) -> None:
-    """Drawn once, sent as it is, in its own time: no more than ten frames a second."""
-    need_gstreamer()
-    server, form = RtspServer(), FrameFormat(128, 160, 1, 10.0)
-    server.start(str(filmed(tmp_path / "film", 10.0)))
-    mailboxes = Mailboxes(["cam"])
-    captures = Captures(form, mailboxes)
-    try:
-        captures.start("cam", CameraSource(server.url))
-        times = frames_within(mailboxes, 20.0, 21)["cam"][1:]  # the first may be older, from the server's queue
-    finally:
-        captures.close()
-        server.kill()
-    assert len(times) == 20
-    assert float(np.mean(np.diff(times))) > 0.08  # ten a second; a busy machine drops some, none comes before its time
-
-
-def test_no_footage_is_no_camera(tmp_path: Path) -> None:
-    """Cameras of the quiet clips are those whose files are here."""
-    assert list(quiet_clips.cameras(tmp_path)) == []
-    (tmp_path / "clips").mkdir()
-    (tmp_path / "clips" / "car-detection-270p.mp4").touch()
-    (one,) = quiet_clips.cameras(tmp_path)
-    assert one.name == "car park"
-    assert not set(one.learned) & set(one.watched)
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.name)
+def test_what_a_script_takes_from_another_is_there(path: Path) -> None:
+    """Scripts import from one another by name; one that was renamed or moved breaks none in silence."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            other = path.with_name(f"{node.module}.py")
+            if other.exists():
+                assert {alias.name for alias in node.names} <= names_of(other), node.module
