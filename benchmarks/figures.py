@@ -34,8 +34,9 @@ def most_cameras(rows: list[Row]) -> str | None:
 def processor_share(rows: list[Row]) -> str | None:
     """Return the share of one core that a camera takes, alone and among as many as were watched at the full rate."""
     shares = {int(row["cameras"]): float(row["processor, cores"]) / int(row["cameras"]) for row in rows}
-    most = int(most_cameras(rows) or 0) if most_cameras(rows) != "none" else min(shares)
-    return f"{100 * shares[min(shares)]:.0f} % with {min(shares)}, {100 * shares[most]:.0f} % each with {most}"
+    alone, most = min(shares), most_cameras(rows) or "none"
+    among = f", {100 * shares[int(most)]:.0f} % each with {most}" if most not in ("none", f"{alone}") else ""
+    return f"{100 * shares[alone]:.0f} % with {alone}{among}"
 
 
 def memory_share(rows: list[Row]) -> str | None:
@@ -79,7 +80,7 @@ def lost(rows: list[Row]) -> str | None:
     """Return how many messages were lost without a word, of how many."""
     (row,) = rows
     told = "" if row["told as lost"] == "0" else f", {row['told as lost']} told as lost"
-    return f"{row['lost without a word']} of {row['messages put']}{told}, {row['starts']} starts"
+    return f"{row['lost without a word']} of {row['messages put']}{told}; starts of the device: {row['starts']}"
 
 
 def false_events(rows: list[Row]) -> str | None:

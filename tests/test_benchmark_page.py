@@ -83,7 +83,7 @@ def test_the_figures_of_a_device_are_read_from_what_was_printed() -> None:
     assert rows["killed camera noticed"] == "median 3.0 s, largest of 3: 7.0 s"
     assert rows["memory of the daemon with one RTSP camera"] == "212 MB"
     assert rows["processor of it, of one core"] == "17 %"
-    assert rows["lost through kills of the daemon and the broker"] == "0 of 210, 9 starts"
+    assert rows["lost through kills of the daemon and the broker"] == "0 of 210; starts of the device: 9"
     # 36 s are a hundredth of an hour; no event excludes more than −ln 0.05 = 3.0 in it.
     assert rows["false events on real clips of normal work"] == "0 in 36 s: 0 (at most 300)"
     assert rows["lost through a day of outages"] == figures.NOT_MEASURED
