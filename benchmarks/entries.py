@@ -45,6 +45,7 @@ CHAPTERS: Mapping[str, str] = {
 REMEDIES: Mapping[str, str] = {
     "ped2": "name the folder that holds it with --data",
     "clips": "name the folder that holds it with --data",
+    "root": "run it as root",
     "mosquitto": "apt-get install mosquitto mosquitto-clients",
     "gi": "apt-get install python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly",
     "qemu-system-x86_64": "apt-get install qemu-system-x86",
@@ -85,7 +86,7 @@ BENCHMARKS = (
     ),
     Benchmark(
         "v4l2", "capture", "Does a real /dev/video0 (the kernel's vivid, emulated) keep its frames and rate?",
-        "v4l2_vivid.sh", 12.0, needs=("qemu-system-x86_64", "mmdebstrap"),
+        "v4l2_vivid.sh", 12.0, needs=("root", "qemu-system-x86_64", "mmdebstrap"),
     ),
     Benchmark(
         "cameras", "device", "How many cameras keep 10 frames a second, and what does each cost?",
@@ -110,6 +111,26 @@ BENCHMARKS = (
     Benchmark(
         "evidence", "device", "What does recording cost the river, beside the same river without?",
         "evidence.py", 2.2, "--seconds 120", "--seconds 40", 0.8,
+    ),
+    Benchmark(
+        "page", "device", "What does the open page cost the river, beside the same river with the page closed?",
+        "page.py", 5.0, "--seconds 240",
+    ),
+    Benchmark(
+        "what-if", "device", "What does the score ring cost the river, and how fast does a day of it answer what-if?",
+        "what_if.py", 3.0, "--seconds 120",
+    ),
+    Benchmark(
+        "boot-units", "device", "Is the service as it should be under a real systemd, from installation to removal?",
+        "boot_units.py", 6.0, needs=("root", "mosquitto"),
+    ),
+    Benchmark(
+        "units-under", "device", "Do other releases of systemd take the units without a word?",
+        "units_under.sh", 1.0, needs=("root", "mmdebstrap"),
+    ),
+    Benchmark(
+        "first-event", "device", "How long does a new user take from nothing to the first event?",
+        "first_event.sh", 3.0, needs=("mosquitto",),
     ),
     Benchmark(
         "loss-kills", "loss", "Is an event lost where daemon and broker are killed at random moments?",
@@ -169,6 +190,7 @@ BENCHMARKS = (
 # Files of this folder that measure nothing by themselves, and what they are for.
 OTHERS: Mapping[str, str] = {
     "all.py": "runs every benchmark and writes docs/benchmarks.md",
+    "booted.py": "the machine of boot_units.py",
     "demo_bundle.sh": "makes the bundle of `make demo`",
     "entries.py": "this table",
     "figures.py": "the whole device's figures",

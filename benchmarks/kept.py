@@ -113,6 +113,8 @@ def lacking(benchmark: Benchmark, choice: Choice) -> str:
 def _is_here(need: str, choice: Choice) -> bool:
     if need in ("ped2", "clips"):
         return (choice.data / need).is_dir()
+    if need == "root":
+        return os.geteuid() == 0
     return importlib.util.find_spec(need) is not None or shutil.which(need, path=SYSTEM_PATH) is not None
 
 
