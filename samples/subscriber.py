@@ -62,9 +62,10 @@ def count(event: dict[str, Any]) -> None:
         say(f"MISSING {'/'.join(boot)} {highest + 1} to {event['seq'] - 1}: may follow as historical")
     last[boot] = max(highest, event["seq"])
     if event["type"] == "gap":  # lost for good, on the device: the disk or a limit forced it
-        lost = (event["site"], event["device"], event["lost_boot_id"])
-        missing.setdefault(lost, set()).difference_update(range(event["from_seq"], event["to_seq"] + 1))
-        say(f"LOST {'/'.join(lost)} {event['from_seq']} to {event['to_seq']}: {event['reason']}")
+        lost = (event["site"], event["device"], event.get("lost_boot_id", "?"))
+        first, final = event.get("from_seq"), event.get("to_seq")  # absent where a bad disk left nothing to count
+        missing.setdefault(lost, set()).difference_update(range(first or 0, (final or -1) + 1))
+        say(f"LOST {'/'.join(lost)} {first or '?'} to {final or '?'}: {event['reason']}")
 
 
 def take_state(topic: str, value: str, retained: bool) -> None:

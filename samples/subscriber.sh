@@ -19,7 +19,8 @@ done | jq --null-input --raw-output --unbuffered '
     | .say = []
     | if $e.seq > $last + 1 then .say += ["missing\t\($boot) \($last + 1) to \($e.seq - 1)"] else . end
     | if $e.type == "gap" then
-        .say += ["lost\t\($e.site)/\($e.device)/\($e.lost_boot_id) \($e.from_seq) to \($e.to_seq): \($e.reason)"]
+        .say += ["lost\t\($e.site)/\($e.device)/\($e.lost_boot_id // "?") "
+          + "\($e.from_seq // "?") to \($e.to_seq // "?"): \($e.reason)"]
       else . end
     | .last[$boot] = ([$last, $e.seq] | max)
     | if $e.rev <= (.revisions[$e.event_id] // .older[$e.event_id] // 0) then .  # seen before, or a later one was

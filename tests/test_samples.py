@@ -18,9 +18,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.messages import Event, EventTime, Info, encode
+from edge.messages import ULID_RANDOM_BYTES, Event, EventTime, Info, encode
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
+from edge.outbox_events import gap_from_loss
+from edge.outbox_file import Loss
 from samples import subscriber
 from tests.brokers import Mosquitto, mosquitto, program_path
 from tests.commanding import Operator, running
@@ -144,6 +146,9 @@ def lives_through_repetitions(broker: Mosquitto, publisher: Publisher, samples: 
     other = msgspec.structs.replace(event(2), boot_id="boot9", time=EventTime(clock="unsynced", published=TIME))
     send(broker, encode(msgspec.structs.replace(other, seq=7)))
     send(broker, encode(msgspec.structs.replace(other, seq=11, type="end", rev=2)))
+    unknown = gap_from_loss(Loss("outbox_damaged"), 1.0, bytes(ULID_RANDOM_BYTES), "unsynced")
+    place = {"site": TOPICS.site, "device": TOPICS.device, "boot_id": "boot9", "seq": 12}
+    send(broker, encode(msgspec.structs.replace(unknown, **place)))
     publisher.publish_event(msgspec.structs.replace(event(3), kind="test", test=True))
     wait_for(samples, "keep", '"E3"')
 
@@ -196,6 +201,13 @@ def test_losses_are_told_and_explain_every_missing_number(story: dict[str, Told]
     lost = {number for one in told if one for number in range(int(one[1]), int(one[2]) + 1)}
     assert len(lost) > 20
     assert kept | lost == set(range(2, max(kept) + 1))
+
+
+@BOTH
+def test_a_loss_that_nobody_could_count_is_told(story: dict[str, Told], name: str) -> None:
+    """A database of waiting events that was damaged leaves no numbers; the message is told and kept."""
+    assert f"{TOPICS.site}/{TOPICS.device}/? ? to ?: outbox_damaged" in story[name].lines("lost")
+    assert "outbox_damaged" in [one.get("reason") for one in story[name].events()]
 
 
 @BOTH
