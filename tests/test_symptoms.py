@@ -26,6 +26,8 @@ QUOTED = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", PAGE, flags=re.S))
 COMMANDS = sorted({words for words in QUOTED if re.match(r"prednet-\w+ ", words)})
 SECTIONS = {part.partition("\n")[0]: part.partition("\n")[2] for part in re.split(r"^### ", PAGE, flags=re.M)[1:]}
 TABLES = {"An event ended, and why"}  # sections that explain words instead of telling a symptom
+WORDS_OF_USERS = ["It alarms at dusk", "It went silent", "The broker was down", "The engine is being rebuilt"]
+WORDS_OF_USERS += ["Too many events", "The camera was moved"]
 LABELS = ["You see", "It means", "Look", "Do", "The device"]
 # The words that an outbox gives for a loss stand in its code alone.
 GAP_REASONS = set(re.findall(r'(?:Loss\(|\], |expired, |REASON = )"([a-z]+_[a-z]+)"', SOURCES))
@@ -58,11 +60,7 @@ def test_every_symptom_answers_five_questions(title: str) -> None:
     assert "`" in look, "an exact command, file or topic"
 
 
-@pytest.mark.parametrize(
-    "title",
-    ["It alarms at dusk", "It went silent", "The broker was down", "The engine is being rebuilt", "Too many events"]
-    + ["The camera was moved"],
-)
+@pytest.mark.parametrize("title", WORDS_OF_USERS)
 def test_what_users_say_is_a_heading(title: str) -> None:
     """In their words."""
     assert title in SECTIONS
