@@ -4,7 +4,7 @@ from __future__ import annotations
 
 HINTS = {
     "camera_lost": "Check the camera's power, cable, address and password; it is tried again for ever.",
-    "camera_refused": "The camera refuses the login; correct user and password in its address. It is asked seldom.",
+    "camera_refused": "The camera refuses the login; correct its username and password. It is asked seldom.",
     "capture_hung": "The capture library hung and was replaced; if it comes again, restart the camera.",
     "outbox_damaged": "Events that waited on disk may be lost; check the disk.",
     "broker_refused": "The broker refuses the login or the certificate; check both.",
@@ -19,5 +19,7 @@ HINTS = {
     "stays, calibrate anew: prednet-calibrate site --config CONFIG --camera {camera}",
     "evidence_stopped": "The disk has less room than evidence.free_megabytes: events go on without clips and pictures. "
     "Make room.",
+    "page_unavailable": "The page cannot be served at page.bind and page.port: another program has the port, or this "
+    "machine has no such address. It is tried again.",
     "disk_low": "The disk of the state directory is nearly full; events go on, evidence does not. Make room.",
 }

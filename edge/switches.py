@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from edge.detection import Limit
+from edge.detection import Limit, limit_at
 from edge.files import write_whole
 from edge.moments import Judge, Round
 
@@ -93,6 +93,10 @@ class Switches:
         """Take over the limit of a camera's new calibration."""
         self._limits[camera] = limit
 
+    def own(self, camera: str) -> Limit:
+        """Return the limit of a camera's calibration, whatever people have set."""
+        return self._limits[camera]
+
     def bounds(self, camera: str) -> tuple[float, float]:
         """Return the lowest limit that may be set, where events end by themselves, and the highest."""
         own = self._limits[camera]
@@ -116,7 +120,7 @@ class Switches:
         set_on = self._switches[camera].limit_on
         if own is None or set_on is None:
             return own
-        return Limit(on=set_on, off=set_on - (own.on - own.off), is_promise=False)
+        return limit_at(own, set_on)
 
 
 def replace_switch(switch: Switch, **changes: object) -> Switch:
