@@ -23,6 +23,7 @@ from edge.home_assistant import announce
 from edge.moments import Judge
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
+from edge.self_tests.results import OrderedTests
 from edge.setup import Device
 from edge.switches import Switches
 
@@ -39,6 +40,7 @@ class OpenDesk:
     commands: CommandDesk
     reload: Reload
     own_judges: Mapping[str, Judge]
+    tests: OrderedTests
     faults: FaultLedger
 
     @property
@@ -92,4 +94,4 @@ def open_desk(
         allow_admin = device.config.mqtt.allow_admin
         commands = CommandDesk(publisher, reach, store, audit, allow_admin=allow_admin, wall_clock=wall_clock)
         faults = stack.enter_context(FaultLedger(folder / FAULTS_FILE, wall_clock))
-        yield OpenDesk(announcer, switches, judges, commands, reload, own_judges, faults)
+        yield OpenDesk(announcer, switches, judges, commands, reload, own_judges, reach.tests, faults)
