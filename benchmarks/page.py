@@ -216,7 +216,7 @@ def report(count: int, halves: dict[bool, Half], waits: dict[str, list[float]]) 
     for name, value in rows.items():
         opened, closed = value(halves[True]), value(halves[False])
         print(f"{name:38s}  {opened:9.2f}  {closed:6.2f}  {opened / closed:5.2f}")
-    for name, times in waits.items():
+    for name, times in ((name, times) for name, times in waits.items() if times):
         print(f"{name}: {len(times)} answers, median {np.median(times):.0f} ms, 95 % {np.percentile(times, 95):.0f} ms")
 
 
