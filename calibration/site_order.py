@@ -22,6 +22,7 @@ from edge.config import Camera
 from edge.config_file import read_config
 from edge.detection import Rules
 from edge.errors import PrednetError, UsageError
+from edge.kept_secrets import captured
 from edge.model import chosen_variant, runner_of, with_normal
 from edge.normality import Map
 from edge.privacy import Shape
@@ -125,7 +126,7 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
     if before is not None:
         before = calibration_in_zones(before, camera.zones, camera.ignore_masks, bundle.spec.grid)
     return SiteOrder(
-        parsed.footage or [camera.source],
+        parsed.footage or [captured(parsed.camera, camera).spec],
         bundle,
         variant,
         parsed.camera,

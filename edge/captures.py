@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge.capture import HUNG_SECONDS, CaptureThread, Mailboxes, Playback
 from edge.frames import FrameFormat
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class CameraSource:
     """What one camera is captured from, and how."""
 
-    spec: str
+    spec: str = field(repr=False)  # it may hold a login
     loop: bool = False
     playback: Playback = "realtime"
     capture: Capture = "auto"

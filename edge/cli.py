@@ -17,11 +17,14 @@ from edge.bench_cli import add_bench_command
 from edge.cli_mqtt import add_mqtt_commands
 from edge.collect_cli import add_collect_command
 from edge.command import Parser, parser_for, run_command
+from edge.config_cli import add_config_commands
 from edge.detection import Rules
 from edge.doctor_cli import add_doctor_command
 from edge.engine.engine_cli import add_engine_command
 from edge.errors import UsageError
 from edge.evidence_cli import add_evidence_command
+from edge.init_cli import add_init_command
+from edge.install_cli import add_install_commands
 from edge.page.page_cli import add_page_command
 from edge.what_if_cli import WHAT_IF_HELP, add_what_if, run_what_if
 
@@ -29,7 +32,8 @@ RUN_HELP = """Watch the cameras of a configuration and publish what is unexpecte
 
   prednet-edge run --config /etc/prednet-edge/config.yaml
 
-Stops cleanly on Ctrl-C and SIGTERM: open events are ended, the broker is told.
+Stops cleanly on Ctrl-C and SIGTERM: open events are ended, the broker is told. SIGHUP reads the configuration anew:
+a good one is taken over, with a bad one the last good one goes on. As a service: prednet-edge install-service.
 """
 
 REPLAY_HELP = """Run the daemon's own river over a file: events as JSON lines, and a chart.
@@ -76,9 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.set_defaults(run=_demo)
     _add_scene(commands)
     add_collect_command(commands)
-    check = commands.add_parser("check", help="check a configuration, its bundle and its calibrations")
-    check.add_argument("--config", type=Path, required=True, help="the YAML configuration")
-    check.set_defaults(run=_check)
+    add_config_commands(commands)
+    add_init_command(commands)
+    add_install_commands(commands)
     add_evidence_command(commands)
     add_ack_command(commands)
     add_bench_command(commands)
@@ -92,6 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _add_run(commands: argparse._SubParsersAction[Parser]) -> None:
     run = commands.add_parser("run", help="watch the cameras of a configuration", description=RUN_HELP)
     run.add_argument("--config", type=Path, required=True, help="the YAML configuration")
+    told = "keep the last configuration that worked there, and start with it where CONFIG is not good"
+    run.add_argument("--last-good", type=Path, metavar="FILE", help=told)
     run.set_defaults(run=_run)
 
 
@@ -120,9 +126,9 @@ def _add_scene(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    from edge.daemon import run_daemon  # noqa: PLC0415 - only a command opens the doors that it needs
+    from edge.service import run_daemon  # noqa: PLC0415 - only a command opens the doors that it needs
 
-    return run_daemon(parsed.config)
+    return run_daemon(parsed.config, parsed.last_good)
 
 
 def _demo(parsed: argparse.Namespace) -> int:
@@ -159,18 +165,6 @@ def _scene(parsed: argparse.Namespace) -> int:
             progress=lambda done, _: bar.update(done - bar.n),
         ):
             print(path)
-    return 0
-
-
-def _check(parsed: argparse.Namespace) -> int:
-    from edge.checked import told_models  # noqa: PLC0415 - only a command opens the doors that it needs
-    from edge.setup import read_device  # noqa: PLC0415
-
-    device = read_device(parsed.config)
-    for line in told_models(device, str(parsed.config)):
-        print(line)
-    print(f"runner: {device.choice.told}")
-    print(f"{parsed.config}: good; {len(device.models)} cameras on {device.bundle.manifest.name}")
     return 0
 
 

@@ -78,13 +78,14 @@ def _cameras(parsed: argparse.Namespace) -> tuple[dict[str, CameraSource], Frame
         return {parsed.camera or "camera": CameraSource(parsed.source)}, _form(parsed)
     from edge.bundle import read_bundle  # noqa: PLC0415
     from edge.config_file import read_config  # noqa: PLC0415
+    from edge.kept_secrets import captured  # noqa: PLC0415
 
     config = read_config(parsed.config)
     if parsed.camera and parsed.camera not in config.cameras:
         raise UsageError(f"{parsed.config} has no camera {parsed.camera!r}; it has {', '.join(config.cameras)}.")
     names = [parsed.camera] if parsed.camera else list(config.cameras)
     form = config.frame.form if config.predictor else read_bundle(Path(config.bundle)).spec.form
-    return {name: config.cameras[name].captured for name in names}, form
+    return {name: captured(name, config.cameras[name]) for name in names}, form
 
 
 def _form(parsed: argparse.Namespace) -> FrameFormat:

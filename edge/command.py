@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 
 from edge import __version__
 from edge.errors import FAILURE, USAGE, PrednetError
+from edge.journal import formatter_for
 
 INTERRUPTED = 130
+STDERR = 2
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,7 +38,9 @@ def run_command(parser: Parser, arguments: Sequence[str] | None) -> int:
     """Run the command that the arguments name and return its exit code; an error of ours is one sentence."""
     parsed = parser.parse_args(arguments)
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter_for(STDERR))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     command: Callable[[argparse.Namespace], int] = parsed.run
     try:
         return command(parsed)

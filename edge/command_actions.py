@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -37,6 +38,8 @@ from edge.setup import Device
 from edge.snapshot import jpeg_from_image
 from edge.switches import Switch, Switches, replace_switch
 from edge.topics import camera_subtopic
+
+log = logging.getLogger(__name__)
 
 SEEN_SECONDS = 5.0  # a camera whose last frame is younger is seen
 
@@ -164,15 +167,39 @@ def self_test(reach: Reach, _: Args) -> Result:
 def reload(reach: Reach, _: Args) -> Result:
     """Read the configuration anew; one that is not good is refused, and the last good one goes on."""
     try:
-        device = reach.reload.read()
+        device = read_anew(reach.reload, reach.announcer, reach.device)
     except PrednetError as error:
-        reach.announcer.set_fault("config_invalid", True)
         raise Refused("failed", str(error)[:500]) from error
-    reach.announcer.set_fault("config_invalid", False)
-    is_changed = (device.config_hash, device.bundle.digest) != (reach.device.config_hash, reach.device.bundle.digest)
-    if is_changed:
-        reach.reload.device = device
-    return {"is_changed": is_changed, "config_hash": device.config_hash}
+    return {"is_changed": reach.reload.device is not None, "config_hash": device.config_hash}
+
+
+def read_anew(reload: Reload, announcer: Announcer, running: Device) -> Device:
+    """Return the configuration's device, which is taken over where it is another than the running one.
+
+    Raises PrednetError where it is not good; a fault then says so.
+    """
+    try:
+        device = reload.read()
+    except PrednetError:
+        announcer.set_fault("config_invalid", True)
+        raise
+    announcer.set_fault("config_invalid", False)
+    if not device.runs_as(running):
+        reload.device = device
+    return device
+
+
+def reload_where_wanted(wanted: threading.Event, reload: Reload, announcer: Announcer, running: Device) -> None:
+    """Do what the command `reload` does where a signal asks for it; the log is the reply."""
+    if not wanted.is_set():
+        return
+    wanted.clear()
+    try:
+        device = read_anew(reload, announcer, running)
+    except PrednetError as error:
+        log.error("configuration_refused reason=%r", str(error))  # noqa: TRY400 - a whole sentence
+    else:
+        log.info("configuration_read is_changed=%s hash=%s", reload.device is not None, device.config_hash)
 
 
 def diagnostics(reach: Reach, args: DiagnosticsArgs) -> Result:

@@ -8,7 +8,6 @@ import msgspec
 
 from edge.builtin import DEFAULT_FORM
 from edge.capture import Playback
-from edge.captures import CameraSource
 from edge.detection import Rules
 from edge.evidence_settings import Evidence
 from edge.frames import FrameFormat
@@ -46,6 +45,7 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One camera: where its frames come from, and what is normal there.
 
+    `username` and the password, which stands in a file of its own, are the login of an rtsp or http camera.
     `loop` and `playback` are for files: begin again at the end, and play as fast as they are watched.
     `capture`: GStreamer for a camera where the machine has it and PyAV otherwise, or always one of them.
     `privacy_masks` are blanked before anything sees them: each is two opposite corners of a rectangle, or a polygon.
@@ -54,6 +54,8 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """
 
     source: str
+    username: str = ""
+    password_file: str = ""
     normal: str = ""
     loop: bool = False
     playback: Playback = "realtime"
@@ -63,11 +65,6 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     zones: dict[str, Zone] = {}
     profiles: dict[str, Profile] = {}
     line: Line = Line()
-
-    @property
-    def captured(self) -> CameraSource:
-        """The same, as the capture threads take it."""
-        return CameraSource(self.source, self.loop, self.playback, self.capture, self.privacy_masks)
 
 
 class Hooks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -17,24 +17,32 @@ from edge.page.settings import page_faults
 from edge.profiles import judging, profile_faults
 from edge.region_faults import region_faults
 from edge.ring_settings import ring_faults
+from edge.secret_faults import secret_faults
 from edge.topics import checked_name
-from edge.yaml_keys import line_of, unknown_keys
+from edge.yaml_keys import composed, double_keys, known_values, line_of, unknown_keys
 
 
 def read_config(path: Path) -> Config:
     """Return the configuration at `path`. Raises ConfigInvalid with file, line, what was found and the remedy."""
+    return config_from_text(read_text(path), path)
+
+
+def read_text(path: Path) -> str:
+    """Return what a configuration's file holds. Raises ConfigInvalid where it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"{path}: cannot be read ({error}); give the path of a YAML configuration.") from error
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigInvalid(f"{path}: not YAML ({' '.join(str(error).split())}).") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise ConfigInvalid(f"{path}: cannot be read ({reason}); give the path of a YAML configuration.") from error
+
+
+def config_from_text(text: str, path: Path) -> Config:
+    """Return the configuration that stands in a text; relative paths are taken from the folder of `path`."""
+    root = composed(text, path)
+    data = yaml.safe_load(text)
     if not isinstance(data, dict):
-        raise ConfigInvalid(f"{path}: holds no keys; start from the sample in the README.")
-    for message in unknown_keys(root, Config, ""):
+        raise ConfigInvalid(f"{path}: holds no keys; start from a sample: prednet-edge config sample")
+    for message in (*unknown_keys(root, Config, ""), *double_keys(root, "")):
         raise ConfigInvalid(f"{path}:{message}")
     return _checked(_converted(path, root, data), path, root)
 
@@ -46,13 +54,15 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
         told, _, where = str(error).partition(" - at `")
         keys = _keys_from_path(where.rstrip("`"), data)
         name = ".".join(keys) or "the file"
-        raise ConfigInvalid(f"{path}:{line_of(root, keys)}: {name}: {told[0].lower()}{told[1:]}.") from error
+        told = f"{told[0].lower()}{told[1:]}{known_values(Config, keys) if 'enum' in told else ''}"
+        raise ConfigInvalid(f"{path}:{line_of(root, keys)}: {name}: {told}.") from error
     folder = path.parent
     cameras = {
         name: msgspec.structs.replace(
             camera,
             source=_from_folder(folder, camera.source),
             normal=_from_folder(folder, camera.normal),
+            password_file=_from_folder(folder, camera.password_file),
             profiles={
                 key: msgspec.structs.replace(profile, normal=_from_folder(folder, profile.normal))
                 for key, profile in camera.profiles.items()
@@ -97,6 +107,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     for name, camera in config.cameras.items():
         faults = (*region_faults(camera), *profile_faults(camera.profiles, camera.line))
         yield from ((["cameras", name, *keys], message) for keys, message in faults)
+    yield from secret_faults(config)
     yield from _predictor_faults(config)
     if not 1 <= len(config.cameras) <= 16:
         yield ["cameras"], f"{len(config.cameras)} cameras; one device watches 1 to 16."

@@ -5,27 +5,26 @@ from __future__ import annotations
 import logging
 import platform
 import secrets
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Protocol
 
 from edge import __version__
+from edge.announcer import Announcer
 from edge.capture import CameraStatus, Mailboxes
 from edge.captures import Captures
 from edge.chosen import EngineUnfit, keeps_up, open_chosen
 from edge.clock import clock_state
-from edge.command_actions import Reload
+from edge.command_actions import Reload, reload_where_wanted
 from edge.desk import OpenDesk, open_desk
 from edge.engine.key import l4t_release
 from edge.engine.news import EngineNews
 from edge.engine.work import EngineWork
-from edge.errors import OK, ConfigInvalid
+from edge.errors import ConfigInvalid
 from edge.evidence_desk import open_evidence
 from edge.hooks import hooks_of, running_hooks
 from edge.messages import Info
@@ -36,7 +35,8 @@ from edge.page.page_desk import open_page
 from edge.pipeline import watch
 from edge.profile_switch import InForce
 from edge.ring_desk import open_ring
-from edge.setup import Device, read_device
+from edge.setup import Device
+from edge.supervision import Supervisor
 from edge.topics import default_device
 
 log = logging.getLogger(__name__)
@@ -59,34 +59,18 @@ class Beside(Protocol):
         """Look after what changes with time."""
 
 
-def run_daemon(config_path: Path) -> int:
-    """Watch until SIGTERM or Ctrl-C, or until every file has ended; return the exit code.
-
-    Raises ConfigInvalid where it cannot start.
-    """
-    device: Device | None = read_device(config_path)
-    stopping = threading.Event()
-    before = {number: signal.signal(number, _stopper(stopping)) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        while device is not None:
-            device = watch_device(device, stopping, read_again=lambda: read_device(config_path))
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return OK
-
-
 def watch_device(
     device: Device,
     stopping: threading.Event,
     see: Callable[[Moment, CameraStatus], None] | None = None,
     read_again: Callable[[], Device] | None = None,
+    supervisor: Supervisor | None = None,
 ) -> Device | None:
     """Run the river of a device until `stopping` is set or every file has ended; `see` is shown every moment.
 
     Return the device to go on with where a command had the configuration read again, otherwise None.
     """
-    config, boot_id = device.config, secrets.token_hex(4)
+    config, boot_id, supervisor = device.config, secrets.token_hex(4), supervisor or Supervisor()
     reload = Reload(read_again or (lambda: device))
     cameras = list(config.cameras)
     models = dict(device.models)
@@ -101,8 +85,7 @@ def watch_device(
         except EngineUnfit:  # it was dropped: the next reading chooses another
             return reload.read()
         stack.callback(runner.close)
-        engines = EngineWork(device.choice)
-        stack.callback(engines.close)
+        engines = stack.enter_context(closing(EngineWork(device.choice)))
         engines.begin()
         info = _info(device, boot_id, engines.told)
         publisher = Publisher(device.broker, device.topics, outbox, info, listen=_line_topics(device))
@@ -111,7 +94,7 @@ def watch_device(
         announcer = desk.announcer
         in_force = InForce(device, publisher, desk.switches.hold, time.monotonic, time.time)
         stack.callback(announcer.close)
-        announcer.set_fault("engine_mismatch", engines.has_failed)
+        _tell_of_start(announcer, engines, supervisor)
         stack.enter_context(running_hooks(device.config.hooks, outbox))
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, announcer))
@@ -127,6 +110,7 @@ def watch_device(
             announcer.wait_for_engine()
         else:
             _start(captures, device, runner.name)
+        supervisor.ready(device)
         news = EngineNews(engines, reload, publisher, info)
 
         def renew() -> None:
@@ -136,15 +120,31 @@ def watch_device(
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
             news.tick()
+            _supervise(supervisor, reload, announcer, device, mailboxes)
 
         for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
             for one in beside:
                 one.see(moment)
             announcer.tell(moment)
+            supervisor.saw(moment.camera)
             if see is not None:
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
     return None if stopping.is_set() else reload.device
+
+
+def _tell_of_start(announcer: Announcer, engines: EngineWork, supervisor: Supervisor) -> None:
+    """Say what was wrong before the first frame."""
+    announcer.set_fault("engine_mismatch", engines.has_failed)
+    announcer.set_fault("config_invalid", bool(supervisor.refused))
+
+
+def _supervise(
+    supervisor: Supervisor, reload: Reload, announcer: Announcer, device: Device, mailboxes: Mailboxes
+) -> None:
+    """Reload where a signal asks for it, and feed the watchdog where every camera is accounted for."""
+    reload_where_wanted(supervisor.reload_is_wanted, reload, announcer, device)
+    supervisor.tick({camera: announcer.state_of(camera) for camera in device.models}, mailboxes.status())
 
 
 def _line_topics(device: Device) -> list[str]:
@@ -153,8 +153,8 @@ def _line_topics(device: Device) -> list[str]:
 
 
 def _start(captures: Captures, device: Device, runner: str) -> None:
-    for camera, settings in device.config.cameras.items():
-        captures.start(camera, settings.captured)
+    for camera, source in device.captured.items():
+        captures.start(camera, source)
     cameras, name = len(device.config.cameras), device.bundle.manifest.name
     log.info("watching cameras=%d runner=%s bundle=%s", cameras, runner, name)
 
@@ -213,11 +213,3 @@ def _info(device: Device, boot_id: str, engine: str) -> Info:
         bundle=device.bundle.digest,
         serial=default_device(),
     )
-
-
-def _stopper(stopping: threading.Event) -> Callable[[int, FrameType | None], None]:
-    def stop(number: int, _: FrameType | None) -> None:
-        log.info("signal number=%d", number)
-        stopping.set()
-
-    return stop

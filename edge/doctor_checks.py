@@ -25,6 +25,7 @@ from edge.engine.memory import DeviceFacts, open_memory
 from edge.errors import DeviceUnavailable, PrednetError
 from edge.hardware import is_throttled
 from edge.health import DISK_LOW_BYTES
+from edge.kept_secrets import captured
 from edge.messages import encode, utc_from_seconds
 from edge.mqtt import Subscriber
 from edge.places import place_from_spec
@@ -156,7 +157,7 @@ def camera(device: Device, name: str) -> str:
     """Open one camera and take some frames."""
     settings, form = device.config.cameras[name], device.bundle.spec.form
     begun = time.monotonic()
-    source = open_source(settings.source, form, settings.capture, settings.privacy_masks)
+    source = open_source(captured(name, settings).spec, form, settings.capture, settings.privacy_masks)
     try:
         for number, _ in enumerate(source.frames(), 1):
             if number == FRAMES:

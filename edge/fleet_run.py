@@ -12,8 +12,8 @@ import msgspec
 
 from edge.errors import UsageError
 from edge.fleet import Ledger, device_lines, event_filter, fresh_events, line_of_event, status_filters, table
+from edge.kept_secrets import read_password
 from edge.mqtt import BrokerSettings, Received, Subscriber, TlsFiles
-from edge.setup import read_password
 
 SETTLE_SECONDS = 0.5
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 HINTS = {
     "camera_lost": "Check the camera's power, cable, address and password; it is tried again for ever.",
-    "camera_refused": "The camera refuses the login; correct user and password in its address. It is asked seldom.",
+    "camera_refused": "The camera refuses the login; correct its username and password. It is asked seldom.",
     "capture_hung": "The capture library hung and was replaced; if it comes again, restart the camera.",
     "outbox_damaged": "Events that waited on disk may be lost; check the disk.",
     "broker_refused": "The broker refuses the login or the certificate; check both.",

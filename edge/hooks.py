@@ -16,9 +16,10 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum
-from pathlib import Path
 
 from edge.config import Hooks
+from edge.errors import PrednetError
+from edge.kept_secrets import WEBHOOK_TOKEN, read_secret
 from edge.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -116,8 +117,8 @@ def post(address: str, payload: bytes, timeout_seconds: float, token_file: str =
     """Post an event as JSON; a 4xx other than «later» is final, all else that is no 2xx is tried again."""
     headers = {"Content-Type": "application/json", "User-Agent": "prednet-edge"}
     try:
-        if token_file:
-            headers["Authorization"] = f"Bearer {Path(token_file).read_text(encoding='utf-8').strip()}"
+        if token := read_secret(WEBHOOK_TOKEN, token_file):
+            headers["Authorization"] = f"Bearer {token.value.strip()}"
         request = urllib.request.Request(address, data=payload, headers=headers, method="POST")  # noqa: S310 - checked
         with urllib.request.urlopen(request, timeout=timeout_seconds):  # noqa: S310 - http or https, from the configuration
             return Outcome.TAKEN
@@ -125,7 +126,7 @@ def post(address: str, payload: bytes, timeout_seconds: float, token_file: str =
         is_final = 400 <= error.code < 500 and error.code not in _RETRIED
         log.info("webhook_answer status=%d", error.code)
         return Outcome.REFUSED if is_final else Outcome.FAILED
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, PrednetError) as error:
         log.info("webhook_unreachable error=%s", error)
         return Outcome.FAILED
 

@@ -45,13 +45,18 @@ class Place:
     @property
     def name(self) -> str:
         """A short name for messages and pictures, without a password."""
-        bare = re.sub(r"//[^/@]*@", "//", self.where)
+        bare = without_login(self.where)
         if self.kind in ("csi", "launch"):
             return f"csi://{bare}" if self.kind == "csi" else f"gst://{bare.split()[0]}"
         name = bare if self.kind in ("rtsp", "http", "v4l2", "test") else Path(bare).name
         if self.end_seconds is None and not self.start_seconds:
             return name
         return f"{name}#t={self.start_seconds:g},{'' if self.end_seconds is None else f'{self.end_seconds:g}'}"
+
+
+def without_login(where: str) -> str:
+    """Return an address, or a line that holds some, without user and password."""
+    return re.sub(r"//[^/\s\"'?#]*@", "//", where)
 
 
 def places_from_spec(spec: str) -> list[Place]:
@@ -80,7 +85,7 @@ def places_from_spec(spec: str) -> list[Place]:
         return [replace(base, kind="v4l2", where=where.removeprefix("v4l2://"))]
     if rest and scheme != "file":
         raise UsageError(
-            f"{spec}: the address scheme '{scheme}' is not known; "
+            f"{without_login(spec)}: the address scheme '{scheme}' is not known; "
             f"use rtsp://, http://, v4l2://, csi://, file://, test://, gst:// or a path."
         )
     return _places_of_files(where.removeprefix("file://"), base, spec)
@@ -133,13 +138,16 @@ def _with_fragment(place: Place, fragment: str, spec: str) -> Place:
         if key == "t" and (stretch := re.fullmatch(r"(\d*\.?\d*),?(\d*\.?\d*)", value)):
             start, end = (float(text) if text else None for text in stretch.groups())
             if end is not None and end <= (start or 0.0):
-                raise UsageError(f"{spec}: the stretch ends at {end:g} s, not after its start at {start or 0:g} s.")
+                raise UsageError(
+                    f"{without_login(spec)}: the stretch ends at {end:g} s, not after its start at {start or 0:g} s."
+                )
             place = replace(place, start_seconds=start or 0.0, end_seconds=end)
         elif key == "fps" and re.fullmatch(r"\d+\.?\d*", value) and float(value) > 0:
             place = replace(place, rate_hz=float(value))
         else:
             raise UsageError(
-                f"{spec}: '#{part}' is not understood; use #t=START,END in seconds or #fps=FRAMES_PER_SECOND."
+                f"{without_login(spec)}: '#{part}' is not understood; "
+                "use #t=START,END in seconds or #fps=FRAMES_PER_SECOND."
             )
     return place
 

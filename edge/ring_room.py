@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
-from edge.ring import FILM, SCORES, begun_seconds
+from edge.ring import FILM, SCORES, SEGMENT_SECONDS, begun_seconds
 from edge.ring_settings import RingSettings
 
 # Scores alone may take so much of the budget: they are small, and tell of a longer time than the frames do.
@@ -17,6 +18,16 @@ def kept_bytes(folder: Path) -> dict[Path, int]:
         part.unlink(missing_ok=True)
     found = [path for path in folder.glob("*/[!.]*") if path.suffix in (SCORES, FILM)]
     return {path: path.stat().st_size for path in sorted(found, key=begun_seconds)}
+
+
+def delete_films(folder: Path, camera: str | None, first_seconds: float | None, last_seconds: float | None) -> int:
+    """Delete the frames of the minutes that reach into a time (Unix time), of a camera or of all; return how many."""
+    first = -math.inf if first_seconds is None else first_seconds - SEGMENT_SECONDS
+    last = math.inf if last_seconds is None else last_seconds
+    films = [path for path in folder.glob(f"{camera or '*'}/[!.]*{FILM}") if first < begun_seconds(path) < last]
+    for film in films:
+        film.unlink(missing_ok=True)
+    return len(films)
 
 
 def make_room(kept: dict[Path, int], open_bytes: int, settings: RingSettings, free_bytes: int) -> int:

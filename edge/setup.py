@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
+import yaml
 
 from edge.builtin import bundle_from_predictor
 from edge.bundle import Bundle, read_bundle
 from edge.calibrated import limits_for
+from edge.captures import CameraSource
 from edge.choice import Choice, choose
 from edge.config import Camera, Config, Detection
-from edge.config_file import read_config
+from edge.config_file import config_from_text, read_text
 from edge.errors import ConfigInvalid, PrednetError
-from edge.model import Model, with_normal
+from edge.kept_secrets import MQTT_PASSWORD, WEBHOOK_TOKEN, captured, read_secret
+from edge.model import Model, chosen_variant, with_normal
 from edge.mqtt import BrokerSettings, TlsFiles
 from edge.page.token import read_token
 from edge.places import place_from_spec
@@ -24,12 +29,13 @@ from edge.profiles import judging
 from edge.site_calibration import variant_of_site
 from edge.sources import chosen
 from edge.topics import Topics, default_device
+from edge.yaml_keys import composed, line_of
 from edge.zoning import zoned
 
 
 @dataclass(frozen=True)
 class Device:
-    """Everything that `run` needs, read and checked; `choice` says what computes.
+    """Everything that `run` needs, read and checked; `choice` says what computes, `text` is its file's.
 
     `models` are by camera, those of `profiles` by `key_of_profile`. Of a camera with profiles `models` holds the first,
     which judges nothing before a profile is known to be in force.
@@ -41,7 +47,15 @@ class Device:
     models: Mapping[str, Model]
     broker: BrokerSettings
     choice: Choice
+    captured: Mapping[str, CameraSource]
     profiles: Mapping[str, Model] = field(default_factory=dict)
+    text: str = field(default="", repr=False)
+
+    def runs_as(self, other: Device) -> bool:
+        """Return whether nothing differs that a running device would show: settings, secrets, bundle, what computes."""
+        return (self.config, self.broker, self.captured, self.bundle.digest, self.choice.told) == (
+            other.config, other.broker, other.captured, other.bundle.digest, other.choice.told
+        )  # fmt: skip
 
     @property
     def config_hash(self) -> str:
@@ -49,30 +63,52 @@ class Device:
         return hashlib.sha256(msgspec.json.encode(self.config)).hexdigest()[:12]
 
 
-def read_device(config_path: Path) -> Device:
-    """Return the device of a configuration. Raises ConfigInvalid with one sentence for what cannot work."""
-    config = read_config(config_path)
-    try:
-        bundle = _bundle(config)
-        choice = choose(config, bundle, sorted({variant_of_site(path) for path in _normals(config)}))
-        models: dict[str, Model] = {}
-        profiles: dict[str, Model] = {}
-        for name, camera in config.cameras.items():
-            found = _models(name, bundle, choice.variant, camera, config.detection)
-            models[name] = next(iter(found.values()))
-            profiles |= {key_of_profile(name, key): model for key, model in found.items() if key}
-        for camera in config.cameras.values():
-            place = place_from_spec(camera.source)
-            if camera.capture != "auto":
-                chosen(place, camera.capture)  # says what that library cannot capture
+def read_device(config_path: Path, text: str | None = None) -> Device:
+    """Return the device of a configuration; `text` stands in for what its file holds now.
+
+    Raises ConfigInvalid with one sentence for what cannot work.
+    """
+    text = read_text(config_path) if text is None else text
+    config = config_from_text(text, config_path)
+    blamed = partial(_blamed, config_path, composed(text, config_path))
+    models: dict[str, Model] = {}
+    profiles: dict[str, Model] = {}
+    with blamed("mqtt"):
+        topics = Topics(config.site, config.device or default_device())
+        broker = _broker(config, topics)
+    with blamed("hooks"):
+        read_secret(WEBHOOK_TOKEN, config.hooks.webhook_token_file)  # says why it cannot be read
+    with blamed("page"):
         if config.page.serve and config.page.token_file:
             read_token(Path(config.page.token_file))
-        topics = Topics(config.site, config.device or default_device())
-        return Device(config, topics, bundle, models, _broker(config, topics), choice, profiles)
-    except ConfigInvalid:
-        raise
+    with blamed("predictor" if config.predictor else "bundle"):
+        bundle = _bundle(config)
+    with blamed("variant"):
+        if not config.predictor:
+            bundle.step(chosen_variant(bundle, config.variant))  # says which there are
+    with blamed("runner"):
+        choice = choose(config, bundle, sorted({variant_of_site(path) for path in _normals(config)}))
+    sources: dict[str, CameraSource] = {}
+    for name, camera in config.cameras.items():
+        with blamed("cameras", name):
+            found = _models(name, bundle, choice.variant, camera, config.detection)
+            sources[name] = captured(name, camera)
+            chosen(place_from_spec(camera.source), camera.capture)  # says what that library cannot capture
+        models[name] = next(iter(found.values()))
+        profiles |= {key_of_profile(name, key): model for key, model in found.items() if key}
+    return Device(config, topics, bundle, models, broker, choice, sources, profiles, text)
+
+
+@contextmanager
+def _blamed(path: Path, root: yaml.Node | None, *keys: str) -> Iterator[None]:
+    """Say at which key of the file the mistake lies that an error tells of."""
+    try:
+        yield
     except PrednetError as error:
-        raise ConfigInvalid(f"{config_path}: {error}") from error
+        name, told = ".".join(keys), str(error)
+        raise ConfigInvalid(
+            f"{path}:{line_of(root, list(keys))}: {told if told.startswith(f'{name}:') else f'{name}: {told}'}"
+        ) from error
 
 
 def key_of_profile(camera: str, profile: str | None) -> str:
@@ -120,7 +156,7 @@ def _bundle(config: Config) -> Bundle:
 
 
 def _broker(config: Config, topics: Topics) -> BrokerSettings:
-    mqtt = config.mqtt
+    mqtt, password = config.mqtt, read_secret(MQTT_PASSWORD, config.mqtt.password_file)
     tls = None
     if mqtt.ca_file or mqtt.certificate_file:
         tls = TlsFiles(*(Path(name) if name else None for name in (mqtt.ca_file, mqtt.certificate_file, mqtt.key_file)))
@@ -129,17 +165,7 @@ def _broker(config: Config, topics: Topics) -> BrokerSettings:
         port=mqtt.port,
         client_id=mqtt.client_id or f"prednet-{topics.device}",
         username=mqtt.username or None,
-        password=read_password(mqtt.password_file),
+        password=None if password is None else password.value,
         tls=tls,
         keepalive_seconds=mqtt.keepalive_seconds,
     )
-
-
-def read_password(file: str) -> str | None:
-    """Return the password in a file, None without a file. Raises ConfigInvalid where it cannot be read."""
-    if not file:
-        return None
-    try:
-        return Path(file).read_text(encoding="utf-8").rstrip("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"{file}: the MQTT password cannot be read ({error}).") from error

@@ -168,5 +168,7 @@ def told_promise_of(model: Model, rules: Rules, wish: Wish) -> str | None:
     """Return what the promise of a wish is worth, in sentences; None where none is asked for."""
     if wish.false_per_day is None:
         return None
+    if model.is_outdated:
+        return "no promise of a rate: the limits were fitted with other zones or masks"
     limits = limits_for(model.calibration.limits, rules, wish.false_per_day)
-    return None if limits.promise is None else told_promise(limits.promise, limits.is_promise and not model.is_outdated)
+    return None if limits.promise is None else told_promise(limits.promise, limits.is_promise)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.config_file import read_config
-from edge.errors import CONFIG_INVALID, ConfigInvalid
+from edge.errors import ConfigInvalid
 from edge.setup import read_device
 from tests.tiny import write_tiny_bundle
 
@@ -37,39 +37,6 @@ def test_a_configuration_is_read_with_defaults_and_paths_from_its_folder(tmp_pat
     assert (config.mqtt.port, config.detection.rules.hold_seconds) == (1883, 2.0)
 
 
-MISTAKES = [
-    ("site: plant7", "sight: plant7", "1: unknown key 'sight'; did you mean 'site'?"),
-    ("  host:", "  hots:", "8: unknown key 'mqtt.hots'; did you mean 'host'?"),
-    ("    source: rtsp", "    sauce: rtsp", "5: unknown key 'cameras.press3.sauce'; did you mean 'source'?"),
-    ("  hold_seconds: 2", "  hold_seconds: soon", "11: detection.hold_seconds: expected `float`, got `str`."),
-    ("  hold_seconds: 2", "  hold_seconds: -1", "11: detection.hold_seconds: -1 is not within 0 to 3600 seconds."),
-    (
-        "  hold_seconds: 2",
-        "  false_events_per_day: 0",
-        "11: detection.false_events_per_day: 0 is not above 0, 10000 at most.",
-    ),
-    ("  username: edge", "  port: 99999", "9: mqtt.port: 99999 is no port; MQTT has 1883, with TLS 8883."),
-    ("bundle: press.prednet\n", "", "1: the file: object missing required field `bundle`."),
-    ("  press3:", "  Press 3:", "4: cameras.Press 3: The camera 'Press 3' cannot stand in a topic"),
-    ("site: plant7", "site: Plant 7", "1: site: The site 'Plant 7' cannot stand in a topic"),
-    ("cameras:", "cameras: [", "not YAML"),
-    ("  press4: {", "  press4: {playback: slow, ", "6: cameras.press4.playback: invalid enum value 'slow'."),
-]
-
-
-@pytest.mark.parametrize(("text", "wrong", "message"), MISTAKES, ids=[message[:30] for *_, message in MISTAKES])
-def test_a_mistake_is_named_with_file_line_and_remedy(tmp_path: Path, text: str, wrong: str, message: str) -> None:
-    """One sentence, and the exit code of a configuration that `run` cannot start with."""
-    path = tmp_path / "config.yaml"
-    assert text in GOOD
-    path.write_text(GOOD.replace(text, wrong, 1))
-    with pytest.raises(ConfigInvalid) as refused:
-        read_config(path)
-    assert str(refused.value).startswith(f"{path}:")
-    assert message in str(refused.value)
-    assert refused.value.exit_code == CONFIG_INVALID == 78
-
-
 def test_no_cameras_an_empty_file_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     """Each says what is missing."""
     path = tmp_path / "config.yaml"
@@ -96,8 +63,8 @@ def test_what_the_configuration_names_is_checked_too(tmp_path: Path) -> None:
     path.write_text(text.replace("rtsp://10.0.0.9/stream", "clips/none.mp4"))
     with pytest.raises(ConfigInvalid, match="no such file or folder"):
         read_device(path)
-    path.write_text(text.replace("  username: edge", "  password_file: secret"))
-    with pytest.raises(ConfigInvalid, match="the MQTT password cannot be read"):
+    path.write_text(text.replace("  username: edge", "  username: edge\n  password_file: secret"))
+    with pytest.raises(ConfigInvalid, match=r"secret: the password cannot be read \(No such file or directory\)"):
         read_device(path)
     (tmp_path / "secret").write_text("s3cret\n")
     device = read_device(path)

@@ -92,7 +92,7 @@ MISTAKES = [
     ("predictor: flow", "predictor: flow\nbundle: press.prednet", "3: predictor: flow beside a bundle; leave one"),
     ("predictor: flow\n", "", "1: the file: object missing required field `bundle`. To watch without a network: predictor: flow"),
     ("predictor: flow\n", "bundle: press.prednet\n", "4: frame: a bundle says itself what its frames are"),
-    ("predictor: flow", "predictor: flaw", "3: predictor: invalid enum value 'flaw'."),
+    ("predictor: flow", "predictor: flaw", "3: predictor: invalid enum value 'flaw'; known here: '', flow, flow-light."),
     ("normal: press3.normal, ", "", "7: cameras.press3: has no 'normal', and flow brings none; make one"),
     ("width: 80", "width: 8", "4: frame: its size is not within 16 to 4096 pixels"),
     ("width: 80", "wide: 80", "4: unknown key 'frame.wide'; did you mean 'width'?"),

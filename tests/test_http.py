@@ -58,7 +58,7 @@ def test_gstreamer_for_http_is_refused_with_what_to_write(tmp_path: Path) -> Non
     path = tmp_path / "config.yaml"
     path.write_text(
         "site: a\nbundle: tiny.prednet\nstate_directory: state\n"
-        "cameras:\n  cam:\n    source: http://me:secret@cam/v.mjpg\n    capture: gstreamer\n"
+        "cameras:\n  cam:\n    source: http://cam/v.mjpg\n    capture: gstreamer\n"
     )
     with pytest.raises(ConfigInvalid, match=sentence):
         read_device(path)

@@ -1,0 +1,89 @@
+"""Secrets: passwords and tokens from a file, systemd's credential or the environment; never from the configuration."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from edge.captures import CameraSource
+from edge.config import Camera, Config
+from edge.errors import ConfigInvalid
+
+MQTT_PASSWORD = "mqtt_password"  # noqa: S105 - a name
+WEBHOOK_TOKEN = "hooks_webhook_token"  # noqa: S105 - a name
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret, and where it was found."""
+
+    value: str = field(repr=False)
+    origin: str
+
+
+def camera_password(camera: str) -> str:
+    """Return the name of a camera's password."""
+    return f"camera_{camera}_password"
+
+
+def environment_name(secret: str) -> str:
+    """Return the environment variable that holds a secret: `PREDNET_MQTT_PASSWORD`."""
+    return f"PREDNET_{re.sub('[^a-z0-9]', '_', secret).upper()}"
+
+
+def read_secret(secret: str, file: str, environment: Mapping[str, str] = os.environ) -> Secret | None:
+    """Return a secret from the file that is named, else from systemd's credential, else from the environment.
+
+    None where it is nowhere. Raises ConfigInvalid where what is named cannot be read or is empty.
+    """
+    folder, variable = environment.get(CREDENTIALS), environment_name(secret)
+    credential = Path(folder) / secret if folder else None
+    if file:
+        return Secret(_read(Path(file), secret), f"file {file}")
+    if credential is not None and credential.exists():
+        return Secret(_read(credential, secret), f"credential {secret}")
+    if environment.get(variable):
+        return Secret(environment[variable], f"environment {variable}")
+    return None
+
+
+def read_password(file: str) -> str | None:
+    """Return the password in a file, None without a file. Raises ConfigInvalid where it cannot be read."""
+    return _read(Path(file), MQTT_PASSWORD) if file else None
+
+
+def secrets_of(config: Config) -> Iterator[tuple[str, Secret]]:
+    """Yield the name of each secret that is set, with the secret. Raises ConfigInvalid as `read_secret` does."""
+    wanted = {MQTT_PASSWORD: config.mqtt.password_file, WEBHOOK_TOKEN: config.hooks.webhook_token_file}
+    wanted |= {camera_password(name): camera.password_file for name, camera in config.cameras.items()}
+    for name, file in wanted.items():
+        found = read_secret(name, file)
+        if found is not None:
+            yield name, found
+
+
+def captured(name: str, camera: Camera) -> CameraSource:
+    """Return what a camera is captured from, and how; its login stands in the address, for the library alone."""
+    found = read_secret(camera_password(name), camera.password_file) if camera.username else None
+    login = quote(camera.username, safe="")
+    login += f":{quote(found.value, safe='')}" if found else ""
+    source = camera.source.replace("://", f"://{login}@", 1) if login else camera.source
+    return CameraSource(source, camera.loop, camera.playback, camera.capture, camera.privacy_masks)
+
+
+def _read(file: Path, secret: str) -> str:
+    """Return what a file holds without the end of its line."""
+    what = f"the {secret.rsplit('_', maxsplit=1)[-1]}"
+    try:
+        value = file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no text in UTF-8"
+        raise ConfigInvalid(f"{file}: {what} cannot be read ({reason}); put it there, alone, for {secret}.") from error
+    if not value:
+        raise ConfigInvalid(f"{file}: is empty; {what} is expected in it, alone, for {secret}.")
+    return value
