@@ -18,6 +18,7 @@ from edge.profiles import judging, profile_faults
 from edge.region_faults import region_faults
 from edge.ring_settings import ring_faults
 from edge.secret_faults import secret_faults
+from edge.slower import slow_normal_faults
 from edge.topics import checked_name
 from edge.yaml_keys import composed, double_keys, known_values, line_of, unknown_keys
 
@@ -63,6 +64,7 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
             source=_from_folder(folder, camera.source),
             normal=_from_folder(folder, camera.normal),
             password_file=_from_folder(folder, camera.password_file),
+            slow_normal=_from_folder(folder, camera.slow_normal),
             profiles={
                 key: msgspec.structs.replace(profile, normal=_from_folder(folder, profile.normal))
                 for key, profile in camera.profiles.items()
@@ -109,6 +111,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
         yield from ((["cameras", name, *keys], message) for keys, message in faults)
     yield from secret_faults(config)
     yield from _predictor_faults(config)
+    yield from slow_normal_faults(config.cameras)
     if not 1 <= len(config.cameras) <= 16:
         yield ["cameras"], f"{len(config.cameras)} cameras; one device watches 1 to 16."
     if not 1 <= config.mqtt.port <= 65535:

@@ -27,6 +27,7 @@ from edge.engine.work import EngineWork
 from edge.errors import ConfigInvalid
 from edge.evidence_desk import open_evidence
 from edge.hooks import hooks_of, running_hooks
+from edge.inference import GuardedRunner
 from edge.messages import Info
 from edge.moments import Moment, Round
 from edge.mqtt import Publisher
@@ -37,7 +38,9 @@ from edge.profile_switch import InForce
 from edge.ring_desk import open_ring
 from edge.setup import Device
 from edge.supervision import Supervisor
+from edge.throttle import Throttle
 from edge.topics import default_device
+from edge.upkeep import begin_upkeep
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,7 @@ def watch_device(
     see: Callable[[Moment, CameraStatus], None] | None = None,
     read_again: Callable[[], Device] | None = None,
     supervisor: Supervisor | None = None,
+    throttle: Throttle | None = None,
 ) -> Device | None:
     """Run the river of a device until `stopping` is set or every file has ended; `see` is shown every moment.
 
@@ -81,7 +85,7 @@ def watch_device(
     with ExitStack() as stack:
         outbox = stack.enter_context(_outbox(device, boot_id))
         try:
-            runner = open_chosen(device.choice, device.bundle, len(cameras), config.threads)
+            runner = GuardedRunner(lambda: open_chosen(device.choice, device.bundle, len(cameras), config.threads))
         except EngineUnfit:  # it was dropped: the next reading chooses another
             return reload.read()
         stack.callback(runner.close)
@@ -102,6 +106,7 @@ def watch_device(
             evidence,
             stack.enter_context(open_page(device, publisher, desk, boot_id)),
             stack.enter_context(open_ring(device, announcer, boot_id, models, desk.judges)),
+            begin_upkeep(device, runner, announcer, mailboxes, reload, throttle or Throttle()),
         )
         captures = Captures(form, mailboxes, tapes=evidence.tapes)
         stack.callback(captures.close)
