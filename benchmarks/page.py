@@ -144,7 +144,7 @@ def start_browsers(
     token = (state / "page.token").read_text().strip()
     told = Look(place.port, token, cameras, count, began, seconds - 1.0)._asdict()
     command = ["nice", "-n", "19", sys.executable, __file__, "--browse", json.dumps(told)]
-    waits.update(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    waits.update(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
 
 
 def browse(look: Look) -> None:
