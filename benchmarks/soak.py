@@ -8,10 +8,11 @@ opened again; so events, evidence, its budget and reopening all happen all the t
 broker is killed for a minute. Frames come at --rate a second (2 keep it within a third of one core for eight cameras):
 the shipped bundle is written anew for that rate, and what is normal is learned at that rate first.
 
-Printed at the end, for each tenth of the time: resident and private memory, file descriptors, threads,
-children, latency from a frame to its score, outbox, disk, frames dropped, processor; then the slope of memory in the
-second half with its 95 % interval, and whether a consumer holds every message. All readings are in `readings.csv` of --out. Exits with 4 where a message
-is missing, file descriptors or threads rose, latency doubled, or memory surely grows by more than 1 MB a day.
+Printed at the end, for each tenth of the time: resident and private memory, file descriptors, threads, children,
+latency from a frame to its score, outbox, disk, frames dropped, processor; then the slope of memory in the second half
+with its 95 % interval, and whether a consumer holds every message. All readings are in `readings.csv` of --out. Exits
+with 4 where a message is missing, descriptors or threads rose, latency doubled, or memory surely grows by more than
+1 MB a day.
 """
 
 from __future__ import annotations
@@ -230,8 +231,9 @@ def told(readings: list[Reading], messages: list[dict[str, object]]) -> int:
         numbers = [every["seconds"][first] / 60, every["seconds"][last] / 60, middle["resident"] / 1e6]
         numbers += [middle["private"] / 1e6, middle["descriptors"], middle["threads"], middle["children"]]
         numbers += [latency, outbox, middle["disk"] / 1e6, every["dropped"][last], cores[0]]
-        row = "| {:.0f}–{:.0f} | {:.1f} | {:.1f} | {:.0f} | {:.0f} | {:.0f} | {:.1f} | {:.0f} | {:.1f} | {:.0f} | {:.2f} |"
-        print(row.format(*numbers))
+        digits = (0, 1, 1, 0, 0, 0, 1, 0, 1, 0, 2)
+        cells = [f"{number:.{places}f}" for number, places in zip(numbers[1:], digits, strict=True)]
+        print(f"| {numbers[0]:.0f}–{' | '.join(cells)} |")
     account = account_of([], messages)  # type: ignore[arg-type]
     warm = np.concatenate(tenths[TENTHS // 2 :])
     growth, margin = (86400.0 / 1e6 * one for one in slope(every["seconds"][warm], every["private"][warm]))
