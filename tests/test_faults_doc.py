@@ -14,6 +14,8 @@ NAMED = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
 # Faults that are told and have a page of their own.
 ELSEWHERE = {
     "page_unavailable": "page.md",
+    "calibration_missing": "updates.md",
+    "self_test_failed": "updates.md",
     "zones_changed": "zones.md",
     "profile_unknown": "zones.md",
     "drift": "limits.md",
