@@ -1,7 +1,7 @@
 """Every benchmark of the repository in one table: what it asks, what stands beside it, how it is called, what it needs.
 
-`{data}` in arguments is the folder of the real footage, `{out}` the folder of what is kept. A benchmark without `quick`
-takes no part in a quick run. What measures nothing by itself is in `OTHERS`.
+`{data}` in arguments is the folder of the real footage, `{out}` that of what is kept, `{scratch}` one of its own. A
+benchmark without `quick` takes no part in a quick run. What measures nothing by itself is in `OTHERS`.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ REMEDIES: Mapping[str, str] = {
     "mosquitto": "apt-get install mosquitto mosquitto-clients",
     "gi": "apt-get install python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly",
     "qemu-system-x86_64": "apt-get install qemu-system-x86",
+    "strace": "apt-get install strace",
     "mmdebstrap": "apt-get install mmdebstrap",
 }
 
@@ -141,6 +142,10 @@ BENCHMARKS = (
         "mqtt_loss.py", 14.0, "day", "day --events 200 --outage-seconds 5", 1.5, needs=("mosquitto",),
     ),
     Benchmark(
+        "power-cuts", "loss", "Is an event lost where power is cut within any change of the disk?",
+        "power_cuts.py", 4.0, "--cuts 500", needs=("strace",),
+    ),
+    Benchmark(
         "fleet", "loss", "What do 1,000 devices ask of one broker, and does it drop a message?",
         "fleet_load.py", 1.0, "--devices 1000", "--devices 200 --seconds 10", 0.4, needs=("mosquitto",),
     ),
@@ -180,6 +185,10 @@ BENCHMARKS = (
     Benchmark(
         "drift-simulated", "promise", "How often is drift said falsely, and how soon a real shift?",
         "drift.py", 2.0, "--simulated", "--simulated --days 4", 0.5,
+    ),
+    Benchmark(
+        "soak", "long", "Does anything of the whole daemon grow, leak or drift over hours, with outages and events?",
+        "soak.py", 75.0, "--hours 1 --out {scratch}", needs=("mosquitto",),
     ),
     Benchmark(
         "long-stream", "long", "Is a camera that is never reset like one just switched on, after 100,000 steps?",
