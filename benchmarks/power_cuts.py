@@ -38,9 +38,7 @@ def main() -> int:
         found = [missing_of(cut) for cut in tqdm(made, total=parsed.cuts, unit="cut", disable=None)]
     missing, damaged = sum(lost for _, lost, _ in found), sum(is_damaged for *_, is_damaged in found)
     held = sum(held for held, *_ in found)
-    print(
-        f"{measured_on()}\n\n| changes of the disk | cuts | messages that had to be there | missing | taken for damaged |"
-    )
+    print(f"{measured_on()}\n\n| changes of the disk | cuts | messages that had to be there | missing | damaged |")
     print(f"|---|---|---|---|---|\n| {len(recording.ops)} | {len(found)} | {held} | {missing} | {damaged} |")
     return 4 if missing or damaged else 0
 
