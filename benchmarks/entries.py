@@ -122,6 +122,10 @@ BENCHMARKS = (
         "what_if.py", 3.0, "--seconds 120",
     ),
     Benchmark(
+        "upload", "device", "What does copying evidence to a store cost the river, beside the same river without?",
+        "upload.py", 2.0, "--seconds 60",
+    ),
+    Benchmark(
         "boot-units", "device", "Is the service as it should be under a real systemd, from installation to removal?",
         "boot_units.py", 6.0, needs=("root", "mosquitto"),
     ),
@@ -208,6 +212,7 @@ OTHERS: Mapping[str, str] = {
     "machine.py": "machine, versions, commit",
     "markdown.py": "tables in what was printed",
     "document.py": "the page",
+    "page_browsers.py": "the browsers of page.py",
     "ped2_weights.py": "makes the networks of `weights/`",
     "plots.py": "the plots of the page",
     "v4l2_vivid.py": "runs in the machine that v4l2_vivid.sh makes",
