@@ -30,6 +30,7 @@ from edge.slower import has_slower, slower_bundle, slower_config
 from edge.sources import chosen
 from edge.topics import Topics, default_device
 from edge.updates.resolved import Resolved, bundle_in_force, normals_in_force
+from edge.upload_key import check_upload
 from edge.yaml_keys import composed, line_of
 from edge.zoning import zoned
 
@@ -86,6 +87,8 @@ def read_device(
     with blamed("page"):
         if config.page.serve:
             configured_token(config.page)
+    with blamed("evidence", "upload"):
+        check_upload(config.evidence.upload)
     with blamed("predictor" if config.predictor else "bundle"):
         resolved = bundle_in_force(config) if other is None else Resolved(other)
         bundle = resolved.bundle
