@@ -284,7 +284,7 @@ def test_the_demo_of_an_own_video_runs_as_make_runs_it(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     words = [*make, f"VENV_DEMO={tmp_path / 'venv'}"]
     made = subprocess.run(
-        words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
     )
     assert made.returncode == 0, made.stderr
     assert "learning what is normal from the first third of my.mp4" in made.stdout
