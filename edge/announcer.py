@@ -15,6 +15,7 @@ from edge.condition_events import ToldConditions, conditions_of, event_from_cond
 from edge.contract import CameraState
 from edge.coverage import CoverageMeter
 from edge.coverage_ledger import Ledger, steps_of_last_day
+from edge.detection import Box
 from edge.drift import DriftWatch, Monitor
 from edge.events import Teller, Told, events_from_moment, score_from_moment
 from edge.flood import Floods
@@ -28,6 +29,7 @@ from edge.messages import (
     Condition,
     ConditionName,
     Event,
+    EventScore,
     Fault,
     Health,
     OutboxHealth,
@@ -42,9 +44,7 @@ from edge.setup import Device
 from edge.switches import Switches
 from edge.topics import FAULTS, HEALTH, STATUS, camera_subtopic, zone_subtopic
 
-HEALTH_SECONDS = 30.0
-COVERAGE_SECONDS = 60.0
-SCORE_SECONDS = 1.0
+HEALTH_SECONDS, COVERAGE_SECONDS, SCORE_SECONDS = 30.0, 60.0, 1.0
 RECENT_EVENTS = 1000
 CAMERA_FAULTS = ("camera_lost", "camera_refused", "capture_hung")
 
@@ -65,6 +65,7 @@ class Announcer:
         self._device, self._publisher, self._outbox, self._mailboxes = device, publisher, outbox, mailboxes
         self._switches, self._ledger, self._drift = switches, ledger, drift or DriftWatch()
         self.counts: Counter[str] = Counter()
+        self.uploads_waiting: int | None = None
         self.listeners: list[Callable[[Event], None]] = []
         self._images: dict[str, Image] = {}
         self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
@@ -128,9 +129,9 @@ class Announcer:
         for camera in self._device.models:
             self._enter(camera, "rebuilding")
 
-    def tell_test(self, camera: str) -> Event:
+    def tell_test(self, camera: str, score: EventScore | None = None, box: Box | None = None) -> Event:
         """Publish an event of the kind `test`, on the way that every event takes; return it."""
-        return self.publish(test_event(self._teller(camera), time.time()))
+        return self.publish(test_event(self._teller(camera), time.time(), score, box))
 
     def recent_event(self, event_id: str) -> Event | None:
         """Return the last message of an event that was published since the start."""
@@ -288,6 +289,7 @@ class Announcer:
             throttled=is_throttled(),
             memory_bytes=memory_bytes(),
             disk_free_bytes=free_bytes(self._folder),
+            uploads_waiting=self.uploads_waiting,
         )
 
     def _drift_of(self, camera: str) -> Monitor | None:

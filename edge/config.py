@@ -16,7 +16,9 @@ from edge.privacy import Shape
 from edge.profiles import Line, Profile
 from edge.ring_settings import RingSettings
 from edge.runners import RunnerName
+from edge.self_tests.settings import Schedule
 from edge.sources import Capture
+from edge.updates.settings import Updates
 from edge.zones import Zone
 
 DEFAULT_STATE_DIRECTORY = "/var/lib/prednet-edge"
@@ -48,6 +50,7 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `username` and the password, which stands in a file of its own, are the login of an rtsp or http camera.
     `loop` and `playback` are for files: begin again at the end, and play as fast as they are watched.
     `capture`: GStreamer for a camera where the machine has it and PyAV otherwise, or always one of them.
+    `slow_normal`: what is normal at a slower rate, to which a device goes down that is too hot or too slow for its own.
     `privacy_masks` are blanked before anything sees them: each is two opposite corners of a rectangle, or a polygon.
     `ignore_masks` are seen and not judged; `zones` have names, and sensitivities of their own. With `profiles` what is
     normal changes with the time and with what the `line` says; where no profile is known to be in force, none judges.
@@ -57,6 +60,7 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     username: str = ""
     password_file: str = ""
     normal: str = ""
+    slow_normal: str = ""
     loop: bool = False
     playback: Playback = "realtime"
     capture: Capture = "auto"
@@ -120,6 +124,13 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     level: int = 3
 
 
+class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where Prometheus finds the numbers of `health`; 0 is no port: off."""
+
+    address: str = "127.0.0.1"
+    port: int = 0
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A whole device. Paths that are not absolute are taken from the configuration's own folder.
 
@@ -141,5 +152,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     hooks: Hooks = Hooks()
     detection: Detection = Detection()
     evidence: Evidence = Evidence()
+    updates: Updates = Updates()
+    self_test: Schedule = Schedule()
     page: Page = Page()
     ring: RingSettings = RingSettings()
+    metrics: Metrics = Metrics()

@@ -18,7 +18,11 @@ from edge.profiles import judging, profile_faults
 from edge.region_faults import region_faults
 from edge.ring_settings import ring_faults
 from edge.secret_faults import secret_faults
+from edge.self_tests.settings import schedule_faults
+from edge.slower import slow_normal_faults
 from edge.topics import checked_name
+from edge.updates.settings import update_faults
+from edge.upload_settings import Upload
 from edge.yaml_keys import composed, double_keys, known_values, line_of, unknown_keys
 
 
@@ -63,6 +67,7 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
             source=_from_folder(folder, camera.source),
             normal=_from_folder(folder, camera.normal),
             password_file=_from_folder(folder, camera.password_file),
+            slow_normal=_from_folder(folder, camera.slow_normal),
             profiles={
                 key: msgspec.structs.replace(profile, normal=_from_folder(folder, profile.normal))
                 for key, profile in camera.profiles.items()
@@ -79,6 +84,7 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
         ),
         state_directory=_from_folder(folder, config.state_directory),
         page=msgspec.structs.replace(config.page, token_file=_from_folder(folder, config.page.token_file)),
+        evidence=msgspec.structs.replace(config.evidence, upload=_upload_from_folder(folder, config.evidence.upload)),
         mqtt=msgspec.structs.replace(
             config.mqtt,
             **{
@@ -109,6 +115,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
         yield from ((["cameras", name, *keys], message) for keys, message in faults)
     yield from secret_faults(config)
     yield from _predictor_faults(config)
+    yield from slow_normal_faults(config.cameras)
     if not 1 <= len(config.cameras) <= 16:
         yield ["cameras"], f"{len(config.cameras)} cameras; one device watches 1 to 16."
     if not 1 <= config.mqtt.port <= 65535:
@@ -116,9 +123,13 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     if config.mqtt.keepalive_seconds < 1:
         yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
     yield from _hook_faults(config.hooks)
+    if not 0 <= config.metrics.port <= 65535:
+        yield ["metrics", "port"], f"{config.metrics.port} is no port; 9640 is a good one, 0 is off."
     yield from ((["evidence", *keys], message) for keys, message in evidence_faults(config.evidence))
     yield from ((["page", *keys], message) for keys, message in page_faults(config.page))
     yield from ((["ring", *keys], message) for keys, message in ring_faults(config.ring))
+    yield from ((["updates", *keys], message) for keys, message in update_faults(config.updates))
+    yield from ((["self_test", *keys], message) for keys, message in schedule_faults(config.self_test))
     yield from _engine_faults(config.engine)
     if config.threads < 0:
         yield ["threads"], f"{config.threads} is below 0; 0 means one per core."
@@ -176,6 +187,11 @@ def _from_folder(folder: Path, where: str) -> str:
     if not where or "://" in where or Path(where).is_absolute():
         return where
     return str(folder / where)
+
+
+def _upload_from_folder(folder: Path, upload: Upload) -> Upload:
+    paths = {key: _from_folder(folder, getattr(upload, key)) for key in ("secret_key_file", "ca_file")}
+    return msgspec.structs.replace(upload, **paths)
 
 
 def _keys_from_path(where: str, data: object) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from edge import __version__
 from edge.announcer import Announcer
+from edge.besides import open_besides
 from edge.capture import CameraStatus, Mailboxes
 from edge.captures import Captures
 from edge.chosen import EngineUnfit, keeps_up, open_chosen
@@ -24,9 +25,10 @@ from edge.desk import OpenDesk, open_desk
 from edge.engine.key import l4t_release
 from edge.engine.news import EngineNews
 from edge.engine.work import EngineWork
-from edge.errors import ConfigInvalid
+from edge.errors import ConfigInvalid, PrednetError
 from edge.evidence_desk import open_evidence
 from edge.hooks import hooks_of, running_hooks
+from edge.inference import GuardedRunner
 from edge.messages import Info
 from edge.moments import Moment, Round
 from edge.mqtt import Publisher
@@ -37,7 +39,11 @@ from edge.profile_switch import InForce
 from edge.ring_desk import open_ring
 from edge.setup import Device
 from edge.supervision import Supervisor
+from edge.throttle import Throttle
 from edge.topics import default_device
+from edge.updates.desk import fallen_back, took_over
+from edge.upkeep import begin_upkeep
+from edge.window import open_window
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +71,7 @@ def watch_device(
     see: Callable[[Moment, CameraStatus], None] | None = None,
     read_again: Callable[[], Device] | None = None,
     supervisor: Supervisor | None = None,
+    throttle: Throttle | None = None,
 ) -> Device | None:
     """Run the river of a device until `stopping` is set or every file has ended; `see` is shown every moment.
 
@@ -80,9 +87,8 @@ def watch_device(
     mailboxes = Mailboxes(cameras, gather_seconds=GATHER_PERIODS / form.rate_hz)
     with ExitStack() as stack:
         outbox = stack.enter_context(_outbox(device, boot_id))
-        try:
-            runner = open_chosen(device.choice, device.bundle, len(cameras), config.threads)
-        except EngineUnfit:  # it was dropped: the next reading chooses another
+        runner = _opened(device)
+        if runner is None:
             return reload.read()
         stack.callback(runner.close)
         engines = stack.enter_context(closing(EngineWork(device.choice)))
@@ -95,13 +101,15 @@ def watch_device(
         in_force = InForce(device, publisher, desk.switches.hold, time.monotonic, time.time)
         stack.callback(announcer.close)
         _tell_of_start(announcer, engines, supervisor)
-        stack.enter_context(running_hooks(device.config.hooks, outbox))
+        _open_doors(stack, device, publisher, announcer, outbox)
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, announcer))
         beside: tuple[Beside, ...] = (
             evidence,
             stack.enter_context(open_page(device, publisher, desk, boot_id)),
             stack.enter_context(open_ring(device, announcer, boot_id, models, desk.judges)),
+            begin_upkeep(device, runner, announcer, mailboxes, reload, throttle or Throttle()),
+            stack.enter_context(open_besides(device, desk, outbox, mailboxes, publisher, runner.name)),
         )
         captures = Captures(form, mailboxes, tapes=evidence.tapes)
         stack.callback(captures.close)
@@ -131,6 +139,38 @@ def watch_device(
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
     return None if stopping.is_set() else reload.device
+
+
+def _opened(device: Device) -> GuardedRunner | None:
+    """Return the runner of a device, proved; None where another engine or bundle is to be chosen instead."""
+    try:
+        runner = GuardedRunner(
+            lambda: open_chosen(device.choice, device.bundle, len(device.config.cameras), device.config.threads)
+        )
+    except EngineUnfit:  # it was dropped: the next reading chooses another
+        return None
+    except PrednetError as error:
+        if not fallen_back(device, error):
+            raise
+        return None
+    took_over(device)
+    return runner
+
+
+def _open_doors(stack: ExitStack, device: Device, publisher: Publisher, announcer: Announcer, outbox: Outbox) -> None:
+    """Let others see without a broker: hooks, the window of this machine, Prometheus where it is asked for.
+
+    A port that cannot be had is a fault, and no more.
+    """
+    stack.enter_context(running_hooks(device.config.hooks, outbox))
+    folder = Path(device.config.state_directory)
+    window = stack.enter_context(open_window(folder, device.topics, publisher.last))
+    announcer.listeners += [] if window is None else [window.hear]
+    if device.config.metrics.port:
+        from edge.metrics import serving_metrics  # noqa: PLC0415 - opens the door of prometheus_client
+
+        is_served = stack.enter_context(serving_metrics(device.config.metrics, device.topics, publisher.last))
+        announcer.set_fault("metrics_refused", not is_served)
 
 
 def _tell_of_start(announcer: Announcer, engines: EngineWork, supervisor: Supervisor) -> None:

@@ -18,10 +18,12 @@ from edge.coverage_ledger import Ledger
 from edge.detection import Limit
 from edge.engine.work import EngineWork
 from edge.event_ledger import EVENTS_FILE, EventLedger
+from edge.fault_ledger import FAULTS_FILE, FaultLedger
 from edge.home_assistant import announce
 from edge.moments import Judge
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
+from edge.self_tests.results import OrderedTests
 from edge.setup import Device
 from edge.switches import Switches
 
@@ -38,6 +40,8 @@ class OpenDesk:
     commands: CommandDesk
     reload: Reload
     own_judges: Mapping[str, Judge]
+    tests: OrderedTests
+    faults: FaultLedger
 
     @property
     def is_reloading(self) -> bool:
@@ -53,6 +57,7 @@ class OpenDesk:
         """Serve commands, and tell of what changes with time alone. Call it often; it is cheap."""
         self.commands.tick()
         self.announcer.tick()
+        self.faults.note(self.announcer.faults)
 
 
 @contextmanager
@@ -88,4 +93,5 @@ def open_desk(
         audit = AuditLog(folder / "audit.jsonl")
         allow_admin = device.config.mqtt.allow_admin
         commands = CommandDesk(publisher, reach, store, audit, allow_admin=allow_admin, wall_clock=wall_clock)
-        yield OpenDesk(announcer, switches, judges, commands, reload, own_judges)
+        faults = stack.enter_context(FaultLedger(folder / FAULTS_FILE, wall_clock))
+        yield OpenDesk(announcer, switches, judges, commands, reload, own_judges, reach.tests, faults)

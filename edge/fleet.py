@@ -30,17 +30,18 @@ class DeviceLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def status_filters(site: str | None) -> list[str]:
     """Return the subscriptions from which `device_lines` is made. Raises UsageError for a name no topic can carry."""
-    root = f"{PREFIX}/{_site(site)}/+"
+    root = f"{PREFIX}/{site_filter(site)}/+"
     return [f"{root}/{leaf}" for leaf in (STATUS, INFO, HEALTH, FAULTS, "cam/+/state")]
 
 
 def event_filter(site: str | None, group: str | None) -> str:
     """Return the subscription to all events of a fleet, shared with a group of consumers where one is named."""
-    topic = f"{PREFIX}/{_site(site)}/+/events"
+    topic = f"{PREFIX}/{site_filter(site)}/+/events"
     return topic if group is None else f"$share/{checked_name(group, 'group')}/{topic}"
 
 
-def _site(site: str | None) -> str:
+def site_filter(site: str | None) -> str:
+    """Return a site as a subscription names it: all where none is given. Raises UsageError."""
     return "+" if site is None else checked_name(site, "site")
 
 
@@ -81,7 +82,9 @@ def table(lines: Iterable[DeviceLine]) -> Iterator[str]:
         told = [f"{camera} {state}" for camera, state in sorted(unwell.items())]
         told += [f"fault {fault}" for fault in line.faults]
         told += [f"{line.outbox_depth} events wait"] if line.outbox_depth else []
-        yield f"{line.site + '/' + line.device:<32} {line.status:<9} {cameras:<16} {', '.join(told)}".rstrip()
+        yield printable(
+            f"{line.site + '/' + line.device:<32} {line.status:<9} {cameras:<16} {', '.join(told)}".rstrip()
+        )
 
 
 @dataclass
@@ -130,4 +133,9 @@ def line_of_event(event: Event) -> str:
     score = f" score {event.score.peak:g} of {event.score.threshold_on:g}" if event.score else ""
     flags = "".join(f" [{name}]" for name, is_so in (("historical", event.historical), ("test", event.test)) if is_so)
     what = f"{event.kind or ''} {event.type}".strip()
-    return f"{when} {event.site}/{event.device}/{event.camera or '-'} {what}{score} {event.event_id}{flags}"
+    return printable(f"{when} {event.site}/{event.device}/{event.camera or '-'} {what}{score} {event.event_id}{flags}")
+
+
+def printable(text: str) -> str:
+    """Return text of others without characters that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

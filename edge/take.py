@@ -86,6 +86,7 @@ class Take:
         (self._aside / EVENT_FILE).write_bytes(encode(message))
         for path in self._aside.iterdir():
             _sync(path)
+        _sync(self._aside)
         self._aside.rename(self._folder)
         _sync(self._folder.parent)
         return told

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from edge.cli import main
+from edge.config_file import read_config
+from edge.errors import ConfigInvalid
 from edge.ring import FOLDER, Ring
 from edge.ring_coverage import covered
 from edge.ring_room import SCORES_SHARE, kept_bytes, make_room
@@ -123,3 +125,20 @@ def test_deletion_on_request_takes_the_frames_of_that_camera_and_time(
     assert left == {"a0", "a120", "b60"}
     assert len(list(tmp_path.rglob("*.scores"))) == 4
     assert "minutes_of_frames=1" in (tmp_path / "state" / "audit.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("ring", "message"),
+    [
+        ("{megabytes: 0}", ":5: ring.megabytes: 0 is not within 1 to 1e+07."),
+        ("{free_megabytes: -1}", ":5: ring.free_megabytes: -1 is not within 0 to 1e+07."),
+        ("{megabyte: 5}", ":5: unknown key 'ring.megabyte'; did you mean 'megabytes'?"),
+    ],
+)
+def test_a_mistake_in_the_rings_settings_is_named(tmp_path: Path, ring: str, message: str) -> None:
+    """File, line, what was found and what is expected."""
+    config = tmp_path / "config.yaml"
+    config.write_text(f"site: s\nbundle: x\ncameras:\n  a: {{source: x.mkv}}\nring: {ring}\n")
+    with pytest.raises(ConfigInvalid) as refused:
+        read_config(config)
+    assert message in str(refused.value)
