@@ -28,6 +28,7 @@ from edge.normality import Map
 from edge.privacy import Shape
 from edge.profiles import judging
 from edge.runner import Runner
+from edge.slower import at_rate
 from edge.sources import Capture
 from edge.zones import sensitivity_of
 from edge.zoning import calibration_in_zones
@@ -62,7 +63,8 @@ def add_watched_options(parser: argparse.ArgumentParser) -> None:
     watched.add_argument("--predictor", choices=("flow", "flow-light"), help="the predictor that it runs instead")
     parser.add_argument("--size", default=SIZE, metavar="WIDTHxHEIGHT", help="of a predictor (default: %(default)s)")
     parser.add_argument("--colour", choices=("grey", "rgb"), default="grey", help="of a predictor (default: grey)")
-    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of a predictor (default: 10)")
+    parser.add_argument("--rate", type=float, metavar="HZ", help="frames a second: of a predictor (default: 10), or a "
+                        "slower one than the bundle's for slow_normal")  # fmt: skip
     parser.add_argument(
         "--variant", default="auto", help="the bundle's variant that the camera runs (default: cpu, else float)"
     )
@@ -95,10 +97,12 @@ def site_order(parsed: argparse.Namespace) -> SiteOrder:
     if parsed.out is None and not parsed.show_only:
         raise UsageError("no place for the .normal file; give -o FILE, or --show-only.")
     if parsed.predictor:
-        bundle = bundle_from_predictor(parsed.predictor, form_from_options(parsed.size, parsed.colour, parsed.rate))
+        bundle = bundle_from_predictor(
+            parsed.predictor, form_from_options(parsed.size, parsed.colour, parsed.rate or 10.0)
+        )
         variant = parsed.predictor
     else:
-        bundle = read_bundle(parsed.bundle)
+        bundle = _at_asked_rate(read_bundle(parsed.bundle), parsed.rate)
         variant = chosen_variant(bundle, parsed.variant)
     out = None if parsed.show_only else parsed.out
     return SiteOrder(parsed.footage, bundle, variant, parsed.camera, out, _in_force(bundle, variant, parsed.out))
@@ -111,15 +115,17 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         raise UsageError(f"{parsed.config} has no camera {parsed.camera!r}; it has {', '.join(config.cameras)}.")
     normal = parsed.out or _normal_of(parsed, camera)
     if normal is None and not parsed.show_only:
+        key, file = ("normal", "") if parsed.rate is None else ("slow_normal", ".slow")
         raise UsageError(
-            f"{parsed.config}: {parsed.camera} has no 'normal' file to be replaced; add, for example, "
-            f"'normal: {parsed.camera}.normal' to it, or give -o FILE."
+            f"{parsed.config}: {parsed.camera} has no '{key}' file to be replaced; add, for example, "
+            f"'{key}: {parsed.camera}{file}.normal' to it, or give -o FILE."
         )
     bundle = (
         bundle_from_predictor(config.predictor, config.frame.form)
         if config.predictor
         else read_bundle(Path(config.bundle))
     )
+    bundle = _at_asked_rate(bundle, parsed.rate)
     variant, choice = variant_in_use(config, bundle), choose(config, bundle)
     sensitivity = sensitivity_of(camera.zones, camera.ignore_masks, bundle.spec.grid)
     before = _in_force(bundle, variant, normal)
@@ -143,6 +149,8 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
 def _normal_of(parsed: argparse.Namespace, camera: Camera) -> Path | None:
     """Return the `.normal` file that the configuration gives the camera, or its profile."""
     profiles = judging(camera.profiles)
+    if parsed.rate is not None:
+        return Path(camera.slow_normal) if camera.slow_normal else None
     if parsed.profile is None and profiles and not camera.normal:
         raise UsageError(f"{parsed.camera} has profiles; say which with --profile: {', '.join(profiles)}.")
     if parsed.profile is not None and parsed.profile not in profiles:
@@ -150,6 +158,16 @@ def _normal_of(parsed: argparse.Namespace, camera: Camera) -> Path | None:
         raise UsageError(f"{parsed.camera} has no profile {parsed.profile!r} that judges; {has}.")
     normal = (profiles[parsed.profile].normal if parsed.profile else "") or camera.normal
     return Path(normal) if normal else None
+
+
+def _at_asked_rate(bundle: Bundle, rate_hz: float | None) -> Bundle:
+    """Return the bundle at the slower rate that is asked for, or as it is. Raises UsageError for another rate."""
+    full_hz = bundle.spec.form.rate_hz
+    if rate_hz is None or rate_hz == full_hz:
+        return bundle
+    if not 0.0 < rate_hz < full_hz:
+        raise UsageError(f"--rate is {rate_hz:g}; give a rate below the bundle's {full_hz:g} frames a second.")
+    return at_rate(bundle, rate_hz)
 
 
 def runner_for(order: SiteOrder) -> Runner:

@@ -21,6 +21,8 @@ from edge.tape import Encoding, Packet, Reel, Tape
 
 OPEN_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 2.0
+# Four times the pixels of a camera of today; a picture of a few megabytes can claim two thousand million.
+MOST_PIXELS = 36_000_000
 # Streams that carry no times: FFmpeg makes them up at 25 frames a second, whatever the camera does.
 _UNTIMED = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe"})
 _AV_FORMATS = {1: "gray", 3: "rgb24"}
@@ -42,7 +44,7 @@ class VideoSource:
         if not self._container.streams.video:
             self._container.close()
             raise UsageError(f"{place.name}: holds no video stream; give a file that ffplay can show.")
-        self._stream = self._container.streams.video[0]
+        self._stream = _bounded(self._container.streams.video[0])
         self._stream.thread_type = "SLICE" if place.is_live else "AUTO"
         self._reel = None if tape is None else _reel_of(tape, self._stream)
 
@@ -118,6 +120,12 @@ class ImageFolderSource:
         """Nothing is held open between two images."""
 
 
+def _bounded(stream: Any) -> Any:
+    """Return the stream, whose decoder refuses pictures of more than MOST_PIXELS before it takes memory for them."""
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+    return stream
+
+
 def _reel_of(tape: Tape, stream: Any) -> Reel | None:
     """Return the reel of a connection; raw video, which a USB camera may send, has none."""
     context = stream.codec_context
@@ -167,6 +175,6 @@ def _image_from(decoded: Any, form: FrameFormat) -> Image:
 def _read_image(path: str, form: FrameFormat) -> Image:
     try:
         with av.open(path) as container:
-            return _image_from(next(container.decode(video=0)), form)
+            return _image_from(next(container.decode(_bounded(container.streams.video[0]))), form)
     except (av.error.FFmpegError, StopIteration, IndexError) as error:
         raise UsageError(f"{path}: not an image that can be read; remove it from the folder or replace it.") from error

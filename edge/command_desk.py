@@ -36,6 +36,7 @@ class CommandDesk:
     ) -> None:
         self._publisher, self._reach, self._store, self._audit = publisher, reach, store, audit
         self._allow_admin, self._wall_clock = allow_admin, wall_clock
+        self.listeners: list[Callable[[Reply], None]] = []
 
     def tick(self) -> None:
         """Serve what has come; call it often."""
@@ -112,6 +113,8 @@ class CommandDesk:
 
     def _answer(self, heard: HeardCommand, request_id: str, reply: Reply) -> None:
         self._publisher.reply(request_id, encode(reply))
+        for listener in self.listeners:
+            listener(reply)
         if reply.status == "error":
             self._count()
         self._write(heard, request_id, reply.status, reply.code)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from edge.messages import SCHEMA_VERSION, EventId, Utc, _always
+from edge.switches import SNOOZE_SECONDS_LIMIT
 
 RequestId = Annotated[
     str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,64}$", description="Chosen by the sender, fresh for each command")
@@ -30,7 +31,6 @@ Code = Literal[
     "busy",
     "failed",
 ]
-SNOOZE_SECONDS_LIMIT = 86400.0
 
 
 class Args(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

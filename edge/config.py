@@ -11,8 +11,10 @@ from edge.capture import Playback
 from edge.detection import Rules
 from edge.evidence_settings import Evidence
 from edge.frames import FrameFormat
+from edge.page.settings import Page
 from edge.privacy import Shape
 from edge.profiles import Line, Profile
+from edge.ring_settings import RingSettings
 from edge.runners import RunnerName
 from edge.sources import Capture
 from edge.zones import Zone
@@ -46,6 +48,7 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `username` and the password, which stands in a file of its own, are the login of an rtsp or http camera.
     `loop` and `playback` are for files: begin again at the end, and play as fast as they are watched.
     `capture`: GStreamer for a camera where the machine has it and PyAV otherwise, or always one of them.
+    `slow_normal`: what is normal at a slower rate, to which a device goes down that is too hot or too slow for its own.
     `privacy_masks` are blanked before anything sees them: each is two opposite corners of a rectangle, or a polygon.
     `ignore_masks` are seen and not judged; `zones` have names, and sensitivities of their own. With `profiles` what is
     normal changes with the time and with what the `line` says; where no profile is known to be in force, none judges.
@@ -55,6 +58,7 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     username: str = ""
     password_file: str = ""
     normal: str = ""
+    slow_normal: str = ""
     loop: bool = False
     playback: Playback = "realtime"
     capture: Capture = "auto"
@@ -139,3 +143,5 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     hooks: Hooks = Hooks()
     detection: Detection = Detection()
     evidence: Evidence = Evidence()
+    page: Page = Page()
+    ring: RingSettings = RingSettings()

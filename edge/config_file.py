@@ -13,9 +13,12 @@ import yaml
 from edge.config import MOST_WORKSPACE_MIB, Camera, Config, Engine, Frames, Hooks
 from edge.errors import ConfigInvalid, UsageError
 from edge.evidence_settings import evidence_faults
+from edge.page.settings import page_faults
 from edge.profiles import judging, profile_faults
 from edge.region_faults import region_faults
+from edge.ring_settings import ring_faults
 from edge.secret_faults import secret_faults
+from edge.slower import slow_normal_faults
 from edge.topics import checked_name
 from edge.yaml_keys import composed, double_keys, known_values, line_of, unknown_keys
 
@@ -61,6 +64,7 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
             source=_from_folder(folder, camera.source),
             normal=_from_folder(folder, camera.normal),
             password_file=_from_folder(folder, camera.password_file),
+            slow_normal=_from_folder(folder, camera.slow_normal),
             profiles={
                 key: msgspec.structs.replace(profile, normal=_from_folder(folder, profile.normal))
                 for key, profile in camera.profiles.items()
@@ -76,6 +80,7 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
             config.hooks, webhook_token_file=_from_folder(folder, config.hooks.webhook_token_file)
         ),
         state_directory=_from_folder(folder, config.state_directory),
+        page=msgspec.structs.replace(config.page, token_file=_from_folder(folder, config.page.token_file)),
         mqtt=msgspec.structs.replace(
             config.mqtt,
             **{
@@ -106,6 +111,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
         yield from ((["cameras", name, *keys], message) for keys, message in faults)
     yield from secret_faults(config)
     yield from _predictor_faults(config)
+    yield from slow_normal_faults(config.cameras)
     if not 1 <= len(config.cameras) <= 16:
         yield ["cameras"], f"{len(config.cameras)} cameras; one device watches 1 to 16."
     if not 1 <= config.mqtt.port <= 65535:
@@ -114,6 +120,8 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
         yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
     yield from _hook_faults(config.hooks)
     yield from ((["evidence", *keys], message) for keys, message in evidence_faults(config.evidence))
+    yield from ((["page", *keys], message) for keys, message in page_faults(config.page))
+    yield from ((["ring", *keys], message) for keys, message in ring_faults(config.ring))
     yield from _engine_faults(config.engine)
     if config.threads < 0:
         yield ["threads"], f"{config.threads} is below 0; 0 means one per core."

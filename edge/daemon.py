@@ -8,9 +8,10 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from edge import __version__
 from edge.announcer import Announcer
@@ -26,15 +27,20 @@ from edge.engine.work import EngineWork
 from edge.errors import ConfigInvalid
 from edge.evidence_desk import open_evidence
 from edge.hooks import hooks_of, running_hooks
+from edge.inference import GuardedRunner
 from edge.messages import Info
 from edge.moments import Moment, Round
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
+from edge.page.page_desk import open_page
 from edge.pipeline import watch
 from edge.profile_switch import InForce
+from edge.ring_desk import open_ring
 from edge.setup import Device
 from edge.supervision import Supervisor
+from edge.throttle import Throttle
 from edge.topics import default_device
+from edge.upkeep import begin_upkeep
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +50,25 @@ GATHER_PERIODS = 0.5
 CPU = "onnxruntime-cpu"
 
 
+class Beside(Protocol):
+    """What goes on beside the river and is shown every moment; none of it waits."""
+
+    @property
+    def see(self) -> Callable[[Moment], None]:
+        """Take a moment in, before the events that it brings."""
+
+    @property
+    def tick(self) -> Callable[[], None]:
+        """Look after what changes with time."""
+
+
 def watch_device(
     device: Device,
     stopping: threading.Event,
     see: Callable[[Moment, CameraStatus], None] | None = None,
     read_again: Callable[[], Device] | None = None,
     supervisor: Supervisor | None = None,
+    throttle: Throttle | None = None,
 ) -> Device | None:
     """Run the river of a device until `stopping` is set or every file has ended; `see` is shown every moment.
 
@@ -66,12 +85,11 @@ def watch_device(
     with ExitStack() as stack:
         outbox = stack.enter_context(_outbox(device, boot_id))
         try:
-            runner = open_chosen(device.choice, device.bundle, len(cameras), config.threads)
+            runner = GuardedRunner(lambda: open_chosen(device.choice, device.bundle, len(cameras), config.threads))
         except EngineUnfit:  # it was dropped: the next reading chooses another
             return reload.read()
         stack.callback(runner.close)
-        engines = EngineWork(device.choice)
-        stack.callback(engines.close)
+        engines = stack.enter_context(closing(EngineWork(device.choice)))
         engines.begin()
         info = _info(device, boot_id, engines.told)
         publisher = Publisher(device.broker, device.topics, outbox, info, listen=_line_topics(device))
@@ -80,11 +98,16 @@ def watch_device(
         announcer = desk.announcer
         in_force = InForce(device, publisher, desk.switches.hold, time.monotonic, time.time)
         stack.callback(announcer.close)
-        for fault, is_active in (("engine_mismatch", engines.has_failed), ("config_invalid", bool(supervisor.refused))):
-            announcer.set_fault(fault, is_active)
+        _tell_of_start(announcer, engines, supervisor)
         stack.enter_context(running_hooks(device.config.hooks, outbox))
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, announcer))
+        beside: tuple[Beside, ...] = (
+            evidence,
+            stack.enter_context(open_page(device, publisher, desk, boot_id)),
+            stack.enter_context(open_ring(device, announcer, boot_id, models, desk.judges)),
+            begin_upkeep(device, runner, announcer, mailboxes, reload, throttle or Throttle()),
+        )
         captures = Captures(form, mailboxes, tapes=evidence.tapes)
         stack.callback(captures.close)
         log.info("runner_chosen runner=%s choice=%r", runner.name, device.choice.told)
@@ -96,7 +119,8 @@ def watch_device(
         news = EngineNews(engines, reload, publisher, info)
 
         def renew() -> None:
-            evidence.tick()
+            for one in beside:
+                one.tick()
             for camera, model in in_force.changed():
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
@@ -104,13 +128,20 @@ def watch_device(
             _supervise(supervisor, reload, announcer, device, mailboxes)
 
         for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
-            evidence.see(moment)
+            for one in beside:
+                one.see(moment)
             announcer.tell(moment)
             supervisor.saw(moment.camera)
             if see is not None:
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
     return None if stopping.is_set() else reload.device
+
+
+def _tell_of_start(announcer: Announcer, engines: EngineWork, supervisor: Supervisor) -> None:
+    """Say what was wrong before the first frame."""
+    announcer.set_fault("engine_mismatch", engines.has_failed)
+    announcer.set_fault("config_invalid", bool(supervisor.refused))
 
 
 def _supervise(

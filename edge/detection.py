@@ -21,6 +21,11 @@ class Limit:
     is_promise: bool = False
 
 
+def limit_at(own: Limit, on: float) -> Limit:
+    """Return the limit that a person sets in place of a calibration's own: as far above its `off`, and no promise."""
+    return Limit(on=on, off=on - (own.on - own.off))
+
+
 @dataclass(frozen=True)
 class Rules:
     """When a crossing is an event. A candidate that dips below `off` for less than `release_seconds` lives on."""
@@ -97,12 +102,12 @@ def decide(detector: Detector, reading: Reading, limit: Limit, rules: Rules) -> 
     if episode is None:
         if reading.level <= limit.on:
             return detector, None
-        return replace(detector, episode=_begun(reading)), None
+        return Detector(_begun(reading), detector.ended_seconds), None
     if reading.level < limit.off:
         if reading.seconds - episode.last_above_seconds < rules.release_seconds:
             return detector, None
         return end(detector, "cleared", episode.last_above_seconds)
-    return _continued(replace(detector, episode=_grown(episode, reading)), reading.seconds, rules)
+    return _continued(Detector(_grown(episode, reading), detector.ended_seconds), reading.seconds, rules)
 
 
 def end(detector: Detector, reason: EndReason, seconds: float) -> tuple[Detector, Detection | None]:
@@ -120,17 +125,20 @@ def _begun(reading: Reading) -> Episode:
 
 
 def _grown(episode: Episode, reading: Reading) -> Episode:
-    grown = replace(
-        episode,
+    highest = reading if reading.level > episode.peak else None
+    return Episode(  # a day's scores are judged anew while somebody waits: `replace` takes three times as long
+        start_seconds=episode.start_seconds,
+        peak_seconds=episode.peak_seconds if highest is None else highest.seconds,
+        peak=episode.peak if highest is None else highest.level,
+        peak_z=max(episode.peak_z, reading.z),
+        box=episode.box if highest is None else highest.box,
         level_sum=episode.level_sum + reading.level,
         frames=episode.frames + 1,
         last_above_seconds=reading.seconds,
-        peak_z=max(episode.peak_z, reading.z),
+        announced_seconds=episode.announced_seconds,
+        told_seconds=episode.told_seconds,
         zones=tallied(episode.zones, reading.zones, reading.level),
     )
-    if reading.level <= episode.peak:
-        return grown
-    return replace(grown, peak=reading.level, peak_seconds=reading.seconds, box=reading.box)
 
 
 def _continued(detector: Detector, seconds: float, rules: Rules) -> tuple[Detector, Detection | None]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
+from urllib.parse import quote
 
 import msgspec
 
@@ -113,3 +115,25 @@ def open_existing(state_directory: Path) -> EventLedger:
     if not path.exists():
         raise UsageError(f"{path}: there are no events; they are noted by 'prednet-edge run'.")
     return EventLedger(path)
+
+
+def latest_events(
+    state_directory: Path, before_id: str, camera: str | None, is_judged: bool | None, limit: int
+) -> list[LedgerEvent]:
+    """Return the last events before one, the newest first, beside the daemon that writes them; `before_id` may be "~".
+
+    Of a camera (None: all), and of the kinds that a limit promises a rate of, or of the others (None: all). A ledger
+    that is not there or cannot be read has none.
+    """
+    where = f"file:{quote(str(state_directory / EVENTS_FILE))}?mode=ro"
+    try:
+        with closing(sqlite3.connect(where, uri=True)) as database:
+            rows = database.execute(
+                f"SELECT {_COLUMNS} FROM events WHERE event_id < ? AND ? IN ('', camera) "  # noqa: S608 - our own columns
+                "AND (? IS NULL OR (kind IN (?, ?)) = ?) ORDER BY event_id DESC LIMIT ?",
+                (before_id, camera or "", is_judged, *JUDGED_KINDS, is_judged, limit),
+            ).fetchall()
+    except sqlite3.Error as error:
+        log.warning("event_ledger_unread error=%s", error)
+        return []
+    return [LedgerEvent(*row) for row in rows]

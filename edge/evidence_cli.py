@@ -19,7 +19,8 @@ EVIDENCE_HELP = """Show what is kept of events, or delete a camera's or a time's
   prednet-edge evidence delete --config config.yaml --from 2026-11-22T06:00 --to 2026-11-22T14:00
 
 Times are UTC, of the event's beginning, --to not included. Deletion needs no stop of the daemon, cannot be undone, and
-is written to audit.jsonl in the state directory, with who asked for it.
+is written to audit.jsonl in the state directory, with who asked for it. The frames that the score ring keeps of that
+camera and time go with it, but for the minute that is being written; its scores, which show nothing, stay.
 """
 _FORMATS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H", "%Y-%m-%d")
 
@@ -39,6 +40,8 @@ def add_evidence_command(commands: argparse._SubParsersAction[Parser]) -> None:
 def _evidence(parsed: argparse.Namespace) -> int:
     from edge.config_file import read_config  # noqa: PLC0415 - only a command opens the doors that it needs
     from edge.evidence_store import FOLDER, chosen, delete_logged, kept_evidence  # noqa: PLC0415
+    from edge.ring import FOLDER as RING  # noqa: PLC0415
+    from edge.ring_room import delete_films  # noqa: PLC0415
 
     state = Path(read_config(parsed.config).state_directory)
     first, last = seconds_from_time(parsed.first), seconds_from_time(parsed.last)
@@ -51,10 +54,11 @@ def _evidence(parsed: argparse.Namespace) -> int:
         told |= {"bytes": str(one.bytes), "folder": str(one.folder)}
         print(msgspec.json.encode(told).decode() if parsed.json else "  ".join(told.values()))
     if parsed.what == "delete":
+        films = delete_films(state / RING, parsed.camera, first, last)
         asked = f"camera={parsed.camera} from={parsed.first} to={parsed.last}"
-        freed = delete_logged(state, found, asked, time.time())
+        freed = delete_logged(state, found, asked, time.time(), films)
         if not parsed.json:
-            print(f"deleted: {len(found)} events, {freed / 1e6:.1f} MB")
+            print(f"deleted: {len(found)} events, {freed / 1e6:.1f} MB; {films} minutes of the ring's frames")
     return 0
 
 

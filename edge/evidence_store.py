@@ -147,10 +147,15 @@ def chosen(
     ]
 
 
-def delete_logged(state_directory: Path, found: Sequence[Kept], asked: str, now_seconds: float) -> int:
-    """Delete evidence on request, write that to the audit log, and return the bytes that it took."""
+def delete_logged(
+    state_directory: Path, found: Sequence[Kept], asked: str, now_seconds: float, minutes_of_frames: int = 0
+) -> int:
+    """Delete evidence on request, write that to the audit log, and return the bytes that it took.
+
+    `minutes_of_frames` of the score ring were deleted with it.
+    """
     freed = deleted_bytes(one.folder for one in found)
-    payload = f"{asked} by={getpass.getuser()} events={len(found)} bytes={freed}"
+    payload = f"{asked} by={getpass.getuser()} events={len(found)} bytes={freed} minutes_of_frames={minutes_of_frames}"
     entry = Entry(
         time=utc_from_seconds(now_seconds), verb="evidence_delete", request_id=None, status="ok", code="done",
         bytes=0, payload=payload,

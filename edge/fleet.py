@@ -81,7 +81,9 @@ def table(lines: Iterable[DeviceLine]) -> Iterator[str]:
         told = [f"{camera} {state}" for camera, state in sorted(unwell.items())]
         told += [f"fault {fault}" for fault in line.faults]
         told += [f"{line.outbox_depth} events wait"] if line.outbox_depth else []
-        yield f"{line.site + '/' + line.device:<32} {line.status:<9} {cameras:<16} {', '.join(told)}".rstrip()
+        yield printable(
+            f"{line.site + '/' + line.device:<32} {line.status:<9} {cameras:<16} {', '.join(told)}".rstrip()
+        )
 
 
 @dataclass
@@ -130,4 +132,9 @@ def line_of_event(event: Event) -> str:
     score = f" score {event.score.peak:g} of {event.score.threshold_on:g}" if event.score else ""
     flags = "".join(f" [{name}]" for name, is_so in (("historical", event.historical), ("test", event.test)) if is_so)
     what = f"{event.kind or ''} {event.type}".strip()
-    return f"{when} {event.site}/{event.device}/{event.camera or '-'} {what}{score} {event.event_id}{flags}"
+    return printable(f"{when} {event.site}/{event.device}/{event.camera or '-'} {what}{score} {event.event_id}{flags}")
+
+
+def printable(text: str) -> str:
+    """Return text of others without characters that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

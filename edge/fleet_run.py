@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from edge.errors import UsageError
-from edge.fleet import Ledger, device_lines, event_filter, fresh_events, line_of_event, status_filters, table
+from edge.fleet import Ledger, device_lines, event_filter, fresh_events, line_of_event, printable, status_filters, table
 from edge.kept_secrets import read_password
 from edge.mqtt import BrokerSettings, Received, Subscriber, TlsFiles
 
@@ -79,4 +79,4 @@ def _until(subscriber: Subscriber, deadline: float, quiet_seconds: float | None)
 
 
 def _warn(sentence: str) -> None:
-    print(f"prednet-edge fleet: {sentence}", file=sys.stderr, flush=True)
+    print(f"prednet-edge fleet: {printable(sentence)}", file=sys.stderr, flush=True)

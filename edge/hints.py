@@ -11,6 +11,12 @@ HINTS = {
     "duplicate_client_id": "Another device uses this MQTT client id; give each its own.",
     "config_invalid": "The configuration on disk cannot be used; the last good one goes on. See the log.",
     "engine_mismatch": "No TensorRT engine gives the bundle's golden answer; the CPU serves. Run prednet-edge doctor.",
+    "inference_failed": "The step raised or hung and is restarted; if it comes again, see the log and run "
+    "prednet-edge doctor.",
+    "throttled": "Too hot or too slow for the frame rate: it watches at the rate of slow_normal, or drops frames where "
+    "cameras have none. Cool it, give it fewer cameras, or run prednet-calibrate site --rate.",
+    "memory_slope": "The daemon's memory grows for good; restart it when it suits, and report the file below "
+    "diagnostics/ in the state directory.",
     "zones_changed": "The limit was fitted with other zones or masks: nothing is promised, events say "
     "calibrated: false. Run: prednet-calibrate site --config CONFIG --camera {camera}",
     "profile_unknown": "It is not known which profile is in force, so nothing is judged; health says why. "
@@ -19,5 +25,7 @@ HINTS = {
     "stays, calibrate anew: prednet-calibrate site --config CONFIG --camera {camera}",
     "evidence_stopped": "The disk has less room than evidence.free_megabytes: events go on without clips and pictures. "
     "Make room.",
+    "page_unavailable": "The page cannot be served at page.bind and page.port: another program has the port, or this "
+    "machine has no such address. It is tried again.",
     "disk_low": "The disk of the state directory is nearly full; events go on, evidence does not. Make room.",
 }

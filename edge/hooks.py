@@ -113,6 +113,16 @@ class HookThread(threading.Thread):
         return longest * (0.5 + 0.5 * self._random_fraction())
 
 
+class _Direct(urllib.request.HTTPRedirectHandler):
+    """Follows nobody elsewhere: a redirect would take event and token to an address that nobody configured."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Go nowhere; the answer is then an error like others."""
+
+
+_DIRECT = urllib.request.build_opener(_Direct)
+
+
 def post(address: str, payload: bytes, timeout_seconds: float, token_file: str = "") -> Outcome:
     """Post an event as JSON; a 4xx other than «later» is final, all else that is no 2xx is tried again."""
     headers = {"Content-Type": "application/json", "User-Agent": "prednet-edge"}
@@ -120,7 +130,7 @@ def post(address: str, payload: bytes, timeout_seconds: float, token_file: str =
         if token := read_secret(WEBHOOK_TOKEN, token_file):
             headers["Authorization"] = f"Bearer {token.value.strip()}"
         request = urllib.request.Request(address, data=payload, headers=headers, method="POST")  # noqa: S310 - checked
-        with urllib.request.urlopen(request, timeout=timeout_seconds):  # noqa: S310 - http or https, from the configuration
+        with _DIRECT.open(request, timeout=timeout_seconds):
             return Outcome.TAKEN
     except urllib.error.HTTPError as error:
         is_final = 400 <= error.code < 500 and error.code not in _RETRIED

@@ -17,7 +17,7 @@ from edge.files import write_whole
 
 FILES = Path(__file__).with_name("data") / "systemd"
 SERVICE = "prednet-edge.service"
-# Where each file of the package goes; a Debian package puts the same ones below /usr/lib, and there they are left alone.
+# Where each file of the package goes; a Debian package puts the same ones below /usr/lib, where they are left alone.
 PLACES = {
     SERVICE: f"etc/systemd/system/{SERVICE}",
     "prednet-edge-engine.service": "etc/systemd/system/prednet-edge-engine.service",

@@ -64,6 +64,11 @@ class Sensed:
     is_paused: bool = False
 
 
+def mean_error(sensed: Sensed) -> float:
+    """Return the mean absolute error of the prediction, of pixels in 0–1: the lowest layer holds each half of it."""
+    return 2.0 * float(sensed.errors[0].mean())
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What one frame means for one kind of event: the score, its level, and what is decided.

@@ -20,7 +20,7 @@ from types import TracebackType
 
 import msgspec
 
-from edge import outbox_events, outbox_file, outbox_hooks
+from edge import outbox_events, outbox_file, outbox_hooks, outbox_repair
 from edge.messages import (
     EVENT_BYTES_LIMIT,
     ULID_RANDOM_BYTES,
@@ -86,6 +86,7 @@ class Outbox:
         self._lived_before = outbox_file.number(self._database, "lived") - monotonic()
         if self.set_aside is not None:
             self._unsaved.append(Loss("outbox_damaged"))
+        self._transact("repair", lambda: outbox_repair.give_up_unreadable(self._database))
         self._transact("boot", lambda: outbox_file.remember_boot(self._database, boot_id))
 
     def __enter__(self) -> Outbox:
@@ -193,7 +194,7 @@ class Outbox:
         with self._lock:
             self._transact("sweep", self._enforce_limits)
 
-    def _transact(self, name: str, work: Callable[[], None]) -> bool:
+    def _transact(self, name: str, work: Callable[[], object]) -> bool:
         """Return whether `work` was committed; a refusal is rolled back, and tried again once the file has grown."""
         refused = self._committed(work)
         if isinstance(refused, sqlite3.OperationalError) and outbox_file.grow(self._database, self._path):
@@ -202,7 +203,7 @@ class Outbox:
             self._log_refusal(name, refused)
         return refused is None
 
-    def _committed(self, work: Callable[[], None]) -> sqlite3.Error | None:
+    def _committed(self, work: Callable[[], object]) -> sqlite3.Error | None:
         """Return what the database said against `work`, None where it is on disk."""
         try:
             with self._database:

@@ -128,6 +128,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             database.executescript(_TABLES)
         _check(database)
+        _empty(database)  # a power cut while the file grew left it
         if not grow(database, path):
             log.warning("outbox_reserve_failed bytes=%d; the disk is nearly full", RESERVED_BYTES)
             _bound(database)
@@ -158,9 +159,8 @@ def grow(database: sqlite3.Connection, path: Path) -> bool:
     try:
         database.execute(f"PRAGMA max_page_count = {_pages(database) + RESERVED_BYTES // 1024}")
         with database:
-            database.execute("INSERT INTO open_events VALUES ('reserve', zeroblob(?))", (RESERVED_BYTES,))
-        with database:
-            database.execute("DELETE FROM open_events WHERE event_id = 'reserve'")
+            database.execute("INSERT OR REPLACE INTO open_events VALUES ('reserve', zeroblob(?))", (RESERVED_BYTES,))
+        _empty(database)
         database.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
     except sqlite3.OperationalError as error:
         log.warning("outbox_growth_refused bytes=%d error=%s", RESERVED_BYTES, error)
@@ -169,6 +169,12 @@ def grow(database: sqlite3.Connection, path: Path) -> bool:
     finally:
         _bound(database)
     return True
+
+
+def _empty(database: sqlite3.Connection) -> None:
+    """Take out what made the file grow: its pages are free, and stay in the file."""
+    with database:
+        database.execute("DELETE FROM open_events WHERE event_id = 'reserve'")
 
 
 def _bound(database: sqlite3.Connection) -> None:

@@ -18,7 +18,7 @@ from edge.frames import Frame
 from edge.judgement import Memory, judged, renewed, told_lost
 from edge.moments import Judge, Lost, Moment, Round, Sensed, State
 from edge.pacing import is_gap
-from edge.runner import Runner
+from edge.runner import Runner, StepFailed
 from edge.runners import BeginSpeed, open_speed
 from edge.senses import sensed_from_frame
 from edge.skill import Skill, told_skill, with_frame
@@ -90,7 +90,14 @@ def _sensed(
             camera: begin_speed(tracks[camera].frame.image if camera in tracks else frame.image, frame.image)
             for camera, frame in now.frames.items()
         }
-        step = runner.step(images, advance, reset)
+        try:
+            step = runner.step(images, advance, reset)
+        except StepFailed:  # what computes is being restarted: each camera is blind until it has been
+            for camera in tracks.keys() | now.frames.keys():
+                tracks.pop(camera, None)
+                looks[camera] = returned(looks[camera])
+                yield Lost(camera, "restart")
+            continue
         for camera, frame in now.frames.items():
             slot = slots[camera]
             error = float(step.errors[slot, 0].mean())

@@ -18,6 +18,10 @@ STATE_AXES = 3
 MOST_STATE_SIZE = 8192
 
 
+class StepFailed(PrednetError):
+    """A step was not computed, and its states are gone; whoever raises it tries to compute the next ones."""
+
+
 @dataclass(frozen=True)
 class TensorSpec:
     """Name, shape without the batch axis, and numpy dtype name of one state of the step.

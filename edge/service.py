@@ -20,6 +20,7 @@ from edge.notify import notifier_from
 from edge.restart_delay import PROVEN_SECONDS, begin, delay_seconds, forget
 from edge.setup import Device, read_device
 from edge.supervision import Supervisor
+from edge.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +55,16 @@ def run_daemon(
 
 def _watch_on(config_path: Path, last_good: Path | None, stopping: threading.Event, supervisor: Supervisor) -> None:
     """Watch with one device after another."""
+    throttle = Throttle()
+
+    def read_again() -> Device:
+        return read_device(config_path, slower=throttle.is_slow)
+
     device = None if stopping.is_set() else _first_device(config_path, last_good, supervisor)
     while device is not None:
         good = supervisor.good
         try:
-            following = watch_device(
-                device, stopping, read_again=partial(read_device, config_path), supervisor=supervisor
-            )
+            following = watch_device(device, stopping, read_again=read_again, supervisor=supervisor, throttle=throttle)
         except (PrednetError, OSError) as error:
             if good is None or supervisor.good is device:  # the first one; or it watched, and then failed
                 raise

@@ -23,9 +23,11 @@ from edge.errors import ConfigInvalid, PrednetError
 from edge.kept_secrets import MQTT_PASSWORD, WEBHOOK_TOKEN, captured, read_secret
 from edge.model import Model, chosen_variant, with_normal
 from edge.mqtt import BrokerSettings, TlsFiles
+from edge.page.token import read_token
 from edge.places import place_from_spec
 from edge.profiles import judging
 from edge.site_calibration import variant_of_site
+from edge.slower import has_slower, slower_bundle, slower_config
 from edge.sources import chosen
 from edge.topics import Topics, default_device
 from edge.yaml_keys import composed, line_of
@@ -62,8 +64,10 @@ class Device:
         return hashlib.sha256(msgspec.json.encode(self.config)).hexdigest()[:12]
 
 
-def read_device(config_path: Path, text: str | None = None) -> Device:
+def read_device(config_path: Path, text: str | None = None, *, slower: bool = False) -> Device:
     """Return the device of a configuration; `text` stands in for what its file holds now.
+
+    It watches at the `slower` rate where that is asked for and every camera was calibrated for one too.
 
     Raises ConfigInvalid with one sentence for what cannot work.
     """
@@ -77,8 +81,15 @@ def read_device(config_path: Path, text: str | None = None) -> Device:
         broker = _broker(config, topics)
     with blamed("hooks"):
         read_secret(WEBHOOK_TOKEN, config.hooks.webhook_token_file)  # says why it cannot be read
+    with blamed("page"):
+        if config.page.serve and config.page.token_file:
+            read_token(Path(config.page.token_file))
     with blamed("predictor" if config.predictor else "bundle"):
         bundle = _bundle(config)
+    with blamed("cameras"):
+        if has_slower(config):
+            slow = slower_bundle(config, bundle)  # read in any case: a fault in it is told at the start
+            config, bundle = (slower_config(config), slow) if slower else (config, bundle)
     with blamed("variant"):
         if not config.predictor:
             bundle.step(chosen_variant(bundle, config.variant))  # says which there are

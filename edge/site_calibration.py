@@ -57,6 +57,11 @@ def variant_of_site(path: Path) -> str:
     return read_archive(path, NORMAL, SiteManifest)[0].variant
 
 
+def rate_of_site(path: Path) -> float:
+    """Return the frames a second that a camera's calibration was made for; PrednetError where it is damaged."""
+    return read_archive(path, NORMAL, SiteManifest)[0].rate_hz
+
+
 def read_site(path: Path, bundle: Bundle, variant: str) -> Calibration:
     """Return a camera's calibration. Raises PrednetError where it is damaged or was made for another model."""
     manifest, files, _ = read_archive(path, NORMAL, SiteManifest)

@@ -29,6 +29,8 @@ def _opened(path: Path | str, tables: str) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
     try:
         database.executescript(tables)
+        if (verdict := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(str(verdict))
     except sqlite3.Error:
         database.close()
         raise

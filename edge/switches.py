@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from edge.detection import Limit
+from edge.detection import Limit, limit_at
 from edge.files import write_whole
 from edge.moments import Judge, Round
 
 log = logging.getLogger(__name__)
 
+SNOOZE_SECONDS_LIMIT = 86400.0
 BOUND_SPANS = 10.0  # a limit may rise by so many times the distance between its `on` and `off`
 
 
@@ -40,10 +42,19 @@ class Switches:
     `limits` are the calibrations' own, by camera; without a file nothing is kept.
     """
 
-    def __init__(self, limits: Mapping[str, Limit], file: Path | None, *, wall_clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        limits: Mapping[str, Limit],
+        file: Path | None,
+        *,
+        wall_clock: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._limits, self._file, self._wall_clock = dict(limits), file, wall_clock
+        self._monotonic = monotonic
         known = _read(file) if file is not None else {}
         self._switches = {camera: known.get(camera, Switch()) for camera in limits}
+        self._on_at = {camera: self._end_of(switch) for camera, switch in self._switches.items()}
         self._lost: set[str] = set()
         self._held: dict[str, Held] = {}
 
@@ -54,7 +65,7 @@ class Switches:
     def is_off(self, camera: str) -> bool:
         """Return whether the camera is switched off or held back now; a time that has passed switches it on."""
         switch = self._switches[camera]
-        if switch.is_off and switch.off_until is not None and self._wall_clock() >= switch.off_until:
+        if switch.is_off and self._monotonic() >= self._on_at[camera]:
             self.set(camera, replace_switch(switch, is_off=False, off_until=None))
             return camera in self._held
         return switch.is_off or camera in self._held
@@ -81,7 +92,7 @@ class Switches:
 
     def set(self, camera: str, switch: Switch) -> None:
         """Change a camera's switch and keep it on disk. A disk that refuses is logged; the switch holds until then."""
-        self._switches[camera] = switch
+        self._switches[camera], self._on_at[camera] = switch, self._end_of(switch)
         if self._file is None:
             return
         try:
@@ -92,6 +103,10 @@ class Switches:
     def renew(self, camera: str, limit: Limit) -> None:
         """Take over the limit of a camera's new calibration."""
         self._limits[camera] = limit
+
+    def own(self, camera: str) -> Limit:
+        """Return the limit of a camera's calibration, whatever people have set."""
+        return self._limits[camera]
 
     def bounds(self, camera: str) -> tuple[float, float]:
         """Return the lowest limit that may be set, where events end by themselves, and the highest."""
@@ -112,11 +127,17 @@ class Switches:
         ]
         return ([Round({}, dict.fromkeys(sorted(newly), "disabled"))] if newly else []) + admitted
 
+    def _end_of(self, switch: Switch) -> float:
+        """Return when (monotonic) a camera is on again: a clock that steps while this runs changes nothing of it."""
+        if switch.off_until is None:
+            return float("inf")
+        return self._monotonic() + min(switch.off_until - self._wall_clock(), SNOOZE_SECONDS_LIMIT)
+
     def _limit(self, camera: str, own: Limit | None) -> Limit | None:
         set_on = self._switches[camera].limit_on
         if own is None or set_on is None:
             return own
-        return Limit(on=set_on, off=set_on - (own.on - own.off), is_promise=False)
+        return limit_at(own, set_on)
 
 
 def replace_switch(switch: Switch, **changes: object) -> Switch:

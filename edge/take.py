@@ -21,7 +21,7 @@ from edge.evidence_store import EVENT_FILE, FOLDER
 from edge.heat import heat_map, strip
 from edge.matroska_file import CODECS
 from edge.messages import Event, EventEvidence, encode
-from edge.moments import Moment
+from edge.moments import Moment, mean_error
 from edge.normality import Map
 from edge.snapshot import jpeg_from_image, png_from_image
 from edge.tape import Reel
@@ -86,6 +86,7 @@ class Take:
         (self._aside / EVENT_FILE).write_bytes(encode(message))
         for path in self._aside.iterdir():
             _sync(path)
+        _sync(self._aside)
         self._aside.rename(self._folder)
         _sync(self._folder.parent)
         return told
@@ -185,7 +186,7 @@ def _cells(kind: str | None, moment: Moment) -> Map | None:
 def _row(moment: Moment, seconds: float) -> tuple[object, ...]:
     level, limit, stall = moment.level, moment.limit, moment.stall
     is_scored = moment.surprise is not None and level is not None
-    error = None if moment.sensed is None or moment.state != "watching" else 2 * float(moment.sensed.errors[0].mean())
+    error = None if moment.sensed is None or moment.state != "watching" else mean_error(moment.sensed)
     return (
         f"{seconds:.3f}", moment.state, _told(error), _told(moment.surprise),
         _told(level.mean if is_scored and level else None), _told(level.sd if is_scored and level else None),

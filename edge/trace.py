@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge.detection import Episode, Limit
 from edge.frames import Image
-from edge.moments import Finding, Kind, Moment, Sensed
+from edge.moments import Finding, Kind, Moment, Sensed, mean_error
 from edge.normality import Map
 
 # Pictures are kept of this many events; numbers are kept of all.
@@ -102,7 +102,7 @@ def _keep_numbers(trace: Trace, moment: Moment, sensed: Sensed, last_image: Imag
     repeat = np.nan if last_image is None else np.abs(image.astype(np.int16) - last_image).mean() / 255
     trace.limit = moment.limit
     trace.seconds.append(moment.seconds - trace.offset_seconds)
-    trace.error.append(2 * float(sensed.errors[0].mean()) if scored else np.nan)
+    trace.error.append(mean_error(sensed) if scored else np.nan)
     trace.repeat_error.append(float(repeat))
     trace.surprise.append(np.nan if moment.surprise is None else moment.surprise)
     trace.level.append(np.nan if moment.level is None or not scored else moment.level.mean)

@@ -17,7 +17,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.daemon import watch_device
 from edge.messages import utc_from_seconds
 from edge.mqtt import BrokerSettings, Received, Subscriber
-from edge.setup import read_device
+from edge.setup import Device, read_device
+from edge.throttle import Throttle
 from tests.brokers import Mosquitto
 
 R = "prednet/v1/plant7/edge1"
@@ -95,14 +96,17 @@ class Operator:
 
 
 @contextmanager
-def running(config: Path) -> Iterator[threading.Thread]:
+def running(config: Path, throttle: Throttle | None = None) -> Iterator[threading.Thread]:
     """Run the daemon of a configuration in a thread, as `prednet-edge run` does in a process."""
-    stopping = threading.Event()
+    stopping, throttle = threading.Event(), throttle or Throttle()
+
+    def read_again() -> Device:
+        return read_device(config, slower=throttle.is_slow)
 
     def run() -> None:
-        device = read_device(config)
+        device: Device | None = read_again()
         while device is not None:
-            device = watch_device(device, stopping, read_again=lambda: read_device(config))
+            device = watch_device(device, stopping, read_again=read_again, throttle=throttle)
 
     thread = threading.Thread(target=run, name="daemon-under-test")
     thread.start()

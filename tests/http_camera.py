@@ -26,8 +26,13 @@ def jpeg(image: Image) -> bytes:
 
 
 @contextmanager
-def http_camera(images: Sequence[Image], rate_hz: float, login: str = "") -> Iterator[str]:
-    """Serve the images round and round at /video.mjpg, to who knows the login `user:password`; yield the address."""
+def http_camera(
+    images: Sequence[Image], rate_hz: float, login: str = "", stalled: threading.Event | None = None
+) -> Iterator[str]:
+    """Serve the images round and round at /video.mjpg, to who knows the login `user:password`; yield the address.
+
+    While it is `stalled`, connections stay open and nothing comes.
+    """
     pictures = [jpeg(image) for image in images]
     stopping = threading.Event()
 
@@ -44,6 +49,8 @@ def http_camera(images: Sequence[Image], rate_hz: float, login: str = "") -> Ite
             self.end_headers()
             began, count = time.monotonic(), 0
             while not stopping.wait(max(began + count / rate_hz - time.monotonic(), 0.0)):
+                while stalled is not None and stalled.is_set() and not stopping.wait(0.02):
+                    began = time.monotonic() - count / rate_hz
                 picture = pictures[count % len(pictures)]
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
                 try:

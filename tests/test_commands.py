@@ -107,7 +107,7 @@ def test_bad_input_is_one_sentence_and_its_exit_code(  # type: ignore[no-untyped
 
 def test_usage_errors_leave_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     """An unknown command or option points to the help."""
-    for arguments in (["frobnicate"], ["replay"], []):
+    for arguments in (["frobnicate"], ["run"], []):
         with pytest.raises(SystemExit) as left:
             edge.cli.main(arguments)
         assert left.value.code == 2

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -120,6 +121,7 @@ def test_refusing_disk_is_told_when_it_takes_again(tmp_path: Path) -> None:
 
 CHILD = """
 import sys
+from contextlib import closing
 from pathlib import Path
 from edge.messages import Event, EventTime
 from edge.outbox import Outbox
@@ -150,3 +152,15 @@ def test_sigkill_loses_nothing_that_was_put(tmp_path: Path) -> None:
     # The last line may be torn, and one event may be on disk whose number was not yet printed.
     assert found == list(range(1, len(found) + 1))
     assert len(found) >= returned - 1
+
+
+def test_a_kill_while_the_file_grows_loses_nothing(tmp_path: Path) -> None:
+    """What makes the file grow for a moment is found at the next start: no damage, no event to be closed, all kept."""
+    with opened(tmp_path, "boot1") as outbox:
+        outbox.put(event("E1"))
+    with closing(sqlite3.connect(tmp_path / "outbox.db")) as database, database:
+        database.execute("INSERT INTO open_events VALUES ('reserve', zeroblob(1000))")
+    with opened(tmp_path, "boot2") as outbox:
+        assert outbox.set_aside is None
+        assert outbox.depth().messages == 1
+        assert "reserve" not in {one.event_id for one in outbox.closing_events()}

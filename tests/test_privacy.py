@@ -19,6 +19,7 @@ from edge.daemon import watch_device
 from edge.errors import ConfigInvalid
 from edge.moments import Moment
 from edge.privacy import mask_from_shapes
+from edge.recording import read_film
 from edge.setup import read_device
 from edge.snapshot import jpeg_from_image
 from tests.brokers import free_port
@@ -126,7 +127,11 @@ def test_nothing_beneath_a_mask_reaches_the_river_or_the_disk(tmp_path: Path) ->
     assert any(moment.surprise is not None for moment in seen)
     state = tmp_path / "flash" / "state"
     assert any(state.iterdir())
-    assert not [path for path in state.rglob("*") if path.suffix in FILMS]  # the search below does not decode films
+    films = [path for path in state.rglob("*") if path.suffix in FILMS]  # the search below does not decode films
+    assert [path.parent.parent.name for path in films] == ["ring"]
+    kept = list(read_film(films[0], 1))
+    assert len(kept) == 120
+    assert not any(image[MASKED].any() for image in kept)
     assert revealing(state) == []
 
 

@@ -32,6 +32,8 @@ DOORS = {
     "tensorrt": {"edge/engine/library.py"},
     "tensorrt_rtx": {"edge/engine/library.py"},
     "torch": {"export/learning/"},
+    "waitress": {"edge/page/server.py"},
+    "werkzeug": {"edge/page/answers.py", "edge/page/app.py", "edge/page/guard.py"},
 }
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 

@@ -84,16 +84,16 @@ def tiny_runner(slots: int = 1, architecture: Architecture | None = None) -> Run
     return open_runner(model, spec_from_architecture(architecture), slots, threads=1)
 
 
-def tiny_calibration() -> Calibration:
-    """Normality and limits of the repeating network on 200 frames of normal work."""
-    clips = [clip_from(normal_images(200))]
+def tiny_calibration(frames: int = 200) -> Calibration:
+    """Normality and limits of the repeating network on frames of normal work; from 900 on with a limit of the stall."""
+    clips = [clip_from(normal_images(frames))]
     return fit_calibration(clips, observe(clips, tiny_runner()), RATE_HZ)
 
 
-def write_tiny_bundle(path: Path) -> Path:
-    """A bundle of the repeating network, fitted on 200 frames of normal work."""
+def write_tiny_bundle(path: Path, frames: int = 200) -> Path:
+    """A bundle of the repeating network, fitted on frames of normal work."""
     architecture = tiny_architecture()
-    weights, calibration = repeating_weights(architecture), tiny_calibration()
+    weights, calibration = repeating_weights(architecture), tiny_calibration(frames)
     spec, step = spec_from_architecture(architecture), step_onnx(architecture, weights)
     write_bundle(path, architecture, spec, [MadeVariant("float", step, calibration)], {"seed": 0})
     return path

@@ -20,6 +20,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 Protocol = Literal["5", "3.1.1"]
 
 WINDOW = 20  # messages in flight at once, at most
+# A broker sends us nothing larger: commands have 4 kB, pictures that others watch 100 kB.
+MOST_PACKET_BYTES = 256 * 1024
 _TAKEN_OVER = 142
 _WRONG_PROTOCOL = 132
 _LOGIN_REFUSED = frozenset({133, 134, 135, 138, 140})  # client id, password, authorisation, ban, method
@@ -269,4 +271,5 @@ def connect(client: Client, settings: BrokerSettings, protocol: Protocol) -> Non
         return
     properties = _properties(PacketTypes.CONNECT)
     properties.SessionExpiryInterval = settings.session_expiry_seconds
+    properties.MaximumPacketSize = MOST_PACKET_BYTES
     client.connect(settings.host, settings.port, settings.keepalive_seconds, clean_start=True, properties=properties)

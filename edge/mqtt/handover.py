@@ -151,6 +151,11 @@ class Handover:
             del self._changed[subtopic]
             return self._states[subtopic]
 
+    def states(self) -> dict[str, bytes]:
+        """Return the last value of every state, by subtopic."""
+        with self._lock:
+            return {subtopic: message.payload for subtopic, message in self._states.items()}
+
     def next_fleeting(self) -> Message | None:
         """Return the oldest fleeting message."""
         with self._lock:

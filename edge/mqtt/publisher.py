@@ -112,6 +112,15 @@ class Publisher:
         """Return at most `limit` commands that have come, the oldest first, unread."""
         return self._handover.take_commands(limit)
 
+    def put_command(self, command: HeardCommand) -> None:
+        """Lay down a command that came another way, as if the broker had brought it. Any thread may."""
+        self._handover.put_command(command)
+
+    @property
+    def states(self) -> dict[str, bytes]:
+        """The last value of every retained state, by subtopic. Any thread may read it."""
+        return self._handover.states()
+
     def value_of(self, topic: str) -> tuple[bytes, float] | None:
         """Return the last payload of a topic of `listen`, and when it came (monotonic); None where nothing has."""
         return self._handover.value_of(topic)

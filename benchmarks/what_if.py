@@ -1,0 +1,170 @@
+"""What the score ring costs the river, how large it gets, and how fast a day of it answers what-if.
+
+  python benchmarks/what_if.py [--cameras 4] [--seconds 120]
+
+River: a network of the default edge size (160×128, layers 1, 16, 32, 64) with weights of chance watches test
+pictures at 10 frames a second; in turns of ten seconds every moment is laid into the ring, or none. Both halves run
+in one process, so they share whatever else runs. Size: the factory's pictures, grey and in colour, as the ring
+keeps them. Preview: a day of one camera's scores at 10 frames a second, both kinds, noise that is correlated over 3
+s and 48 events; the median of five calls, in processor time and by the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import lfilter
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from calibration.fit import fit_calibration, observe  # noqa: E402
+from edge.detection import Limit, Rules  # noqa: E402
+from edge.frames import Frame, FrameFormat  # noqa: E402
+from edge.model import judge_from_calibration  # noqa: E402
+from edge.moments import Round  # noqa: E402
+from edge.pipeline import watch  # noqa: E402
+from edge.recording import Film  # noqa: E402
+from edge.ring import Ring, write_scores  # noqa: E402
+from edge.ring_settings import RingSettings  # noqa: E402
+from edge.ring_writer import RingWriter  # noqa: E402
+from edge.sources import open_source  # noqa: E402
+from edge.what_if import Change, preview  # noqa: E402
+from tests.ringing import facts, segment_of  # noqa: E402
+from tests.tiny import clip_from, normal_images, tiny_architecture, tiny_runner  # noqa: E402
+
+RATE_HZ = 10.0
+TURN_SECONDS = 10.0
+DAY_MINUTES = 1440
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cameras", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    parsed = parser.parse_args()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    load = os.getloadavg()[0]
+    print(f"commit {commit.stdout.strip()}, {platform.machine()}, {os.cpu_count()} cores, load {load:.1f}")
+    with tempfile.TemporaryDirectory() as folder:
+        measure_preview(Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        measure_size(Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        measure_river(parsed.cameras, parsed.seconds, Path(folder))
+
+
+def measure_preview(folder: Path) -> None:
+    """Write a day, and ask of it."""
+    rng, kept = np.random.default_rng(0), np.exp(-1.0 / (RATE_HZ * 3.0))
+    (folder / "a").mkdir()
+    limit = Limit(4.0, 2.0)
+    for minute in range(DAY_MINUTES):
+        levels = lfilter([1.0], [1.0, -kept], rng.normal(0.0, np.sqrt(1.0 - kept * kept), 600))
+        if minute % 30 == 0:
+            levels[100:140] = 6.0
+        told, start = levels.tolist(), 60.0 * minute
+        one = segment_of(told, start=start, stalls=told, limit=limit, stall_limit=limit)
+        write_scores(folder / "a" / f"{round((1e9 + start) * 1000):014d}.scores", one.facts, one.rows)
+    size = sum(path.stat().st_size for path in (folder / "a").iterdir())
+    print(f"a day of scores: {size / 1e6:.1f} MB")
+    for tried in (8.0, 5.0, 4.0, 3.0, 2.0):
+        used, times = [], []
+        for _ in range(5):
+            began, of_processor = time.perf_counter(), time.process_time()
+            found = preview(Ring(folder), "a", 1e9, 1e9 + 86400.0, Change(limit=tried))
+            times.append(time.perf_counter() - began)
+            used.append(time.process_time() - of_processor)
+        told_ms = f"{np.median(used) * 1000:.0f} ms of processor, {np.median(times) * 1000:.0f} ms by the clock"
+        print(f"preview of a day, limit {tried:g} for 4: {told_ms}; {found.after} events for {found.before}")
+
+
+def measure_size(folder: Path) -> None:
+    """Keep the factory's frames, and tell bytes and processor time of each."""
+    for channels, colour in ((1, "grey"), (3, "colour")):
+        form = FrameFormat(128, 160, channels, RATE_HZ)
+        source = open_source("test://factory?seconds=30", form)
+        images = [frame.image for frame in source.frames()]
+        source.close()
+        began = time.process_time()
+        film = Film(folder / f"{colour}.mkv", images[0].shape, RATE_HZ)
+        for image in images:
+            film.write(image)
+        size, used = film.finish() / len(images), (time.process_time() - began) / len(images)
+        hours = 2000e6 / size / RATE_HZ / 3600.0
+        print(f"a frame, {colour}: {size / 1000:.1f} kB, {used * 1000:.2f} ms; 2 GB hold {hours:.1f} camera-hours")
+
+
+def measure_river(count: int, seconds: float, folder: Path) -> None:
+    """Run the river in turns and tell its times."""
+    architecture = tiny_architecture(height=128, width=160, stack=(1, 16, 32, 64), r_stack=(4, 16, 32, 64))
+    images = normal_images(100, height=128, width=160)
+    clips = [clip_from(images)]
+    calibration = fit_calibration(clips, observe(clips, tiny_runner(architecture=architecture)), RATE_HZ)
+    cameras = [f"cam{number}" for number in range(count)]
+    judges = {camera: judge_from_calibration(calibration, Rules()) for camera in cameras}
+    writer, known = RingWriter(folder, RingSettings(free_megabytes=0.0)), facts(form=FrameFormat(128, 160, 1, RATE_HZ))
+    began = time.monotonic()
+    taken = [began]
+    rounds: dict[bool, list[float]] = {True: [], False: []}
+    river: dict[bool, list[float]] = {True: [], False: []}
+    process: dict[bool, float] = {True: 0.0, False: 0.0}
+    calls: list[float] = []
+    used, all_used = time.thread_time(), time.process_time()
+
+    def paced() -> Iterator[Round]:
+        for number in tqdm(range(round(seconds * RATE_HZ)), unit="round", disable=None):
+            due = began + number / RATE_HZ
+            time.sleep(max(due - time.monotonic(), 0.0))
+            taken[0] = time.monotonic()
+            yield Round({camera: Frame(images[number % len(images)].copy(), due) for camera in cameras})
+
+    for number, moment in enumerate(watch(paced(), tiny_runner(count, architecture), judges)):
+        is_kept = (moment.seconds - began) // TURN_SECONDS % 2 == 1
+        if is_kept:
+            before = time.perf_counter()
+            writer.see(moment, None, known)
+            calls.append(time.perf_counter() - before)
+        if number % count == count - 1:
+            if moment.seconds - began > 2.0:
+                rounds[is_kept].append(time.monotonic() - taken[0])
+                river[is_kept].append(time.thread_time() - used)
+                process[is_kept] += time.process_time() - all_used
+            used, all_used = time.thread_time(), time.process_time()
+    writer.close(20.0)
+    report(count, rounds, river, process, calls, writer)
+
+
+def report(
+    count: int,
+    rounds: dict[bool, list[float]],
+    river: dict[bool, list[float]],
+    process: dict[bool, float],
+    calls: list[float],
+    writer: RingWriter,
+) -> None:
+    """Print what was measured."""
+    print(f"{count} cameras; dropped: {writer.drops}")
+    for name, times, part in (("a round", rounds, 50), ("a round, 95 %", rounds, 95), ("river's thread", river, 50)):
+        kept, plain = (float(np.percentile(times[key], part)) * 1000 for key in (True, False))
+        print(f"{name}: ring {kept:.1f} ms, without {plain:.1f} ms, {kept / plain:.2f} times")
+    kept, plain = (process[key] / len(rounds[key]) / count * 1000 for key in (True, False))
+    print(f"all threads a frame: ring {kept:.2f} ms, without {plain:.2f} ms, {kept / plain:.2f} times")
+    print(f"see, microseconds: median {np.median(calls) * 1e6:.1f}, 99.9 % {np.percentile(calls, 99.9) * 1e6:.0f}")
+
+
+if __name__ == "__main__":
+    main()

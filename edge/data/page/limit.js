@@ -1,0 +1,107 @@
+// The limit of one camera: a slider that says what the last day would have told, before anything is changed.
+
+import { make, setText, span } from "./camera.js";
+import { short } from "./chart.js";
+
+const PAUSE_MILLISECONDS = 150;
+const DIGITS = 4; // of a limit that is asked for and set
+
+/** Fill the camera's card with its slider; `redraw` is called when another limit is tried. */
+export async function makeSlider(camera, redraw) {
+  const place = camera.card.querySelector(".slider");
+  const slider = { camera, place, redraw, told: null, timer: 0, isAsking: false, isWaiting: false };
+  const input = Object.assign(document.createElement("input"), { type: "range", step: "any", id: `limit-${camera.name}` });
+  const label = make("label", "Limit: what would another one have told?");
+  label.htmlFor = input.id;
+  const ends = make("p", "", "ends");
+  ends.append(make("span", "more events"), make("span", "fewer events"));
+  const answer = make("p", "", "tried");
+  answer.setAttribute("role", "status");
+  const set = make("button", "Set this limit");
+  const own = make("button", "Back to the calibration’s own");
+  set.type = own.type = "button";
+  const buttons = make("div", "", "buttons");
+  buttons.append(set, own);
+  place.replaceChildren(label, input, ends, answer, buttons, make("p", "", "promise quiet"));
+  Object.assign(slider, { input, answer, set, own });
+  input.addEventListener("input", () => moved(slider));
+  set.addEventListener("click", () => put(slider, Number(Number(input.value).toPrecision(DIGITS))));
+  own.addEventListener("click", () => put(slider, null));
+  await readLimit(slider);
+  return slider;
+}
+
+/** Take over a limit that was changed elsewhere, unless another one is being tried here. */
+export function followLimit(slider, limit) {
+  if (slider.told === null || limit === null || slider.camera.tried !== null) return;
+  if (Math.abs(limit - slider.told.on) > 0.001) readLimit(slider);
+}
+
+async function readLimit(slider) {
+  const reply = await fetch(`/api/cameras/${slider.camera.name}/limit`);
+  if (!reply.ok) return;
+  slider.told = await reply.json();
+  const { input, told } = slider;
+  Object.assign(input, { min: told.low, max: told.high, value: told.on });
+  slider.camera.tried = null;
+  showButtons(slider);
+  setText(slider.place.querySelector(".promise"), told.promise ? `${told.promise[0].toUpperCase()}${told.promise.slice(1)}.` : "");
+  ask(slider);
+}
+
+function moved(slider) {
+  slider.camera.tried = Number(Number(slider.input.value).toPrecision(DIGITS));
+  slider.redraw();
+  showButtons(slider);
+  clearTimeout(slider.timer);
+  slider.timer = setTimeout(() => ask(slider), PAUSE_MILLISECONDS);
+}
+
+function showButtons(slider) {
+  const { told, camera } = slider;
+  slider.set.disabled = camera.tried === null || Math.abs(camera.tried - told.on) < 0.0005;
+  slider.own.hidden = !told.is_set;
+  slider.input.setAttribute("aria-valuetext", `level ${short(camera.tried ?? told.on)}`);
+}
+
+/** Ask what the limit would have told; one question at a time, and the last one is never left out. */
+async function ask(slider) {
+  if (slider.isAsking) { slider.isWaiting = true; return; }
+  slider.isAsking = true;
+  const on = slider.camera.tried ?? slider.told.on;
+  try {
+    const reply = await fetch(`/api/cameras/${slider.camera.name}/limit?on=${on}`);
+    const told = await reply.json();
+    show(slider, reply.ok ? told : { error: told.error });
+  } catch {
+    show(slider, { error: "The device did not answer." });
+  }
+  slider.isAsking = false;
+  if (slider.isWaiting) { slider.isWaiting = false; ask(slider); }
+}
+
+function show(slider, told) {
+  const { answer } = slider;
+  if (told.error || told.found === null) {
+    setText(answer, told.error ?? "No scores are kept to say what it would have told.");
+    return;
+  }
+  const { before, after, stay, come, vanish } = told.found;
+  const isTried = Math.abs(told.on - slider.told.on) > 0.0005;
+  const fates = [[stay, "stay"], [come, "come"], [vanish, "vanish"]].filter(([count]) => count).map(([count, word]) => `${count} ${word}${count === 1 ? "s" : ""}`);
+  const words = [isTried ? ` instead of ${before}${fates.length ? `: ${fates.join(", ")}` : ""}.` : "."];
+  if (told.per_day !== null) words.push(`That is ${short(told.per_day)} a day.`);
+  words.push(`Scored: ${span(told.scored_seconds)} of the day.`);
+  const events = make("strong", `${after} event${after === 1 ? "" : "s"} in the last day`);
+  answer.replaceChildren(make("span", `At ${short(told.on)}: `), events, words.join(" "));
+  answer.dataset.told = JSON.stringify({ on: told.on, ...told.found });
+}
+
+async function put(slider, on) {
+  const reply = await fetch(`/api/cameras/${slider.camera.name}/limit`, {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ on }),
+  });
+  if (reply.ok) await readLimit(slider);
+  else setText(slider.answer, (await reply.json()).error);
+  slider.redraw();
+}
