@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from booted import Booted, booted, until
-from real_clips import commit
+from machine import commit
 
 UNIT, ENGINE = "prednet-edge.service", "prednet-edge-engine.service"
 PROGRAM, CONFIG = "/opt/prednet-edge/bin/prednet-edge", "/etc/prednet-edge/config.yaml"

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -22,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from machine import measured_on
 from numpy.typing import NDArray
-from real_clips import commit
 
 from edge.capture import Mailboxes
 from edge.captures import CameraSource, Captures
@@ -73,9 +72,8 @@ def main() -> int:
         measure(parsed.one, parsed.seconds, LINE if not parsed.rtsp else os.environ["RTSP_URL"], parsed.predictor)
         return 0
     watched = parsed.predictor or "the demo's bundle"
-    print(f"commit {commit()}; {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {watched}")
-    print("         frames/s  cameras  step ms  rest ms, CPU  capture to decision  CPU    memory")
-    print("cameras  each      a step   (wall)   a frame       ms, p95              cores  MB")
+    print(f"{measured_on()}; {watched}\n")
+    print(head())
     server = serve() if parsed.rtsp else None
     try:
         for count in parsed.counts.split(","):
@@ -138,11 +136,24 @@ def measure(count: int, seconds: float, spec: str, predictor: str | None) -> Non
     rest = (busy - sum(runner.processor_seconds)) / max(frames, 1) * 1000
     memory = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
     rate, share = frames / lasted / count, np.mean(runner.cameras)
-    print(
-        f"{count:7d}  {rate:8.2f}  {share:7.1f}  {1000 * np.median(runner.seconds):7.1f}  {rest:12.2f}  "
-        f"{1000 * np.quantile(latencies, 0.95):19.0f}  {cpu / lasted:5.2f}  {memory:6.0f}",
-        flush=True,
-    )
+    step_ms, late_ms = 1000 * float(np.median(runner.seconds)), 1000 * float(np.quantile(latencies, 0.95))
+    print(row(count, rate, float(share), step_ms, rest, late_ms, cpu / lasted, memory), flush=True)
+
+
+def head() -> str:
+    """Return the head of the table."""
+    columns = ("cameras", "frames/s each", "cameras a step", "step ms (clock)", "rest, processor ms a frame")
+    columns += ("capture to decision ms, p95", "processor, cores", "memory MB")
+    return f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|"
+
+
+def row(
+    count: int, rate: float, share: float, step_ms: float, rest_ms: float, late_ms: float, cores: float, memory: float
+) -> str:
+    """Return the row of so many cameras."""
+    cells = (f"{count}", f"{rate:.2f}", f"{share:.1f}", f"{step_ms:.1f}", f"{rest_ms:.2f}")
+    cells += (f"{late_ms:.0f}", f"{cores:.2f}", f"{memory:.0f}")
+    return f"| {' | '.join(cells)} |"
 
 
 def fitted_to(runner: Runner, judge):  # type: ignore[no-untyped-def] # a judge of the runner's own grid

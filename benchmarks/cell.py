@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from ped2 import commit
+from machine import measured_on
 from tqdm import tqdm
 
 from edge.calibrated import limits_for
@@ -59,7 +59,7 @@ def main() -> int:
     parsed = parser.parse_args()
     rules = Rules(hold_seconds=parsed.hold)
     model = asked_for(read_model(parsed.bundle, parsed.variant, None), rules, parsed.false_per_day)
-    print(f"commit {commit()}; {parsed.bundle.name} {parsed.variant}; hold {rules.hold_seconds:g} s; "
+    print(f"{measured_on()}; {parsed.bundle.name} {parsed.variant}; hold {rules.hold_seconds:g} s; "
           f"at most {parsed.false_per_day:g} false events a day are asked for")  # fmt: skip
     runner = model.runner(1, threads=1)
     accidents = [watched_day(url, model, runner, rules) for url in accident_days(parsed.first_day, parsed.days)]

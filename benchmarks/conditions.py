@@ -13,8 +13,6 @@ unchanged clip (but for car-detection: a swaying camera with exposure jumps) has
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,8 +20,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from machine import DATA, measured_on
 from numpy.typing import NDArray
-from real_clips import commit
 from tqdm import tqdm
 
 from calibration.fit import fit_calibration, observe
@@ -179,7 +177,7 @@ def footage(data: Path, form: FrameFormat, count: int) -> Iterator[tuple[str, li
 def main() -> int:
     """Measure and print; 4 where less is found, or more is said, than is promised."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--predictor", default="flow-light")
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--clips", type=int, default=4, help="held-out clips of Ped2 (default: 4)")
@@ -189,7 +187,7 @@ def main() -> int:
         return 0
     cv2.setNumThreads(1)
     watcher = watcher_of(parsed)
-    print(f"commit {commit()}; {platform.machine()}, {os.cpu_count()} cores; {parsed.bundle or parsed.predictor}")
+    print(f"{measured_on()}; {parsed.bundle or parsed.predictor}\n")
     return told(*measured(parsed, watcher), unchanged(parsed.data, watcher.form))
 
 
@@ -230,17 +228,17 @@ def unchanged(data: Path, form: FrameFormat, every: int = 1) -> dict[str, dict[s
 
 def told(rows: list[Row], quiet: int, said: dict[str, dict[str, float]]) -> int:
     """Print the tables and return the exit code."""
-    print(f"{'change':18s} found  of  median s  also said                anomalies announced")
+    print("| change | found | of | median s | also said | anomalies announced |\n|---|---|---|---|---|---|")
     for name in dict.fromkeys(row[1] for row in rows):
         mine = [row for row in rows if row[1] == name]
         delays = [row[2] for row in mine if row[2] is not None]
         also = ", ".join(sorted(set().union(*(row[3] for row in mine)))) or "–"
         median = f"{np.median(delays):.1f}" if delays else "–"
-        print(f"{name:18s} {len(delays):5d} {len(mine):3d}  {median:>8s}  {also:24s} {sum(row[4] for row in mine)}")
+        print(f"| {name} | {len(delays)} | {len(mine)} | {median} | {also} | {sum(row[4] for row in mine)} |")
     demanded = [row for row in rows if row[1] in {known.name for known in CHANGES}]
     recall = sum(row[2] is not None for row in demanded) / len(demanded)
     events = sum(row[4] for row in rows)
-    print(f"recall {recall:.3f} of {len(demanded)}; {events} anomaly events (the same clips unchanged: {quiet})")
+    print(f"\nrecall {recall:.3f} of {len(demanded)}; {events} anomaly events (the same clips unchanged: {quiet})")
     print("unchanged clips with a condition:", said or "none")
     false = {name for name in said if "car-detection" not in name}
     return 0 if recall >= LEAST_RECALL and not events and not false else 4

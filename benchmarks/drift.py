@@ -15,7 +15,6 @@ days drift is said falsely, and how soon a shift of one and a half deviations is
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
@@ -23,7 +22,7 @@ from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
-from ped2 import commit
+from machine import measured_on
 from scipy.signal import lfilter
 from tqdm import tqdm
 
@@ -92,7 +91,7 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=40)
     parsed = parser.parse_args()
     if parsed.simulated:
-        print(f"commit {commit()}; {platform.machine()}; {parsed.days} days each")
+        print(f"{measured_on()}; {parsed.days} days each")
         print("\n".join(simulated(parsed.days)))
         return 0
     width, height = (int(part) for part in parsed.size.split("x"))
@@ -101,7 +100,7 @@ def main() -> int:
     window = rules.blocks * rules.block_seconds
     runner = runner_of(bundle_from_predictor("flow-light", form), "flow-light", 1)
     days = round(window / DAY_SECONDS)
-    print(f"commit {commit()}; {platform.machine()}; flow-light {parsed.size}; {window:g} s of the cell are 8 h")
+    print(f"{measured_on()}; flow-light {parsed.size}; {window:g} s of the cell are 8 h")
     footage = list(read_days(FIRST_FOOTAGE_DAY, days, form))
     fitted = fit_calibration(footage, observe(footage, runner), form.rate_hz)
     (other,) = read_days(OTHER_DAY, 1, form)

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,21 +19,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from machine import ROOT, measured_on
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from calibration.fit import fit_calibration, observe  # noqa: E402
-from edge.detection import Rules  # noqa: E402
-from edge.evidence_settings import Evidence  # noqa: E402
-from edge.frames import Frame  # noqa: E402
-from edge.messages import Event, EventTime, new_event_id, utc_from_seconds  # noqa: E402
-from edge.model import judge_from_calibration  # noqa: E402
-from edge.moments import Round  # noqa: E402
-from edge.pipeline import watch  # noqa: E402
-from edge.recorder import Recorder  # noqa: E402
-from tests.tiny import clip_from, normal_images, tiny_architecture, tiny_runner  # noqa: E402
+from calibration.fit import fit_calibration, observe
+from edge.detection import Rules
+from edge.evidence_settings import Evidence
+from edge.frames import Frame
+from edge.messages import Event, EventTime, new_event_id, utc_from_seconds
+from edge.model import judge_from_calibration
+from edge.moments import Round
+from edge.pipeline import watch
+from edge.recorder import Recorder
+from tests.tiny import clip_from, normal_images, tiny_architecture, tiny_runner
 
 RATE_HZ = 10.0
 TURN_SECONDS = 10.0
@@ -57,12 +55,7 @@ def main() -> None:
     parser.add_argument("--cameras", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=120.0)
     parsed = parser.parse_args()
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    print(
-        f"commit {commit.stdout.strip()}, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    )
+    print(measured_on())
     with tempfile.TemporaryDirectory() as folder:
         measure(parsed.cameras, parsed.seconds, Path(folder))
 
@@ -134,14 +127,16 @@ def report(
     worst = {key: float(np.percentile(times, 95)) * 1000 for key, times in rounds.items()}
     told = [event.evidence.status for event in recorder.told() if event.evidence]
     print(f"{count} cameras; events recorded: {told.count('ready')} of {len(told)}; dropped: {recorder.drops}")
-    for name, told_ms in (("median", median), ("95 %", worst)):
-        recorded, plain = told_ms[True], told_ms[False]
-        print(f"round, {name}: recorded {recorded:.1f} ms, not {plain:.1f} ms, {recorded / plain:.2f} times")
     own = {key: float(np.median(times)) * 1000 for key, times in river.items()}
-    print(f"processor time of the river's thread a round, median: {own[True]:.1f} ms, {own[False]:.1f} ms")
     a_frame = {key: process[key] / len(rounds[key]) / count * 1000 for key in rounds}
-    print(f"processor time of all threads a frame: {a_frame[True]:.2f} ms, {a_frame[False]:.2f} ms")
-    print(f"see, microseconds: median {np.median(calls) * 1e6:.1f}, 99.9 % {np.percentile(calls, 99.9) * 1e6:.0f}")
+    print("\n| milliseconds | every camera recorded | none | ratio |\n|---|---|---|---|")
+    for name, told_ms in (
+        ("a round by the clock, median", median), ("the same, 95 %", worst),
+        ("processor time of the river's thread a round, median", own),
+        ("processor time of all threads a frame", a_frame),
+    ):  # fmt: skip
+        print(f"| {name} | {told_ms[True]:.2f} | {told_ms[False]:.2f} | {told_ms[True] / told_ms[False]:.2f} |")
+    print(f"\nsee, microseconds: median {np.median(calls) * 1e6:.1f}, 99.9 % {np.percentile(calls, 99.9) * 1e6:.0f}")
 
 
 if __name__ == "__main__":

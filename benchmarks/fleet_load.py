@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import platform
 import random
 import resource
 import selectors
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,13 +24,13 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from machine import ROOT, measured_on
 from paho.mqtt.client import Client
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from edge.messages import (  # noqa: E402  # noqa: E402
+from edge.messages import (
     Coverage,
     CoverageSpan,
     Event,
@@ -45,10 +43,10 @@ from edge.messages import (  # noqa: E402  # noqa: E402
     new_event_id,
     utc_from_seconds,
 )
-from edge.mqtt import BrokerSettings, Subscriber  # noqa: E402
-from edge.mqtt.connection import Will, connect, new_client  # noqa: E402
-from edge.topics import Topics  # noqa: E402
-from tests.brokers import Mosquitto, mosquitto  # noqa: E402
+from edge.mqtt import BrokerSettings, Subscriber
+from edge.mqtt.connection import Will, connect, new_client
+from edge.topics import Topics
+from tests.brokers import Mosquitto, mosquitto
 
 DEVICES_LIMIT, SECONDS_LIMIT = 2000, 300.0
 SPAN = CoverageSpan(watched_seconds=3500, warming_seconds=40, degraded_seconds=0, blind_seconds=60)
@@ -260,24 +258,24 @@ def tell(
     """Print the account, with machine and commit."""
     _, idle, loaded = used
     total = sum(sent.values())
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    print(f"{count} devices connected and greeted in {connected_seconds:.1f} s; talked for {seconds:.1f} s")
-    print(f"  sent {total} ({sent}), {total / seconds:.0f} messages a second in")
-    print(
-        f"  received {scores} scores and {len(latencies)} of {sent['event']} events, {dropped} dropped by the consumer"
-    )
-    if latencies:
-        low, high = np.percentile(np.array(latencies) * 1000.0, [50, 95])
-        print(f"  events' latency: median {low:.1f} ms, 95th percentile {high:.1f} ms")
+    print(measured_on())
     in_mb = [one.bytes / 1e6 for one in used]
-    print(f"  broker: {in_mb[0]:.1f} MB empty, {in_mb[1]:.1f} MB with all devices, {in_mb[2]:.1f} MB after the load")
     cpu_us = 1e6 * (loaded.cpu_seconds - idle.cpu_seconds) / max(total, 1)
-    print(
-        f"  broker: {1000 * (in_mb[1] - in_mb[0]) / count:.1f} kB a device, {cpu_us:.0f} µs of processor a message in"
-    )
-    print(f"  {platform.platform()}, {platform.machine()}, commit {commit.stdout.strip()}")
+    low, high = np.percentile(np.array(latencies or [np.nan]) * 1000.0, [50, 95])
+    print(f"sent: {sent}\n\n| what | of {count} devices |\n|---|---|")
+    for name, value in (
+        ("connected and greeted in", f"{connected_seconds:.1f} s"),
+        ("talked for", f"{seconds:.1f} s"),
+        ("messages a second into the broker", f"{total / seconds:.0f}"),
+        ("scores received", f"{scores}"),
+        ("events received", f"{len(latencies)} of {sent['event']}"),
+        ("messages dropped by the consumer", f"{dropped}"),
+        ("latency of events, median and 95th percentile", f"{low:.1f} ms, {high:.1f} ms"),
+        ("broker: empty, with all devices, after the load", " MB, ".join(f"{one:.1f}" for one in in_mb) + " MB"),
+        ("broker: memory a device", f"{1000 * (in_mb[1] - in_mb[0]) / count:.1f} kB"),
+        ("broker: processor time a message in", f"{cpu_us:.0f} µs"),
+    ):
+        print(f"| {name} | {value} |")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from ped2 import PED2, commit
-from step import processor
+from machine import measured_on
+from ped2 import PED2
 from tqdm import tqdm
 
 from calibration.datasets import read_dataset
@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--footage", nargs="+", default=FOOTAGE)
     parser.add_argument("--ped2", type=Path, nargs="?", const=PED2)
     parsed = parser.parse_args()
-    print(f"machine: {processor()}; commit {commit()}; {parsed.bundle.name}", flush=True)
+    print(f"{measured_on()}; {parsed.bundle.name}", flush=True)
     if parsed.ped2:
         return ped2(parsed.bundle, parsed.ped2, parsed.variants)
     return drift(read_bundle(parsed.bundle), parsed.footage, parsed.variants, parsed.steps)

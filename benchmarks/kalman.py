@@ -12,7 +12,6 @@ normal work. On Ped2's twelve clips of almost nothing but anomalies frames are r
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 from limits import FORM, LEARNED_DAYS, days
-from ped2 import PED2, commit
+from machine import measured_on
+from ped2 import PED2
 from tqdm import tqdm
 
 from calibration.datasets import read_dataset
@@ -70,7 +70,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="of drawing normal days (default: 10)")
     parser.add_argument("--accident-days", type=int, default=6, help="with all eight accidents (default: 6)")
     parsed = parser.parse_args()
-    print(f"machine: {platform.machine()}, Python {platform.python_version()}; commit: {commit()}", flush=True)
+    print(measured_on(), flush=True)
     if parsed.ped2.is_dir():
         print(f"\n{told(ped2(parsed.ped2))}", flush=True)
     else:

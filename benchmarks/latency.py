@@ -9,19 +9,12 @@ event `new` is in its mailbox, so the hold is not in it, and stops when the subs
 
 --tiny takes a network of 32×40 pixels that costs next to nothing: the way from decision to subscriber alone, for a
 machine that cannot hold the frame rate of eight cameras.
-
---tiny takes a network of 32×40 pixels that costs next to nothing: the way from decision to subscriber alone, for a
-machine that cannot hold the frame rate of eight cameras.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 import threading
@@ -32,29 +25,29 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from machine import ROOT, measured_on
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from edge.calibrated import Calibration  # noqa: E402
-from edge.capture import CameraStatus  # noqa: E402
-from edge.daemon import watch_device  # noqa: E402
-from edge.demo import BUNDLE  # noqa: E402
-from edge.detection import Rules  # noqa: E402
-from edge.messages import Event  # noqa: E402
-from edge.model import read_model  # noqa: E402
-from edge.moments import Moment  # noqa: E402
-from edge.mqtt import BrokerSettings, Subscriber  # noqa: E402
-from edge.pipeline import rounds_from_frames  # noqa: E402
-from edge.pipeline import watch as watch_river  # noqa: E402
-from edge.scene import scene_from_url  # noqa: E402
-from edge.scene.footage import write_scene  # noqa: E402
-from edge.setup import Device, read_device  # noqa: E402
-from edge.sources import open_source  # noqa: E402
-from tests.brokers import mosquitto  # noqa: E402
-from tests.test_daemon import write_clip  # noqa: E402
-from tests.tiny import normal_images, write_tiny_bundle  # noqa: E402
+from edge.calibrated import Calibration
+from edge.capture import CameraStatus
+from edge.daemon import watch_device
+from edge.demo import BUNDLE
+from edge.detection import Rules
+from edge.messages import Event
+from edge.model import read_model
+from edge.moments import Moment
+from edge.mqtt import BrokerSettings, Subscriber
+from edge.pipeline import rounds_from_frames
+from edge.pipeline import watch as watch_river
+from edge.scene import scene_from_url
+from edge.scene.footage import write_scene
+from edge.setup import Device, read_device
+from edge.sources import open_source
+from tests.brokers import mosquitto
+from tests.test_daemon import write_clip
+from tests.tiny import normal_images, write_tiny_bundle
 
 TARGET_MS = 150.0
 
@@ -97,10 +90,10 @@ def usual_level(bundle: Path, film: Path) -> float:
     return float(np.median([moment.level.mean for moment in moments if moment.level is not None]))
 
 
-def filmed(folder: Path) -> Path:
-    """Draw 20 s of the factory's normal work at the network's size, so that drawing costs nothing later."""
+def filmed(folder: Path, seconds: float = 20.0) -> Path:
+    """Draw some seconds of the factory's normal work at the network's size, so that drawing costs nothing later."""
     scene, _, _ = scene_from_url("test://factory?seed=1&accidents=none")
-    form = {"height": 128, "width": 160, "channels": 3, "rate_hz": 10.0, "seconds": 20.0}
+    form = {"height": 128, "width": 160, "channels": 3, "rate_hz": 10.0, "seconds": seconds}
     list(write_scene(scene, folder, progress=lambda _, __: None, **form))
     return folder / "scene.mp4"
 
@@ -178,18 +171,10 @@ def main() -> int:
             print(f"{cameras} cameras: no event; this machine is too slow for the frame rate")
             continue
         rows[cameras] = [len(found), *np.percentile(found, [50, 95])]
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+    print(f"{measured_on()}\n")
     print("| cameras | events | median ms | 95th percentile ms |\n|---|---|---|---|")
     for cameras, (count, median, high) in rows.items():
         print(f"| {cameras} | {count:.0f} | {median:.1f} | {high:.1f} |")
-    load = os.getloadavg()[0]
-    print(
-        json.dumps(
-            {"machine": platform.platform(), "cores": os.cpu_count(), "load": load, "commit": commit.stdout.strip()}
-        )
-    )
     return 4 if len(rows) < 2 or any(row[2] > TARGET_MS for row in rows.values()) else 0
 
 

@@ -13,13 +13,12 @@ and one false event a day: `tests/processes.py`.
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from ped2 import commit
+from machine import measured_on
 from scipy.stats import poisson
 from tqdm import tqdm
 
@@ -54,7 +53,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=120, help="of each simulated process (default: 120)")
     parser.add_argument("--truth-hours", type=float, default=1500.0, help="of each simulated process (default: 1500)")
     parsed = parser.parse_args()
-    print(f"machine: {platform.machine()}, Python {platform.python_version()}; commit: {commit()}", flush=True)
+    print(measured_on(), flush=True)
     right = [factory(days(parsed.minutes, parsed.seed), parsed.run_days)]
     right += [simulated(name, parsed.trials, parsed.truth_hours, parsed.seed) for name in PROCESSES]
     return 0 if np.mean(right) >= 0.9 else 4

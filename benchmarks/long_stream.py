@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from real_clips import commit
+from machine import measured_on
 from tqdm import tqdm
 
 from edge.frames import Frame
@@ -44,7 +44,7 @@ def main() -> int:
     runner = model.runner(2)
     assert isinstance(runner, OnnxRunner)  # noqa: S101 - states are read from it
     spec = parsed.footage or f"test://factory?seed=301&seconds={parsed.steps / model.bundle.spec.form.rate_hz:g}"
-    print(f"commit {commit()}; {parsed.bundle.name}; {parsed.steps} steps of {spec}")
+    print(f"{measured_on()}; {parsed.bundle.name}; {parsed.steps} steps of {spec}")
     source = open_source(spec, model.bundle.spec.form)
     surprises = np.full((parsed.steps, 2), np.nan)
     largest = np.zeros(parsed.steps)
@@ -71,18 +71,19 @@ def limited(frames: Iterator[Frame], count: int) -> Iterator[Frame]:
 def told(surprises: np.ndarray, largest: np.ndarray) -> int:
     """Print the table and return the exit code."""
     tenths = np.array_split(np.arange(len(surprises)), 10)
-    print("tenth  max|C|  median never-reset / twin   99 % never-reset / twin   KS to twin   KS to first tenth")
+    print("\n| tenth | largest C | median never-reset | twin | 99 % never-reset | twin | KS to twin | to first tenth |")
+    print("|---" * 8 + "|")
     first = surprises[tenths[0]]
     for number, tenth in enumerate(tenths, 1):
         ours, twin = (values[np.isfinite(values)] for values in surprises[tenth].T)
         shift, distance = float(np.median(ours) - np.median(twin)), ks(ours, twin)
         print(
-            f"{number:5d}  {largest[tenth].max():6.1f}  {np.median(ours):12.3f} / {np.median(twin):.3f}"
-            f"{np.quantile(ours, 0.99):18.3f} / {np.quantile(twin, 0.99):.3f}"
-            f"{distance:13.4f}{ks(ours, first[np.isfinite(first[:, 0]), 0]):20.4f}"
+            f"| {number} | {largest[tenth].max():.1f} | {np.median(ours):.3f} | {np.median(twin):.3f} | "
+            f"{np.quantile(ours, 0.99):.3f} | {np.quantile(twin, 0.99):.3f} | {distance:.4f} | "
+            f"{ks(ours, first[np.isfinite(first[:, 0]), 0]):.4f} |"
         )
     good = abs(shift) <= MOST_SHIFT and distance <= MOST_DISTANCE
-    print("the never-reset stream equals its twin" if good else "the never-reset stream has drifted from its twin")
+    print("\nthe never-reset stream equals its twin" if good else "the never-reset stream has drifted from its twin")
     return 0 if good else 4
 
 

@@ -1,7 +1,7 @@
 """Kills and outages at length: the daemon killed 200 times, and a simulated day of 1,440 events with outages.
 
   python benchmarks/mqtt_loss.py kills [--count 200]
-  python benchmarks/mqtt_loss.py day [--outage-seconds 120]
+  python benchmarks/mqtt_loss.py day [--events 1440] [--outage-seconds 120]
 
 Against a real Mosquitto on loopback, with Mosquitto's own subscriber as the consumer. Fails (exit 4) if one
 message is neither held by the consumer nor named by a gap.
@@ -11,25 +11,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import random
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from machine import ROOT, measured_on
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from edge.outbox import Outbox  # noqa: E402 - the tests are beside the package, not in it
-from tests.brokers import Mosquitto, consumer, mosquitto  # noqa: E402
-from tests.loss import Account, Daemon, account_of, kill_again_and_again, write_lively_config  # noqa: E402
-from tests.publishing import TOPICS, event, publishing, settings_of  # noqa: E402
+from edge.outbox import Outbox
+from tests.brokers import Mosquitto, consumer, mosquitto
+from tests.loss import Account, Daemon, account_of, kill_again_and_again, write_lively_config
+from tests.publishing import TOPICS, event, publishing, settings_of
 
-EVENTS_A_DAY = 1440
+EVENTS_A_DAY, OUTAGES = 1440, 3
 QUEUE = "allow_anonymous true\nmax_inflight_messages 100\n"
 
 
@@ -38,6 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("kills", "day"))
     parser.add_argument("--count", type=int, default=200, help="kills of the daemon (default: 200)")
+    parser.add_argument("--events", type=int, default=EVENTS_A_DAY, help="of the day (default: 1440)")
     parser.add_argument("--outage-seconds", type=float, default=120.0, help="length of each outage (default: 120)")
     parser.add_argument("--seed", type=int, default=1)
     parsed = parser.parse_args()
@@ -46,7 +45,7 @@ def main() -> int:
         if parsed.what == "kills":
             account = kills(Path(folder), broker, parsed.count, random.Random(parsed.seed))
         else:
-            account = day(Path(folder), broker, parsed.outage_seconds, random.Random(parsed.seed))
+            account = day(Path(folder), broker, parsed.events, parsed.outage_seconds, random.Random(parsed.seed))
         return told(parsed.what, account, time.monotonic() - began)
 
 
@@ -59,17 +58,17 @@ def kills(folder: Path, broker: Mosquitto, count: int, chance: random.Random) ->
         )
 
 
-def day(folder: Path, broker: Mosquitto, outage_seconds: float, chance: random.Random) -> Account:
+def day(folder: Path, broker: Mosquitto, count: int, outage_seconds: float, chance: random.Random) -> Account:
     """Publish the events of a day, a minute of it every 0.25 s, through three outages and ten short ones."""
-    outages = {chance.randrange(60, EVENTS_A_DAY - 60): outage_seconds for _ in range(3)}
-    outages |= {chance.randrange(EVENTS_A_DAY): chance.uniform(0.1, 3.0) for _ in range(10)}
+    outages = {chance.randrange(60, count - 60): outage_seconds for _ in range(OUTAGES)}
+    outages |= {chance.randrange(count): chance.uniform(0.1, 3.0) for _ in range(10)}
     put: list[tuple[str, int]] = []
     until = 0.0
     with (
         consumer(broker, TOPICS.full("events"), folder) as lines,
         publishing(folder, settings_of(broker)) as (publisher, outbox),
     ):
-        for number in tqdm(range(EVENTS_A_DAY), desc="events"):
+        for number in tqdm(range(count), desc="events"):
             if number in outages and time.monotonic() > until:
                 broker.kill()
                 until = time.monotonic() + outages[number]
@@ -100,14 +99,18 @@ def drain(outbox: Outbox) -> None:
 
 def told(what: str, account: Account, seconds: float) -> int:
     """Print what came out, with machine and commit; return the exit code."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    print(f"{what}: {account.put} messages put in {account.boots} starts, {seconds:.0f} s")
-    print(f"  received {account.received}, of them {account.duplicates} a second time; told lost {account.told_lost}")
-    print(f"  lost without a word {len(account.lost)}; events never ended {len(account.never_ended)}")
-    print(f"  {platform.platform()}, {platform.processor() or platform.machine()}, commit {commit.stdout.strip()}")
+    print(f"{measured_on()}; {seconds:.0f} s\n")
+    print(table(what, account))
     return 4 if account.lost or account.never_ended else 0
+
+
+def table(what: str, account: Account) -> str:
+    """Return the account as a table."""
+    columns = ("run", "starts", "messages put", "received", "of them a second time", "told as lost")
+    columns += ("lost without a word", "events never ended")
+    counts = (account.boots, account.put, account.received, account.duplicates, account.told_lost)
+    counts += (len(account.lost), len(account.never_ended))
+    return f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|\n| {what} | {' | '.join(map(str, counts))} |"
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -30,18 +28,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from real_clips import commit
+from machine import ROOT, measured_on
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from edge.capture import CameraStatus  # noqa: E402
-from edge.daemon import watch_device  # noqa: E402
-from edge.moments import Moment  # noqa: E402
-from edge.page.page_desk import read_place  # noqa: E402
-from edge.ring import FOLDER, SCORES, SEGMENT_SECONDS, write_scores  # noqa: E402
-from edge.setup import read_device  # noqa: E402
-from tests.ringing import segment_of  # noqa: E402
+from edge.capture import CameraStatus
+from edge.daemon import watch_device
+from edge.moments import Moment
+from edge.page.page_desk import read_place
+from edge.ring import FOLDER, SCORES, SEGMENT_SECONDS, write_scores
+from edge.setup import read_device
+from tests.ringing import segment_of
 
 TURN_SECONDS, SETTLE_SECONDS = 15.0, 2.0
 LIVE_SECONDS, PICTURE_SECONDS, SLIDER_SECONDS = 0.5, 0.2, 2.0
@@ -79,7 +76,7 @@ def main() -> None:
     if parsed.browse:
         browse(Look(**json.loads(parsed.browse)))
         return
-    print(f"commit {commit()}, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(measured_on())
     with tempfile.TemporaryDirectory() as folder:
         report(parsed.cameras, *measure(Path(folder), parsed.cameras, parsed.seconds, parsed.browsers))
 
@@ -212,10 +209,11 @@ def report(count: int, halves: dict[bool, Half], waits: dict[str, list[float]]) 
         "river's thread, processor ms a frame": lambda half: float(np.mean(half.river_ms)),
         "whole process, processor ms a frame": lambda half: 1000 * half.process_seconds / len(half.latency_ms),
     }
-    print(f"{count} cameras{'':28s}  page open  closed  ratio")
+    print(f"\n| {count} cameras | page open | closed | ratio |\n|---|---|---|---|")
     for name, value in rows.items():
         opened, closed = value(halves[True]), value(halves[False])
-        print(f"{name:38s}  {opened:9.2f}  {closed:6.2f}  {opened / closed:5.2f}")
+        print(f"| {name} | {opened:.2f} | {closed:.2f} | {opened / closed:.2f} |")
+    print()
     for name, times in waits.items():
         print(f"{name}: {len(times)} answers, median {np.median(times):.0f} ms, 95 % {np.percentile(times, 95):.0f} ms")
 

@@ -11,8 +11,6 @@ optical-flow speed 0.912), flow also at 160×128.
 from __future__ import annotations
 
 import argparse
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from machine import DATA, measured_on
 from tqdm import tqdm
 
 from calibration.datasets import read_dataset
@@ -35,7 +34,7 @@ from export.step import spec_from_architecture, step_onnx
 QUALITY = Path(__file__).parents[1] / "docs" / "quality.md"
 WEIGHTS = Path(__file__).with_name("weights")
 BEGIN, END = "<!-- by benchmarks/ped2.py: -->", "<!-- until here -->"
-PED2 = Path(__file__).parents[2] / "shared" / "data" / "ped2"
+PED2 = DATA / "ped2"
 BASELINES = [(name, "192x128") for name in PREDICTORS] + [("flow-light", "160x128"), ("flow", "160x128")]
 
 
@@ -50,7 +49,7 @@ def main() -> int:
     if not parsed.dataset.is_dir():
         print(f"skipped: {parsed.dataset} is absent; name the folder of Ped2 with --dataset.")
         return 0
-    where = f"{platform.machine()}, Python {platform.python_version()}, commit {commit()}"
+    where = measured_on()
     print(where, flush=True)
     dataset = chosen_clips(read_dataset(parsed.dataset), parsed.clips)
     began, evaluations = time.monotonic(), []
@@ -119,16 +118,6 @@ def write(text: str) -> None:
 def sized_candidate(name: str, size: str) -> Candidate:
     """Return a baseline under its name and size."""
     return replace(candidate_from_predictor(name, form_from_options(size, "grey", 10.0)), name=f"{name} {size}")
-
-
-def commit() -> str:
-    """Return the short hash of the commit that is measured, with a plus where files differ from it."""
-    root = Path(__file__).parents[1]
-    asked = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=root
-    )
-    changed = subprocess.run(["git", "diff", "--quiet", "HEAD"], check=False, cwd=root).returncode
-    return (asked.stdout.strip() or "unknown") + ("+" if changed else "")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from ped2 import PED2, commit
+from machine import measured_on
+from ped2 import PED2
 from tqdm import tqdm
 
 from calibration.datasets import read_dataset
@@ -59,7 +60,7 @@ def main() -> int:
     spec = spec_from_architecture(architecture)
     runner = open_runner(step_onnx(architecture, weights), spec, slots=1, threads=1)
     clips = [read_clip(place, spec.form) for place in read_dataset(parsed.dataset).normal]
-    print(f"commit {commit()}; {parsed.checkpoint.name}; {len(clips)} normal clips")
+    print(f"{measured_on()}; {parsed.checkpoint.name}; {len(clips)} normal clips")
     seen = [observe([clip], runner)[0] for clip in tqdm(clips, desc="normal clips", disable=None)]
     for line in told(scores(clips, seen, runner)):
         print(line)

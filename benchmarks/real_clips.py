@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import time
@@ -19,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from machine import DATA, measured_on
 
-CLIPS = Path(__file__).parents[2] / "shared" / "data" / "clips"
+CLIPS = DATA / "clips"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def main() -> int:
         print(f"skipped: {parsed.clips} is absent; name the folder of the clips with --clips.")
         return 0
     parsed.out.mkdir(parents=True, exist_ok=True)
-    print(f"machine: {platform.machine()}, {platform.python_version()}; commit: {commit()}")
+    print(measured_on())
     passed = [run(name, CASES[name], parsed.clips, parsed.out, parsed.minutes) for name in parsed.cases or CASES]
     return 0 if all(passed) else 4
 
@@ -103,12 +103,6 @@ def command(room: str, *words: object) -> str:
     if words[0] != "replay":
         print(done.stdout, end="")
     return done.stdout
-
-
-def commit() -> str:
-    """Return the short hash of the commit that is measured."""
-    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return asked.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import onnx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ped2 import commit
+from machine import commit
 
 from edge.bench import Speed, cameras_that_fit, told_speeds
 from edge.bundle import read_bundle

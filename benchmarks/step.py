@@ -2,7 +2,7 @@
 
     python benchmarks/step.py [--networks edge kitti] [--rounds 15] [--threads 2]
 
-Needs `openvino` beside the test environment for its rows (they are left out without it). Each round runs every
+Needs `openvino` (`prednet-edge[bench]`) for its rows; they are left out without it. Each round runs every
 candidate once, so that a busy neighbour hits all alike (processor time is there for a machine that is busy all the
 time); printed are medians, minima and ratios to ONNX Runtime on the
 float step, the time of 4 cameras in one batch over 4 single steps, and the share of the arithmetic limit: the float
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -24,8 +23,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
+from machine import measured_on
 from onnx import TensorProto, helper, numpy_helper
-from ped2 import commit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -68,7 +67,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="candidates whose names begin so")
     parsed = parser.parse_args()
     torch.set_num_threads(parsed.threads)
-    print(f"machine: {processor()}, {parsed.threads} threads; commit {commit()}")
+    print(f"{measured_on()}; {parsed.threads} threads")
     print(f"ONNX Runtime {onnxruntime.__version__}, PyTorch {torch.__version__}; {parsed.rounds} interleaved rounds")
     float_limit, whole_limit = limits(parsed.threads)
     print(f"arithmetic limit here: {float_limit:.0f} GMAC/s in float32, {whole_limit:.0f} GMAC/s in uint8 × int8\n")
@@ -76,13 +75,6 @@ def main() -> int:
         candidates = made(NETWORKS[name], parsed.threads, tuple(parsed.only))
         print(table(name, NETWORKS[name], measured(candidates, parsed.rounds), float_limit, whole_limit))
     return 0
-
-
-def processor() -> str:
-    """Return the processor's name and whether it multiplies whole numbers by VNNI."""
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    model = next((line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")), "unknown")
-    return f"{platform.machine()} {model}{' with VNNI' if '_vnni' in text else ' without VNNI'}"
 
 
 def made(architecture: Architecture, threads: int, only: tuple[str, ...]) -> dict[str, Go]:

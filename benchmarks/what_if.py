@@ -12,9 +12,6 @@ s and 48 events; the median of five calls, in processor time and by the clock.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,26 +19,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from machine import ROOT, measured_on
 from scipy.signal import lfilter
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from calibration.fit import fit_calibration, observe  # noqa: E402
-from edge.detection import Limit, Rules  # noqa: E402
-from edge.frames import Frame, FrameFormat  # noqa: E402
-from edge.model import judge_from_calibration  # noqa: E402
-from edge.moments import Round  # noqa: E402
-from edge.pipeline import watch  # noqa: E402
-from edge.recording import Film  # noqa: E402
-from edge.ring import Ring, write_scores  # noqa: E402
-from edge.ring_settings import RingSettings  # noqa: E402
-from edge.ring_writer import RingWriter  # noqa: E402
-from edge.sources import open_source  # noqa: E402
-from edge.what_if import Change, preview  # noqa: E402
-from tests.ringing import facts, segment_of  # noqa: E402
-from tests.tiny import clip_from, normal_images, tiny_architecture, tiny_runner  # noqa: E402
+from calibration.fit import fit_calibration, observe
+from edge.detection import Limit, Rules
+from edge.frames import Frame, FrameFormat
+from edge.model import judge_from_calibration
+from edge.moments import Round
+from edge.pipeline import watch
+from edge.recording import Film
+from edge.ring import Ring, write_scores
+from edge.ring_settings import RingSettings
+from edge.ring_writer import RingWriter
+from edge.sources import open_source
+from edge.what_if import Change, preview
+from tests.ringing import facts, segment_of
+from tests.tiny import clip_from, normal_images, tiny_architecture, tiny_runner
 
 RATE_HZ = 10.0
 TURN_SECONDS = 10.0
@@ -54,11 +51,7 @@ def main() -> None:
     parser.add_argument("--cameras", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=120.0)
     parsed = parser.parse_args()
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    load = os.getloadavg()[0]
-    print(f"commit {commit.stdout.strip()}, {platform.machine()}, {os.cpu_count()} cores, load {load:.1f}")
+    print(measured_on())
     with tempfile.TemporaryDirectory() as folder:
         measure_preview(Path(folder))
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +73,8 @@ def measure_preview(folder: Path) -> None:
         one = segment_of(told, start=start, stalls=told, limit=limit, stall_limit=limit)
         write_scores(folder / "a" / f"{round((1e9 + start) * 1000):014d}.scores", one.facts, one.rows)
     size = sum(path.stat().st_size for path in (folder / "a").iterdir())
-    print(f"a day of scores: {size / 1e6:.1f} MB")
+    print(f"a day of scores: {size / 1e6:.1f} MB\n")
+    print("| preview of a day, limit for 4 | processor ms | by the clock ms | events | before |\n|---|---|---|---|---|")
     for tried in (8.0, 5.0, 4.0, 3.0, 2.0):
         used, times = [], []
         for _ in range(5):
@@ -88,12 +82,13 @@ def measure_preview(folder: Path) -> None:
             found = preview(Ring(folder), "a", 1e9, 1e9 + 86400.0, Change(limit=tried))
             times.append(time.perf_counter() - began)
             used.append(time.process_time() - of_processor)
-        told_ms = f"{np.median(used) * 1000:.0f} ms of processor, {np.median(times) * 1000:.0f} ms by the clock"
-        print(f"preview of a day, limit {tried:g} for 4: {told_ms}; {found.after} events for {found.before}")
+        told_ms = f"{np.median(used) * 1000:.0f} | {np.median(times) * 1000:.0f}"
+        print(f"| {tried:g} | {told_ms} | {found.after} | {found.before} |")
 
 
 def measure_size(folder: Path) -> None:
     """Keep the factory's frames, and tell bytes and processor time of each."""
+    print("\n| a frame | kB | ms | camera-hours in 2 GB |\n|---|---|---|---|")
     for channels, colour in ((1, "grey"), (3, "colour")):
         form = FrameFormat(128, 160, channels, RATE_HZ)
         source = open_source("test://factory?seconds=30", form)
@@ -105,7 +100,7 @@ def measure_size(folder: Path) -> None:
             film.write(image)
         size, used = film.finish() / len(images), (time.process_time() - began) / len(images)
         hours = 2000e6 / size / RATE_HZ / 3600.0
-        print(f"a frame, {colour}: {size / 1000:.1f} kB, {used * 1000:.2f} ms; 2 GB hold {hours:.1f} camera-hours")
+        print(f"| {colour} | {size / 1000:.1f} | {used * 1000:.2f} | {hours:.1f} |")
 
 
 def measure_river(count: int, seconds: float, folder: Path) -> None:
@@ -157,13 +152,13 @@ def report(
     writer: RingWriter,
 ) -> None:
     """Print what was measured."""
-    print(f"{count} cameras; dropped: {writer.drops}")
+    print(f"\n{count} cameras; dropped: {writer.drops}\n\n| milliseconds | ring | without | ratio |\n|---|---|---|---|")
     for name, times, part in (("a round", rounds, 50), ("a round, 95 %", rounds, 95), ("river's thread", river, 50)):
         kept, plain = (float(np.percentile(times[key], part)) * 1000 for key in (True, False))
-        print(f"{name}: ring {kept:.1f} ms, without {plain:.1f} ms, {kept / plain:.2f} times")
+        print(f"| {name} | {kept:.1f} | {plain:.1f} | {kept / plain:.2f} |")
     kept, plain = (process[key] / len(rounds[key]) / count * 1000 for key in (True, False))
-    print(f"all threads a frame: ring {kept:.2f} ms, without {plain:.2f} ms, {kept / plain:.2f} times")
-    print(f"see, microseconds: median {np.median(calls) * 1e6:.1f}, 99.9 % {np.percentile(calls, 99.9) * 1e6:.0f}")
+    print(f"| all threads a frame | {kept:.2f} | {plain:.2f} | {kept / plain:.2f} |")
+    print(f"\nsee, microseconds: median {np.median(calls) * 1e6:.1f}, 99.9 % {np.percentile(calls, 99.9) * 1e6:.0f}")
 
 
 if __name__ == "__main__":

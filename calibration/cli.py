@@ -48,6 +48,10 @@ program at a time: stop the daemon, or give footage that prednet-edge collect ha
   prednet-calibrate site --config config.yaml --camera press3 --seconds 3600
   prednet-calibrate site recordings/press3 --config config.yaml --camera press3
 
+For a bundle that is installed and not yet live, so that it begins with a calibration of its own:
+
+  prednet-calibrate site recordings/press3 --config config.yaml --camera press3 --installed press-v8
+
 The camera's zones and ignore masks are in its limit. A camera with profiles learns each from footage of that work:
 
   prednet-calibrate site running.mp4 --config config.yaml --camera press3 --profile running

@@ -18,7 +18,7 @@ from edge.bundle import Bundle, read_bundle
 from edge.calibrated import Calibration
 from edge.choice import Choice, choose, variant_in_use
 from edge.chosen import open_chosen
-from edge.config import Camera
+from edge.config import Camera, Config
 from edge.config_file import read_config
 from edge.detection import Rules
 from edge.errors import PrednetError, UsageError
@@ -28,8 +28,11 @@ from edge.normality import Map
 from edge.privacy import Shape
 from edge.profiles import judging
 from edge.runner import Runner
+from edge.setup import key_of_profile
 from edge.slower import at_rate
 from edge.sources import Capture
+from edge.updates.resolved import bundle_in_force
+from edge.updates.store import BundleStore
 from edge.zones import sensitivity_of
 from edge.zoning import calibration_in_zones
 
@@ -70,6 +73,8 @@ def add_watched_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--camera", default="camera", help="the camera's name in the configuration")
     parser.add_argument("--profile", metavar="NAME", help="with --config: the profile of the camera to be learned")
+    parser.add_argument("--installed", metavar="NAME",
+                        help="with --config: for a bundle that is installed and not yet live")  # fmt: skip
     parser.add_argument("--seconds", type=float, default=60.0, metavar="SECONDS",
                         help="of a live camera: learn from so much of what it shows now (default: 60)")  # fmt: skip
 
@@ -92,6 +97,8 @@ def site_order(parsed: argparse.Namespace) -> SiteOrder:
     """Return the order of a parsed command line. Raises UsageError or ConfigInvalid for what it lacks."""
     if parsed.config is not None:
         return _order_from_config(parsed)
+    if parsed.installed is not None:
+        raise UsageError("--installed names a bundle of a device; give its --config.")
     if not parsed.footage:
         raise UsageError("no footage; name videos, folders or a camera, or give --config for the camera's own source.")
     if parsed.out is None and not parsed.show_only:
@@ -113,18 +120,15 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
     camera = config.cameras.get(parsed.camera)
     if camera is None:
         raise UsageError(f"{parsed.config} has no camera {parsed.camera!r}; it has {', '.join(config.cameras)}.")
-    normal = parsed.out or _normal_of(parsed, camera)
+    if parsed.installed is not None and parsed.rate is not None:
+        raise UsageError("--rate is of the bundle in force; leave out --installed, or --rate.")
+    bundle, normal = _bundle_and_normal(parsed, config, camera)
     if normal is None and not parsed.show_only:
         key, file = ("normal", "") if parsed.rate is None else ("slow_normal", ".slow")
         raise UsageError(
             f"{parsed.config}: {parsed.camera} has no '{key}' file to be replaced; add, for example, "
             f"'{key}: {parsed.camera}{file}.normal' to it, or give -o FILE."
         )
-    bundle = (
-        bundle_from_predictor(config.predictor, config.frame.form)
-        if config.predictor
-        else read_bundle(Path(config.bundle))
-    )
     bundle = _at_asked_rate(bundle, parsed.rate)
     variant, choice = variant_in_use(config, bundle), choose(config, bundle)
     sensitivity = sensitivity_of(camera.zones, camera.ignore_masks, bundle.spec.grid)
@@ -144,6 +148,17 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         choice,
         camera.capture,
     )
+
+
+def _bundle_and_normal(parsed: argparse.Namespace, config: Config, camera: Camera) -> tuple[Bundle, Path | None]:
+    """Return the bundle to calibrate for, and the `.normal` file: those in force, or of a bundle that is installed."""
+    named = _normal_of(parsed, camera)
+    if parsed.installed is None:
+        return bundle_in_force(config).bundle, parsed.out or named
+    store = BundleStore(Path(config.state_directory))
+    bundle = store.find(parsed.installed)
+    key = parsed.camera if parsed.profile is None else key_of_profile(parsed.camera, parsed.profile)
+    return bundle, parsed.out or (named and store.normal_of(bundle.digest, key))
 
 
 def _normal_of(parsed: argparse.Namespace, camera: Camera) -> Path | None:

@@ -15,6 +15,7 @@ from edge.condition_events import ToldConditions, conditions_of, event_from_cond
 from edge.contract import CameraState
 from edge.coverage import CoverageMeter
 from edge.coverage_ledger import Ledger, steps_of_last_day
+from edge.detection import Box
 from edge.drift import DriftWatch, Monitor
 from edge.events import Teller, Told, events_from_moment, score_from_moment
 from edge.flood import Floods
@@ -28,6 +29,7 @@ from edge.messages import (
     Condition,
     ConditionName,
     Event,
+    EventScore,
     Fault,
     Health,
     OutboxHealth,
@@ -128,9 +130,9 @@ class Announcer:
         for camera in self._device.models:
             self._enter(camera, "rebuilding")
 
-    def tell_test(self, camera: str) -> Event:
+    def tell_test(self, camera: str, score: EventScore | None = None, box: Box | None = None) -> Event:
         """Publish an event of the kind `test`, on the way that every event takes; return it."""
-        return self.publish(test_event(self._teller(camera), time.time()))
+        return self.publish(test_event(self._teller(camera), time.time(), score, box))
 
     def recent_event(self, event_id: str) -> Event | None:
         """Return the last message of an event that was published since the start."""

@@ -41,11 +41,11 @@ def add_bench_command(commands: argparse._SubParsersAction[Parser]) -> None:
 
 def _bench(parsed: argparse.Namespace) -> int:
     from edge.bench import measured, told_speeds  # noqa: PLC0415 - a command opens its rooms
-    from edge.bundle import read_bundle  # noqa: PLC0415
     from edge.choice import choose  # noqa: PLC0415
+    from edge.updates.resolved import bundle_in_force  # noqa: PLC0415
 
     config = _config(parsed)
-    bundle = read_bundle(Path(config.bundle))
+    bundle = bundle_in_force(config).bundle
     choice = choose(config, bundle)
     device = choice.engines.target.facts.name if choice.runner == "tensorrt" and choice.engines else platform.machine()
     speed = measured(choice, bundle, len(config.cameras), config.threads, device)

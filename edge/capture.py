@@ -46,7 +46,8 @@ class CameraStatus:
 
     `fault_code` is the fault's name in the contract; `backend` what captures, such as `gstreamer (avdec_h264)`.
     `media_offset_seconds` added to a frame's seconds gives a file's media time; None for a live camera.
-    `frame_seconds` is the monotonic time of the last frame, None before the first.
+    `frame_seconds` is the monotonic time of the last frame, None before the first; `tried_seconds` that of the last
+    vain attempt to open it.
     """
 
     fault: str | None = None
@@ -57,6 +58,7 @@ class CameraStatus:
     dropped: int = 0
     frame_seconds: float | None = None
     media_offset_seconds: float | None = None
+    tried_seconds: float | None = None
 
 
 class Mailboxes:
@@ -122,9 +124,8 @@ class Mailboxes:
             if status is None:
                 return
             dropped = status.dropped + (self._frames.pop(camera, None) is not None)
-            self._status[camera] = replace(
-                status, fault=fault, fault_code=None if finished else code, is_finished=finished, dropped=dropped
-            )
+            status = replace(status, is_finished=finished, dropped=dropped, tried_seconds=self._clock())
+            self._status[camera] = replace(status, fault=fault, fault_code=None if finished else code)
             if camera in self._seeing:
                 self._seeing.discard(camera)
                 self._lost[camera] = "stopped" if finished else "camera_lost"

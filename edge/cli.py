@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
+from edge.acceptance.cli import add_accept_command
 from edge.ack_cli import add_ack_command
 from edge.bench_cli import add_bench_command
 from edge.cli_mqtt import add_mqtt_commands
@@ -26,6 +27,9 @@ from edge.evidence_cli import add_evidence_command
 from edge.init_cli import add_init_command
 from edge.install_cli import add_install_commands
 from edge.page.page_cli import add_page_command
+from edge.self_tests.cli import add_self_test_command
+from edge.support.cli import add_support_command
+from edge.updates.bundle_cli import add_bundle_command
 from edge.what_if_cli import WHAT_IF_HELP, add_what_if, run_what_if
 
 RUN_HELP = """Watch the cameras of a configuration and publish what is unexpected on MQTT.
@@ -84,8 +88,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_init_command(commands)
     add_install_commands(commands)
     add_evidence_command(commands)
+    add_accept_command(commands)
     add_ack_command(commands)
     add_bench_command(commands)
+    add_bundle_command(commands)
+    add_self_test_command(commands)
+    add_support_command(commands)
     add_doctor_command(commands)
     add_engine_command(commands)
     add_mqtt_commands(commands)

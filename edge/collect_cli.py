@@ -76,15 +76,15 @@ def _cameras(parsed: argparse.Namespace) -> tuple[dict[str, CameraSource], Frame
         raise UsageError("give either a camera's address or --config, not both.")
     if parsed.config is None:
         return {parsed.camera or "camera": CameraSource(parsed.source)}, _form(parsed)
-    from edge.bundle import read_bundle  # noqa: PLC0415
     from edge.config_file import read_config  # noqa: PLC0415
     from edge.kept_secrets import captured  # noqa: PLC0415
+    from edge.updates.resolved import bundle_in_force  # noqa: PLC0415
 
     config = read_config(parsed.config)
     if parsed.camera and parsed.camera not in config.cameras:
         raise UsageError(f"{parsed.config} has no camera {parsed.camera!r}; it has {', '.join(config.cameras)}.")
     names = [parsed.camera] if parsed.camera else list(config.cameras)
-    form = config.frame.form if config.predictor else read_bundle(Path(config.bundle)).spec.form
+    form = bundle_in_force(config).bundle.spec.form
     return {name: captured(name, config.cameras[name]) for name in names}, form
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -29,15 +30,19 @@ from edge.command_messages import (
 from edge.commands import Refused
 from edge.coverage_ledger import Ledger
 from edge.engine.work import EngineWork
-from edge.errors import PrednetError
+from edge.errors import PrednetError, UsageError
 from edge.event_ledger import EventLedger
 from edge.health import DISK_LOW_BYTES, free_bytes
+from edge.messages import ULID_RANDOM_BYTES
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
+from edge.self_tests.results import OrderedTests
 from edge.setup import Device
 from edge.snapshot import jpeg_from_image
 from edge.switches import Switch, Switches, replace_switch
 from edge.topics import camera_subtopic
+from edge.updates.acts import roll_back
+from edge.updates.told import told_updates
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +75,7 @@ class Reach:
     monotonic: Callable[[], float]
     started_seconds: float = field(default=0.0)
     engines: EngineWork | None = None
+    tests: OrderedTests = field(default_factory=OrderedTests)
 
 
 def camera_of(reach: Reach, args: CameraArgs) -> str:
@@ -148,7 +154,7 @@ def make_test_event(reach: Reach, args: CameraArgs) -> Result:
 
 
 def self_test(reach: Reach, _: Args) -> Result:
-    """Look at everything that a plant relies on, and say what passes."""
+    """Look at what a plant relies on, say what passes, and begin to inject an anomaly: `diagnostics` tells the end."""
     now = reach.monotonic()
     seen = {
         camera: status.frame_seconds is not None and now - status.frame_seconds < SEEN_SECONDS
@@ -161,7 +167,8 @@ def self_test(reach: Reach, _: Args) -> Result:
         "clock": clock_state() == "synced",
         "faults": not reach.announcer.faults,
     }
-    return {"passed": all(checks.values()), "checks": checks, "cameras_seen": seen}
+    injection = reach.tests.ask(reach.wall_clock(), os.urandom(ULID_RANDOM_BYTES))
+    return {"passed": all(checks.values()), "checks": checks, "cameras_seen": seen, "injection": injection}
 
 
 def reload(reach: Reach, _: Args) -> Result:
@@ -170,7 +177,8 @@ def reload(reach: Reach, _: Args) -> Result:
         device = read_anew(reach.reload, reach.announcer, reach.device)
     except PrednetError as error:
         raise Refused("failed", str(error)[:500]) from error
-    return {"is_changed": reach.reload.device is not None, "config_hash": device.config_hash}
+    refused = {"refused": dict(device.refused)} if device.refused else {}
+    return {"is_changed": reach.reload.device is not None, "config_hash": device.config_hash} | refused
 
 
 def read_anew(reload: Reload, announcer: Announcer, running: Device) -> Device:
@@ -184,6 +192,8 @@ def read_anew(reload: Reload, announcer: Announcer, running: Device) -> Device:
         announcer.set_fault("config_invalid", True)
         raise
     announcer.set_fault("config_invalid", False)
+    if device.refused:
+        announcer.set_fault("bundle_refused", True)
     if not device.runs_as(running):
         reload.device = device
     return device
@@ -223,6 +233,9 @@ def diagnostics(reach: Reach, args: DiagnosticsArgs) -> Result:
             for camera, status in reach.mailboxes.status().items()
         },
     }
+    if reach.tests.last is not None:
+        found["self_test"] = msgspec.to_builtins(reach.tests.last)
+    found["bundles"] = told_updates(reach.device.config)
     if args.hour is not None:
         found["coverage"] = [msgspec.to_builtins(hour) for hour in reach.ledger.hours(args.hour, args.hour)]
     return found
@@ -236,8 +249,14 @@ def rebuild_engine(reach: Reach, _: Args) -> Result:
 
 
 def rollback(reach: Reach, _: Args) -> Result:
-    """Refuse: a device keeps one bundle."""
-    raise Refused("unsupported", f"This device has no bundle beside {reach.device.bundle.manifest.name}.")
+    """Let the bundle before the live one be live again; what runs goes on until it does."""
+    try:
+        change = roll_back(reach.device, "asked for over MQTT")
+    except UsageError as error:
+        raise Refused("unsupported", f"This device runs {reach.device.bundle.manifest.name}; {error}") from error
+    reach.reload.device = reach.reload.read()
+    told = {"bundle": change.bundle.digest, "name": change.bundle.manifest.name}
+    return told | {"uncalibrated": list(change.uncalibrated)}
 
 
 Action = Callable[[Reach, Any], Result]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from edge.detection import Box
 from edge.events import Teller, Told
 from edge.flood import Flood
-from edge.messages import Condition, ConditionName, Event, EventMedia, EventTime, utc_from_seconds
+from edge.messages import Condition, ConditionName, Event, EventMedia, EventScore, EventTime, utc_from_seconds
 from edge.moments import Moment
 
 
@@ -79,7 +80,7 @@ def _event(
     )
 
 
-def test_event(teller: Teller, wall_seconds: float) -> Event:
+def test_event(teller: Teller, wall_seconds: float, score: EventScore | None, box: Box | None) -> Event:
     """Return an event that says of itself that it is a test; it begins and ends at once."""
     label = utc_from_seconds(wall_seconds)
     return Event(
@@ -93,6 +94,8 @@ def test_event(teller: Teller, wall_seconds: float) -> Event:
         severity="info",
         end_reason="cleared",
         time=EventTime(clock=teller.clock, start=label, end=label),
+        score=score,
+        bbox=None if box is None else (round(box[0], 3), round(box[1], 3), round(box[2], 3), round(box[3], 3)),
         calibrated=teller.calibrated,
         model=teller.model,
     )

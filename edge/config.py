@@ -16,7 +16,9 @@ from edge.privacy import Shape
 from edge.profiles import Line, Profile
 from edge.ring_settings import RingSettings
 from edge.runners import RunnerName
+from edge.self_tests.settings import Schedule
 from edge.sources import Capture
+from edge.updates.settings import Updates
 from edge.zones import Zone
 
 DEFAULT_STATE_DIRECTORY = "/var/lib/prednet-edge"
@@ -143,5 +145,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     hooks: Hooks = Hooks()
     detection: Detection = Detection()
     evidence: Evidence = Evidence()
+    updates: Updates = Updates()
+    self_test: Schedule = Schedule()
     page: Page = Page()
     ring: RingSettings = RingSettings()

@@ -18,8 +18,10 @@ from edge.profiles import judging, profile_faults
 from edge.region_faults import region_faults
 from edge.ring_settings import ring_faults
 from edge.secret_faults import secret_faults
+from edge.self_tests.settings import schedule_faults
 from edge.slower import slow_normal_faults
 from edge.topics import checked_name
+from edge.updates.settings import update_faults
 from edge.yaml_keys import composed, double_keys, known_values, line_of, unknown_keys
 
 
@@ -122,6 +124,8 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     yield from ((["evidence", *keys], message) for keys, message in evidence_faults(config.evidence))
     yield from ((["page", *keys], message) for keys, message in page_faults(config.page))
     yield from ((["ring", *keys], message) for keys, message in ring_faults(config.ring))
+    yield from ((["updates", *keys], message) for keys, message in update_faults(config.updates))
+    yield from ((["self_test", *keys], message) for keys, message in schedule_faults(config.self_test))
     yield from _engine_faults(config.engine)
     if config.threads < 0:
         yield ["threads"], f"{config.threads} is below 0; 0 means one per core."

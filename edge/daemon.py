@@ -15,6 +15,7 @@ from typing import Protocol
 
 from edge import __version__
 from edge.announcer import Announcer
+from edge.besides import open_besides
 from edge.capture import CameraStatus, Mailboxes
 from edge.captures import Captures
 from edge.chosen import EngineUnfit, keeps_up, open_chosen
@@ -24,7 +25,7 @@ from edge.desk import OpenDesk, open_desk
 from edge.engine.key import l4t_release
 from edge.engine.news import EngineNews
 from edge.engine.work import EngineWork
-from edge.errors import ConfigInvalid
+from edge.errors import ConfigInvalid, PrednetError
 from edge.evidence_desk import open_evidence
 from edge.hooks import hooks_of, running_hooks
 from edge.inference import GuardedRunner
@@ -40,6 +41,7 @@ from edge.setup import Device
 from edge.supervision import Supervisor
 from edge.throttle import Throttle
 from edge.topics import default_device
+from edge.updates.desk import fallen_back, took_over
 from edge.upkeep import begin_upkeep
 
 log = logging.getLogger(__name__)
@@ -84,9 +86,8 @@ def watch_device(
     mailboxes = Mailboxes(cameras, gather_seconds=GATHER_PERIODS / form.rate_hz)
     with ExitStack() as stack:
         outbox = stack.enter_context(_outbox(device, boot_id))
-        try:
-            runner = GuardedRunner(lambda: open_chosen(device.choice, device.bundle, len(cameras), config.threads))
-        except EngineUnfit:  # it was dropped: the next reading chooses another
+        runner = _opened(device)
+        if runner is None:
             return reload.read()
         stack.callback(runner.close)
         engines = stack.enter_context(closing(EngineWork(device.choice)))
@@ -107,6 +108,7 @@ def watch_device(
             stack.enter_context(open_page(device, publisher, desk, boot_id)),
             stack.enter_context(open_ring(device, announcer, boot_id, models, desk.judges)),
             begin_upkeep(device, runner, announcer, mailboxes, reload, throttle or Throttle()),
+            stack.enter_context(open_besides(device, desk, outbox, mailboxes, publisher, runner.name)),
         )
         captures = Captures(form, mailboxes, tapes=evidence.tapes)
         stack.callback(captures.close)
@@ -136,6 +138,22 @@ def watch_device(
                 see(moment, mailboxes.status()[moment.camera])
         log.info("stopping")
     return None if stopping.is_set() else reload.device
+
+
+def _opened(device: Device) -> GuardedRunner | None:
+    """Return the runner of a device, proved; None where another engine or bundle is to be chosen instead."""
+    try:
+        runner = GuardedRunner(
+            lambda: open_chosen(device.choice, device.bundle, len(device.config.cameras), device.config.threads)
+        )
+    except EngineUnfit:  # it was dropped: the next reading chooses another
+        return None
+    except PrednetError as error:
+        if not fallen_back(device, error):
+            raise
+        return None
+    took_over(device)
+    return runner
 
 
 def _tell_of_start(announcer: Announcer, engines: EngineWork, supervisor: Supervisor) -> None:

@@ -22,6 +22,7 @@ from edge.home_assistant import announce
 from edge.moments import Judge
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
+from edge.self_tests.results import OrderedTests
 from edge.setup import Device
 from edge.switches import Switches
 
@@ -38,6 +39,7 @@ class OpenDesk:
     commands: CommandDesk
     reload: Reload
     own_judges: Mapping[str, Judge]
+    tests: OrderedTests
 
     @property
     def is_reloading(self) -> bool:
@@ -88,4 +90,4 @@ def open_desk(
         audit = AuditLog(folder / "audit.jsonl")
         allow_admin = device.config.mqtt.allow_admin
         commands = CommandDesk(publisher, reach, store, audit, allow_admin=allow_admin, wall_clock=wall_clock)
-        yield OpenDesk(announcer, switches, judges, commands, reload, own_judges)
+        yield OpenDesk(announcer, switches, judges, commands, reload, own_judges, reach.tests)

@@ -17,6 +17,12 @@ HINTS = {
     "cameras have none. Cool it, give it fewer cameras, or run prednet-calibrate site --rate.",
     "memory_slope": "The daemon's memory grows for good; restart it when it suits, and report the file below "
     "diagnostics/ in the state directory.",
+    "bundle_refused": "A bundle was refused, and the one before it goes on. Why: prednet-edge bundle status "
+    "--config CONFIG",
+    "calibration_missing": "The calibration of {camera} belongs to another bundle: it is watched with the bundle's own "
+    "normality, events say calibrated: false. Run: prednet-calibrate site --config CONFIG --camera {camera}",
+    "self_test_failed": "A known anomaly did not come through from camera to broker. Where it was lost: "
+    "prednet-edge self-test --config CONFIG",
     "zones_changed": "The limit was fitted with other zones or masks: nothing is promised, events say "
     "calibrated: false. Run: prednet-calibrate site --config CONFIG --camera {camera}",
     "profile_unknown": "It is not known which profile is in force, so nothing is judged; health says why. "

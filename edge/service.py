@@ -21,6 +21,7 @@ from edge.restart_delay import PROVEN_SECONDS, begin, delay_seconds, forget
 from edge.setup import Device, read_device
 from edge.supervision import Supervisor
 from edge.throttle import Throttle
+from edge.updates.desk import note_start
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def run_daemon(
             log.warning("start_put_off seconds=%g failed_starts=%d", wait, failed)
             supervisor.waits(wait, failed)
             stopping.wait(wait)
+        note_start(config_path)
         try:
             _watch_on(config_path, last_good, stopping, supervisor)
         except ConfigInvalid:

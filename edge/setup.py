@@ -12,8 +12,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from edge.builtin import bundle_from_predictor
-from edge.bundle import Bundle, read_bundle
+from edge.bundle import Bundle
 from edge.calibrated import limits_for
 from edge.captures import CameraSource
 from edge.choice import Choice, choose
@@ -30,6 +29,7 @@ from edge.site_calibration import variant_of_site
 from edge.slower import has_slower, slower_bundle, slower_config
 from edge.sources import chosen
 from edge.topics import Topics, default_device
+from edge.updates.resolved import Resolved, bundle_in_force, normals_in_force
 from edge.yaml_keys import composed, line_of
 from edge.zoning import zoned
 
@@ -39,7 +39,8 @@ class Device:
     """Everything that `run` needs, read and checked; `choice` says what computes, `text` is its file's.
 
     `models` are by camera, those of `profiles` by `key_of_profile`. Of a camera with profiles `models` holds the first,
-    which judges nothing before a profile is known to be in force.
+    which judges nothing before a profile is known to be in force. `refused` says why bundles were passed over that
+    should be in force instead.
     """
 
     config: Config
@@ -51,6 +52,7 @@ class Device:
     captured: Mapping[str, CameraSource]
     profiles: Mapping[str, Model] = field(default_factory=dict)
     text: str = field(default="", repr=False)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def runs_as(self, other: Device) -> bool:
         """Return whether nothing differs that a running device would show: settings, secrets, bundle, what computes."""
@@ -64,8 +66,10 @@ class Device:
         return hashlib.sha256(msgspec.json.encode(self.config)).hexdigest()[:12]
 
 
-def read_device(config_path: Path, text: str | None = None, *, slower: bool = False) -> Device:
-    """Return the device of a configuration; `text` stands in for what its file holds now.
+def read_device(
+    config_path: Path, text: str | None = None, *, slower: bool = False, other: Bundle | None = None
+) -> Device:
+    """Return the device of a configuration; `text` stands in for what its file holds, `other` for the bundle in force.
 
     It watches at the `slower` rate where that is asked for and every camera was calibrated for one too.
 
@@ -74,18 +78,17 @@ def read_device(config_path: Path, text: str | None = None, *, slower: bool = Fa
     text = read_text(config_path) if text is None else text
     config = config_from_text(text, config_path)
     blamed = partial(_blamed, config_path, composed(text, config_path))
-    models: dict[str, Model] = {}
-    profiles: dict[str, Model] = {}
     with blamed("mqtt"):
         topics = Topics(config.site, config.device or default_device())
-        broker = _broker(config, topics)
+        broker = broker_of(config, topics)
     with blamed("hooks"):
         read_secret(WEBHOOK_TOKEN, config.hooks.webhook_token_file)  # says why it cannot be read
     with blamed("page"):
         if config.page.serve and config.page.token_file:
             read_token(Path(config.page.token_file))
     with blamed("predictor" if config.predictor else "bundle"):
-        bundle = _bundle(config)
+        resolved = bundle_in_force(config) if other is None else Resolved(other)
+        bundle = resolved.bundle
     with blamed("cameras"):
         if has_slower(config):
             slow = slower_bundle(config, bundle)  # read in any case: a fault in it is told at the start
@@ -94,16 +97,44 @@ def read_device(config_path: Path, text: str | None = None, *, slower: bool = Fa
         if not config.predictor:
             bundle.step(chosen_variant(bundle, config.variant))  # says which there are
     with blamed("runner"):
-        choice = choose(config, bundle, sorted({variant_of_site(path) for path in _normals(config)}))
+        normals = normals_in_force(config, bundle)
+        choice = _chosen(config, bundle, normals)
     sources: dict[str, CameraSource] = {}
+    found: dict[str, dict[str, Model]] = {}
     for name, camera in config.cameras.items():
         with blamed("cameras", name):
-            found = _models(name, bundle, choice.variant, camera, config.detection)
+            found[name] = _models(name, bundle, choice.variant, camera, config.detection, normals)
             sources[name] = captured(name, camera)
             chosen(place_from_spec(camera.source), camera.capture)  # says what that library cannot capture
-        models[name] = next(iter(found.values()))
-        profiles |= {key_of_profile(name, key): model for key, model in found.items() if key}
-    return Device(config, topics, bundle, models, broker, choice, sources, profiles, text)
+    models, profiles = _by_key(found)
+    return Device(config, topics, bundle, models, broker, choice, sources, profiles, text, resolved.refused)
+
+
+def device_with(device: Device, bundle: Bundle) -> Device:
+    """Return the same device with another bundle, and the calibrations that belong to it.
+
+    Raises PrednetError for one that cannot work.
+    """
+    config, normals = device.config, normals_in_force(device.config, bundle)
+    choice = _chosen(config, bundle, normals)
+    models, profiles = _by_key(
+        {
+            name: _models(name, bundle, choice.variant, camera, config.detection, normals)
+            for name, camera in config.cameras.items()
+        }
+    )
+    return replace(device, bundle=bundle, choice=choice, models=models, profiles=profiles, refused={})
+
+
+def _chosen(config: Config, bundle: Bundle, normals: Mapping[str, Path | None]) -> Choice:
+    return choose(config, bundle, sorted({variant_of_site(path) for path in normals.values() if path}))
+
+
+def _by_key(found: Mapping[str, Mapping[str, Model]]) -> tuple[dict[str, Model], dict[str, Model]]:
+    """Return each camera's first model, and those of its profiles by `key_of_profile`."""
+    models = {name: next(iter(one.values())) for name, one in found.items()}
+    profiles = {key_of_profile(name, key): model for name, one in found.items() for key, model in one.items() if key}
+    return models, profiles
 
 
 @contextmanager
@@ -123,21 +154,18 @@ def key_of_profile(camera: str, profile: str | None) -> str:
     return f"{camera}/{profile}"
 
 
-def _normals(config: Config) -> set[Path]:
-    """The `.normal` files that cameras and their profiles name."""
-    named = [
-        (camera.normal, *(one.normal for one in judging(camera.profiles).values()))
-        for camera in config.cameras.values()
-    ]
-    return {Path(normal) for normals in named for normal in normals if normal}
-
-
-def _models(name: str, bundle: Bundle, variant: str, camera: Camera, detection: Detection) -> dict[str, Model]:
+def _models(
+    name: str,
+    bundle: Bundle,
+    variant: str,
+    camera: Camera,
+    detection: Detection,
+    normals: Mapping[str, Path | None],
+) -> dict[str, Model]:
     """Return a camera's models by profile; of one without profiles its own under the empty name."""
-    normals = {key: profile.normal or camera.normal for key, profile in judging(camera.profiles).items()}
     found = {}
-    for key, normal in (normals or {"": camera.normal}).items():
-        model = with_normal(bundle, variant, Path(normal) if normal else None)
+    for key in judging(camera.profiles) or ("",):
+        model = with_normal(bundle, variant, normals.get(key_of_profile(name, key) if key else name))
         try:
             found[key] = replace(adapted(model, camera, detection), profile=key)
         except PrednetError as error:
@@ -156,13 +184,8 @@ def limited(model: Model, detection: Detection) -> Model:
     return replace(model, calibration=replace(model.calibration, limits=limits))
 
 
-def _bundle(config: Config) -> Bundle:
-    if config.predictor:
-        return bundle_from_predictor(config.predictor, config.frame.form)
-    return read_bundle(Path(config.bundle))
-
-
-def _broker(config: Config, topics: Topics) -> BrokerSettings:
+def broker_of(config: Config, topics: Topics) -> BrokerSettings:
+    """Return where the broker is, and the login. Raises ConfigInvalid for a password that is not there."""
     mqtt, password = config.mqtt, read_secret(MQTT_PASSWORD, config.mqtt.password_file)
     tls = None
     if mqtt.ca_file or mqtt.certificate_file:

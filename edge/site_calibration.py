@@ -62,6 +62,11 @@ def rate_of_site(path: Path) -> float:
     return read_archive(path, NORMAL, SiteManifest)[0].rate_hz
 
 
+def bundle_of_site(path: Path) -> str:
+    """Return the digest of the bundle that a camera's calibration was made for; PrednetError where it is damaged."""
+    return read_archive(path, NORMAL, SiteManifest)[0].bundle
+
+
 def read_site(path: Path, bundle: Bundle, variant: str) -> Calibration:
     """Return a camera's calibration. Raises PrednetError where it is damaged or was made for another model."""
     manifest, files, _ = read_archive(path, NORMAL, SiteManifest)

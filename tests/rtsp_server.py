@@ -1,6 +1,6 @@
 """A real RTSP server for tests, run by the system's Python: moving picture, H.264 at 30 frames a second.
 
-Usage: rtsp_server.py PORT [WIDTHxHEIGHT [USER PASSWORD]]. Says `serving`, then `client` for each that connects;
+Usage: rtsp_server.py PORT [WIDTHxHEIGHT | FILM [USER PASSWORD]]. FILM is an .mp4 of H.264, sent as it is. Says `serving`, then `client` for each that connects;
 SIGUSR1 changes the picture's size within the stream.
 """
 
@@ -17,6 +17,7 @@ LAUNCH = (
     "( videotestsrc is-live=true pattern=ball ! videoscale ! capsfilter name=size caps=video/x-raw,{size},framerate=30/1 "
     "! x264enc tune=zerolatency key-int-max=15 ! rtph264pay name=pay0 config-interval=1 )"
 )
+FILM = "( filesrc location={film} ! qtdemux ! h264parse ! rtph264pay name=pay0 config-interval=1 )"
 
 
 def size_caps(size: str) -> str:
@@ -41,7 +42,8 @@ def main() -> None:
     port, size = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "320x240"
     server = GstRtspServer.RTSPServer(address="127.0.0.1", service=port)
     factory = GstRtspServer.RTSPMediaFactory(shared=True)
-    factory.set_launch(LAUNCH.format(size=size_caps(size)))
+    is_film = size.endswith(".mp4")
+    factory.set_launch(FILM.format(film=size) if is_film else LAUNCH.format(size=size_caps(size)))
     playing = []
     factory.connect("media-configure", lambda _, media: playing.append(media.get_element()))
 

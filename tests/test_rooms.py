@@ -13,7 +13,7 @@ ROOMS = {"edge": 0, "calibration": 1, "export": 2}
 # The only files or folders that may import each library. A chooser opens a door inside a function.
 DOORS = {
     "av": {"edge/capture_av.py", "edge/clip.py", "edge/recording.py", "edge/scene/video.py"},
-    "cryptography": {"export/signing.py"},
+    "cryptography": {"edge/signing.py"},
     "cv2": {"edge/flow.py", "edge/look.py", "edge/scene/canvas.py", "edge/snapshot.py"},
     "gi": {"edge/capture_gst.py"},
     "h5py": {"export/importing/keras_files.py"},

@@ -52,7 +52,7 @@ class RtspServer:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self, size: str = "320x240") -> None:
-        """Start it; skip where it is not installed, but fail in CI."""
+        """Start it with a picture of a size, or with a film; skip where it is not installed, but fail in CI."""
         script = Path(__file__).with_name("rtsp_server.py")
         self.process = subprocess.Popen(
             [PYTHON, str(script), str(self.port), size, *self._login],

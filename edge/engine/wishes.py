@@ -10,6 +10,7 @@ from edge.config_file import read_config
 from edge.engine.making import Wish, candidates
 from edge.engine.store import FOLDER
 from edge.errors import PrednetError, UsageError
+from edge.updates.resolved import bundle_in_force
 
 AUTO = "auto"
 
@@ -19,7 +20,7 @@ def wish_from_config(path: Path, variant: str | None) -> Wish:
     config = read_config(path)
     if not config.bundle:
         raise UsageError(f"{path}: it watches with the predictor {config.predictor}, which needs no engine.")
-    return wish_of(config, read_bundle(Path(config.bundle)), variant)
+    return wish_of(config, bundle_in_force(config).bundle, variant)
 
 
 def wish_of(config: Config, bundle: Bundle, variant: str | None = None) -> Wish:

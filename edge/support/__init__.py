@@ -1,0 +1,1 @@
+"""What support needs of a device, without what is secret in it."""

@@ -1,0 +1,129 @@
+"""docs/benchmarks.md tells what is kept: tables, figures of the whole device, plots, and what was not run."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "benchmarks"))
+
+import all as bench  # noqa: E402 - scripts, imported to be held to their word
+import entries  # noqa: E402
+import figures  # noqa: E402
+import mqtt_loss  # noqa: E402
+import plots  # noqa: E402
+import quiet_clips  # noqa: E402
+import recovery  # noqa: E402
+from entries import BENCHMARKS  # noqa: E402
+from markdown import tables_of  # noqa: E402
+
+from tests.benching import CAMERAS, LEVELS, STEPS, made  # noqa: E402
+from tests.loss import Account  # noqa: E402
+
+
+def test_the_page_tells_measured_failed_and_not_run(tmp_path: Path) -> None:
+    """Each with its question and command; tables as tables, other lines as they were printed."""
+    kept = {
+        "step": made("step", output=STEPS),
+        "capture": made("capture", exit_code=1, said="Traceback\nValueError: broken"),
+        "v4l2": made("v4l2", exit_code=None, reason="qemu is not here"),
+        "cameras": made("cameras", output=CAMERAS, exit_code=4, is_quick=True),
+    }
+    (tmp_path / "docs").mkdir()
+    bench.write_page(kept, tmp_path / "docs" / "benchmarks.md")
+    text = (tmp_path / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^### (\S+)\n(.*?)(?=^##|\Z)", text, re.M | re.S))
+    assert list(sections) == [one.name for chapter in entries.CHAPTERS for one in BENCHMARKS if one.chapter == chapter]
+    assert "| the CPU variant | 4.0 |" in sections["step"]
+    assert "```text\narithmetic limit here: 70 GMAC/s\n```" in sections["step"]
+    assert "Commit abc1234, 2026-01-02 03:04 UTC, 61 s, load 0.5" in sections["step"]
+    assert "**Failed** with exit code 1" in sections["capture"]
+    assert "ValueError: broken" in sections["capture"]
+    assert "**Not run**: qemu is not here." in sections["v4l2"]
+    assert "missed a bound" in sections["cameras"]
+    assert "; quick." in sections["cameras"]
+    assert "**Not run yet.**" in sections["latency"]
+    assert (
+        f"2 of {len(BENCHMARKS)} were measured; missed a bound: [cameras](#cameras); failed: [capture](#capture)"
+        in text
+    )
+    assert "«quick»" in text
+    assert "on paper, not measured" in text
+    for name in re.findall(r"\]\(images/(.*?)\)", text):
+        assert (tmp_path / "docs" / "images" / name).exists()
+
+
+def test_the_figures_of_a_device_are_read_from_what_was_printed() -> None:
+    """Cameras that keep the rate, shares of a camera, times, losses and false events, counted by hand."""
+    account = Account(put=210, received=215, duplicates=5, told_lost=0, boots=9, lost=[], never_ended=[])
+    times = {what: [2.0, 3.0, 7.0] for what in recovery.TARGETS}
+    silent = quiet_clips.row("all", quiet_clips.Counted(20.0, 60.0, 36.0, 0))
+    columns = f"| camera | learned | watched | scored s | false events | {figures.RATE} |\n|---|---|---|---|---|---|"
+    kept = {
+        "step": made("step", output=STEPS),
+        "cameras": made("cameras", output=CAMERAS),
+        "recovery": made("recovery", output=f"{recovery.table(times)}\n\n{recovery.used_table((212.4, 0.173))}"),
+        "loss-kills": made("loss-kills", output=mqtt_loss.table("kills", account)),
+        "quiet-clips": made("quiet-clips", output=f"{columns}\n{silent}"),
+        "loss-day": made("loss-day", exit_code=1, output="| nonsense |\n|---|\n| 1 |"),
+    }
+    (told,) = tables_of(figures.told_figures(kept))
+    rows = {row["figure"]: row["here"] for row in told}
+    assert rows["ONNX Runtime's float step against the CPU variant"] == "2.0 times (4.0 and 8.0 ms)"
+    assert rows["the fastest way of running the edge network's step"] == "the CPU variant (4.0 ms)"
+    assert rows["eager PyTorch against the CPU variant"] == figures.NOT_MEASURED, "it is not in the table"
+    assert rows["cameras at 10 frames a second"] == "8"
+    assert rows["processor of a camera, of one core"] == "17 % with 1, 16 % each with 8"
+    assert rows["memory of the river"] == "160 MB with 1, 28 MB for each more"
+    assert rows["killed camera noticed"] == "median 3.0 s, largest of 3: 7.0 s"
+    assert rows["memory of the daemon with one RTSP camera"] == "212 MB"
+    assert rows["processor of it, of one core"] == "17 %"
+    assert rows["lost through kills of the daemon and the broker"] == "0 of 210; starts of the device: 9"
+    # 36 s are a hundredth of an hour; no event excludes more than −ln 0.05 = 3.0 in it.
+    assert rows["false events on real clips of normal work"] == "0 in 36 s: 0 (at most 300)"
+    assert rows["lost through a day of outages"] == figures.NOT_MEASURED
+
+
+def test_a_table_that_changed_is_said_on_the_page() -> None:
+    """A column that is gone does not cost the whole page."""
+    kept = {"cameras": made("cameras", output=CAMERAS.replace("memory MB", "memory"))}
+    rows = {row["figure"]: row["here"] for row in tables_of(figures.told_figures(kept))[0]}
+    assert rows["memory of the river"] == "unreadable: KeyError('memory MB')"
+    assert rows["cameras at 10 frames a second"] == "8"
+
+
+def test_the_figures_have_the_targets_that_recovery_is_held_to() -> None:
+    """One table of targets in the script and on the page."""
+    told = {
+        what: None if bound == "–" else float(bound.removesuffix(" s")) for what, bound in figures.RECOVERIES.items()
+    }
+    assert told == recovery.TARGETS
+
+
+@pytest.mark.parametrize(("name", "output"), [("step", STEPS), ("cameras", CAMERAS), ("ped2", LEVELS)])
+def test_a_plot_is_drawn_on_a_ground_of_its_own(name: str, output: str, tmp_path: Path) -> None:
+    """Opaque, and darker ink than ground by the contrast that text needs, whatever page it stands on."""
+    (plot,) = plots.draw_plots({name: made(name, output=output)}, tmp_path)
+    image = cv2.imread(str(plot.path), cv2.IMREAD_UNCHANGED)
+    assert image.shape[2] == 3 or int(image[..., 3].min()) == 255
+    corner = image[2, 2, :3].astype(int)
+    darkest = image[..., :3].astype(int).sum(axis=2).min() / 3
+    assert (corner.mean() + 13) / (darkest + 13) > 4.5  # the ratio that WCAG asks of text, by mean level
+
+
+def test_a_benchmark_that_failed_is_not_drawn(tmp_path: Path) -> None:
+    """No plot of half a measurement, nor of none."""
+    assert (
+        plots.draw_plots({"step": made("step", exit_code=1, output=STEPS), "cameras": made("cameras")}, tmp_path) == []
+    )
+
+
+def test_the_page_in_the_repository_is_of_this_table() -> None:
+    """docs/benchmarks.md has a section for every benchmark and no other."""
+    text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^### (\S+)", text, re.M)) == sorted(one.name for one in BENCHMARKS)

@@ -1,0 +1,81 @@
+"""What single benchmarks count and time, held against what is known."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "benchmarks"))
+
+import capture  # noqa: E402
+import glass  # noqa: E402
+import quiet_clips  # noqa: E402
+import recovery  # noqa: E402
+from latency import filmed  # noqa: E402
+
+from edge.capture import Mailboxes  # noqa: E402
+from edge.captures import CameraSource, Captures  # noqa: E402
+from edge.frames import FrameFormat  # noqa: E402
+from tests.test_rtsp import RtspServer, frames_within, need_gstreamer  # noqa: E402
+
+
+def test_a_late_recovery_is_a_missed_bound() -> None:
+    """The largest counts; what has no target is never late."""
+    good = {what: [4.0] for what in recovery.TARGETS}
+    assert not recovery.is_late(good | {"broker back: live messages again": [99.0]})
+    assert recovery.is_late(good | {"killed camera noticed": [1.0, 5.1]})
+
+
+def test_the_loop_beside_capture_gives_what_capture_gives(tmp_path: Path) -> None:
+    """As many frames of the same film, at the same rate: 30 frames at 30 a second are ten."""
+    path, form = tmp_path / "film.mp4", FrameFormat(128, 160, 3, 10.0)
+    capture.film(path, 30)
+    count, seconds = capture.looped(path, form)
+    frames, _, _ = capture.captured(path, form, "pyav")
+    assert count == len(frames) == 10
+    assert seconds > 0.0
+
+
+def test_a_change_is_matched_with_the_frame_that_shows_it() -> None:
+    """Not with a frame before it, and not with one after the next change; a change that no frame shows is left out."""
+    found = glass.matched([1.0, 2.0, 3.0, 4.0], [0.5, 1.1, 2.25, 2.5, 4.125])
+    assert found == pytest.approx([100.0, 250.0, 125.0])
+
+
+def test_the_picture_of_a_real_camera_is_timed() -> None:
+    """Two changes over RTSP and H.264: after they were made, and within the second until the next."""
+    need_gstreamer()
+    found = glass.latencies_ms("pyav", 2)
+    assert len(found) == 2
+    assert all(0.0 < one < 1500.0 for one in found)  # the longest time between two changes
+
+
+def test_the_camera_of_recovery_sends_its_film(tmp_path: Path) -> None:
+    """Drawn once, sent as it is, in its own time: no more than ten frames a second."""
+    need_gstreamer()
+    server, form = RtspServer(), FrameFormat(128, 160, 1, 10.0)
+    server.start(str(filmed(tmp_path / "film", 10.0)))
+    mailboxes = Mailboxes(["cam"])
+    captures = Captures(form, mailboxes)
+    try:
+        captures.start("cam", CameraSource(server.url))
+        times = frames_within(mailboxes, 20.0, 21)["cam"][1:]  # the first may be older, from the server's queue
+    finally:
+        captures.close()
+        server.kill()
+    assert len(times) == 20
+    assert float(np.mean(np.diff(times))) > 0.08  # ten a second; a busy machine drops some, none comes before its time
+
+
+def test_no_footage_is_no_camera(tmp_path: Path) -> None:
+    """Cameras of the quiet clips are those whose files are here."""
+    assert list(quiet_clips.cameras(tmp_path)) == []
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "car-detection-270p.mp4").touch()
+    (one,) = quiet_clips.cameras(tmp_path)
+    assert one.name == "car park"
+    assert not set(one.learned) & set(one.watched)
