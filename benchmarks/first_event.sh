@@ -10,6 +10,7 @@ tree=$(cd "$(dirname "$0")/.." && pwd)
 folder=$(mktemp -d)
 # Whatever happens, nothing of it goes on or stays.
 begun=
+trap 'exit 1' TERM INT
 trap 'kill $begun 2>/dev/null; wait; rm -r "$folder"' EXIT
 began=$(date +%s)
 told() { echo "$(($(date +%s) - began)) s: $*"; }
@@ -23,9 +24,10 @@ told "init: $(grep -o ' of 3\. ' init.told | wc -l) questions; $(tail -1 init.to
 mosquitto -p 18830 >broker.log 2>&1 &
 begun=$!
 until mosquitto_pub -p 18830 -t ready -m '' 2>/dev/null; do sleep 0.1; done
-mosquitto_sub -p 18830 -t 'prednet/v1/+/+/events' -W 300 >events.json &
+mosquitto_sub -p 18830 -t 'prednet/v1/+/+/events' -W 600 >events.json &
+listener=$!
 begun="$begun $!"
 prednet/bin/prednet-edge run --config config.yaml >run.log 2>&1 &
 begun="$begun $!"
-until grep -q surprise events.json; do sleep 0.2; done
+until grep -q surprise events.json; do kill -0 $listener || exit 1; sleep 0.2; done
 told "the first event: $(grep -m1 surprise events.json | head -c 160)"
