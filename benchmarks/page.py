@@ -5,15 +5,14 @@
 The daemon's own `watch_device` watches the drawn factory with the demo's bundle. In turns of 15 seconds as many
 browsers as asked for look at the page, or none: each asks for the live numbers twice a second and for each camera's
 picture five times a second, as page.js does, and moves the slider of a limit every two seconds over a day of scores
-that were laid down before. They run in a process of their own, at low priority: a control room's browser runs on
-another machine. Told are frames a second, the time from a frame's arrival to the end of its moment, and the processor
-time of the river's own thread and of the whole process. Both halves are one run, and share whatever else runs.
+that were laid down before. They are a process of their own (page_browsers.py). Told are frames a second, the time from
+a frame's arrival to the end of its moment, and the processor time of the river's own thread and of the whole process.
+Both halves are one run, and share whatever else runs.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import subprocess
 import sys
@@ -21,14 +20,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from machine import ROOT, measured_on
+from page_browsers import TURN_SECONDS, Look
 
 sys.path.insert(0, str(ROOT))
 
@@ -40,8 +37,7 @@ from edge.ring import FOLDER, SCORES, SEGMENT_SECONDS, write_scores
 from edge.setup import read_device
 from tests.ringing import segment_of
 
-TURN_SECONDS, SETTLE_SECONDS = 15.0, 2.0
-LIVE_SECONDS, PICTURE_SECONDS, SLIDER_SECONDS = 0.5, 0.2, 2.0
+SETTLE_SECONDS = 2.0
 
 
 @dataclass
@@ -54,28 +50,13 @@ class Half:
     seconds: float = 0.0
 
 
-class Look(NamedTuple):
-    """What the browsers are told: where the page is, how many they are, and when they look."""
-
-    port: int
-    token: str
-    cameras: list[str]
-    count: int
-    began: float
-    seconds: float
-
-
 def main() -> None:
-    """Measure and print a table, or be the browsers of a measurement."""
+    """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cameras", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=240.0)
     parser.add_argument("--browsers", type=int, default=2)
-    parser.add_argument("--browse", help=argparse.SUPPRESS)
     parsed = parser.parse_args()
-    if parsed.browse:
-        browse(Look(**json.loads(parsed.browse)))
-        return
     print(measured_on())
     with tempfile.TemporaryDirectory() as folder:
         report(parsed.cameras, *measure(Path(folder), parsed.cameras, parsed.seconds, parsed.browsers))
@@ -140,64 +121,8 @@ def start_browsers(
         time.sleep(0.1)
     token = (state / "page.token").read_text().strip()
     told = Look(place.port, token, cameras, count, began, seconds - 1.0)._asdict()
-    command = ["nice", "-n", "19", sys.executable, __file__, "--browse", json.dumps(told)]
-    waits.update(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-
-
-def browse(look: Look) -> None:
-    """Look at the page in every second turn, and print how long each kind of answer took, in milliseconds."""
-    waits: dict[str, list[float]] = {"live": [], "picture": [], "slider": []}
-    numbers = dict.fromkeys(["live", *look.cameras], 0)
-    random = np.random.default_rng(2)
-
-    def asked(path: str) -> tuple[bytes, str | None]:
-        connection = http.client.HTTPConnection("127.0.0.1", look.port, timeout=30)
-        connection.request("GET", path, headers={"Authorization": f"Bearer {look.token}"})
-        answer = connection.getresponse()
-        found = answer.read(), answer.headers["X-Frame-Number"]
-        connection.close()
-        return found
-
-    def live() -> None:
-        numbers["live"] = json.loads(asked(f"/api/live?after={numbers['live']}")[0])["number"]
-
-    def picture(camera: str) -> None:
-        _, number = asked(f"/api/cameras/{camera}/live.jpg?after={numbers[camera]}")
-        numbers[camera] = int(number or numbers[camera])
-
-    def slider() -> None:
-        where = f"/api/cameras/{look.cameras[0]}/limit"
-        bounds = json.loads(asked(where)[0])
-        asked(f"{where}?on={random.uniform(bounds['low'], bounds['high']):.4f}")
-
-    tasks: list[tuple[str, float, Callable[[], None]]] = [
-        ("live", LIVE_SECONDS, live),
-        ("slider", SLIDER_SECONDS, slider),
-    ]
-    tasks += [("picture", PICTURE_SECONDS, partial(picture, camera)) for camera in look.cameras]
-    threads = [
-        threading.Thread(target=again, args=(look, waits[name], pause, task))
-        for _ in range(look.count)
-        for name, pause, task in tasks
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    print(json.dumps(waits))
-
-
-def again(look: Look, waits: list[float], pause: float, task: Callable[[], None]) -> None:
-    """Ask again and again while the page is open."""
-    while (since := time.time() - look.began) < look.seconds:
-        if since < 0 or int(since // TURN_SECONDS) % 2 == 0:
-            time.sleep(0.05)
-            continue
-        asked = time.monotonic()
-        with suppress(OSError):
-            task()
-            waits.append(1000 * (time.monotonic() - asked))
-        time.sleep(pause)
+    command = [sys.executable, str(Path(__file__).with_name("page_browsers.py")), json.dumps(told)]
+    waits.update(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
 
 
 def report(count: int, halves: dict[bool, Half], waits: dict[str, list[float]]) -> None:
@@ -215,6 +140,9 @@ def report(count: int, halves: dict[bool, Half], waits: dict[str, list[float]]) 
         print(f"| {name} | {opened:.2f} | {closed:.2f} | {opened / closed:.2f} |")
     print()
     for name, times in waits.items():
+        if not times:
+            print(f"{name}: no answer")
+            continue
         print(f"{name}: {len(times)} answers, median {np.median(times):.0f} ms, 95 % {np.percentile(times, 95):.0f} ms")
 
 

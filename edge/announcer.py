@@ -44,9 +44,7 @@ from edge.setup import Device
 from edge.switches import Switches
 from edge.topics import FAULTS, HEALTH, STATUS, camera_subtopic, zone_subtopic
 
-HEALTH_SECONDS = 30.0
-COVERAGE_SECONDS = 60.0
-SCORE_SECONDS = 1.0
+HEALTH_SECONDS, COVERAGE_SECONDS, SCORE_SECONDS = 30.0, 60.0, 1.0
 RECENT_EVENTS = 1000
 CAMERA_FAULTS = ("camera_lost", "camera_refused", "capture_hung")
 
@@ -67,6 +65,7 @@ class Announcer:
         self._device, self._publisher, self._outbox, self._mailboxes = device, publisher, outbox, mailboxes
         self._switches, self._ledger, self._drift = switches, ledger, drift or DriftWatch()
         self.counts: Counter[str] = Counter()
+        self.uploads_waiting: int | None = None
         self.listeners: list[Callable[[Event], None]] = []
         self._images: dict[str, Image] = {}
         self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
@@ -290,6 +289,7 @@ class Announcer:
             throttled=is_throttled(),
             memory_bytes=memory_bytes(),
             disk_free_bytes=free_bytes(self._folder),
+            uploads_waiting=self.uploads_waiting,
         )
 
     def _drift_of(self, camera: str) -> Monitor | None:

@@ -27,9 +27,11 @@ from edge.evidence_cli import add_evidence_command
 from edge.init_cli import add_init_command
 from edge.install_cli import add_install_commands
 from edge.page.page_cli import add_page_command
+from edge.report_cli import add_report_command
 from edge.self_tests.cli import add_self_test_command
 from edge.support.cli import add_support_command
 from edge.updates.bundle_cli import add_bundle_command
+from edge.watch_cli import add_watch_command
 from edge.what_if_cli import WHAT_IF_HELP, add_what_if, run_what_if
 
 RUN_HELP = """Watch the cameras of a configuration and publish what is unexpected on MQTT.
@@ -97,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_doctor_command(commands)
     add_engine_command(commands)
     add_mqtt_commands(commands)
+    add_watch_command(commands)
+    add_report_command(commands)
     add_page_command(commands)
     return run_command(parser, arguments)
 

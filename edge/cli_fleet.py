@@ -30,14 +30,15 @@ def add_fleet(commands: argparse._SubParsersAction[Parser]) -> None:
     events.add_argument("--count", type=int, help="end after so many events (default: never)")
     events.add_argument("--group", help="share the stream with others of this name (MQTT 5)")
     for parser, run in ((status, _status), (events, _events)):
-        _add_broker(parser)
+        add_broker(parser)
         parser.add_argument("--site", help="one site (default: all)")
         parser.add_argument("--json", action="store_true", help="one JSON object a line")
         parser.set_defaults(run=run)
 
 
-def _add_broker(parser: Parser) -> None:
-    parser.add_argument("--host", default="127.0.0.1", help="the broker (default: %(default)s)")
+def add_broker(parser: Parser, default_host: str | None = "127.0.0.1") -> None:
+    """Add what says which broker, and who asks it; without a default the caller fills in loopback."""
+    parser.add_argument("--host", "--broker", default=default_host, help="the broker (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="(default: 1883, with --ca 8883)")
     parser.add_argument("--username", help="the login's name")
     parser.add_argument("--password-file", default="", help="the login's password, in a file of its own")

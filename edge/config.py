@@ -124,6 +124,13 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     level: int = 3
 
 
+class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where Prometheus finds the numbers of `health`; 0 is no port: off."""
+
+    address: str = "127.0.0.1"
+    port: int = 0
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A whole device. Paths that are not absolute are taken from the configuration's own folder.
 
@@ -149,3 +156,4 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     self_test: Schedule = Schedule()
     page: Page = Page()
     ring: RingSettings = RingSettings()
+    metrics: Metrics = Metrics()

@@ -22,6 +22,7 @@ from edge.self_tests.settings import schedule_faults
 from edge.slower import slow_normal_faults
 from edge.topics import checked_name
 from edge.updates.settings import update_faults
+from edge.upload_settings import Upload
 from edge.yaml_keys import composed, double_keys, known_values, line_of, unknown_keys
 
 
@@ -83,6 +84,7 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
         ),
         state_directory=_from_folder(folder, config.state_directory),
         page=msgspec.structs.replace(config.page, token_file=_from_folder(folder, config.page.token_file)),
+        evidence=msgspec.structs.replace(config.evidence, upload=_upload_from_folder(folder, config.evidence.upload)),
         mqtt=msgspec.structs.replace(
             config.mqtt,
             **{
@@ -121,6 +123,8 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     if config.mqtt.keepalive_seconds < 1:
         yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
     yield from _hook_faults(config.hooks)
+    if not 0 <= config.metrics.port <= 65535:
+        yield ["metrics", "port"], f"{config.metrics.port} is no port; 9640 is a good one, 0 is off."
     yield from ((["evidence", *keys], message) for keys, message in evidence_faults(config.evidence))
     yield from ((["page", *keys], message) for keys, message in page_faults(config.page))
     yield from ((["ring", *keys], message) for keys, message in ring_faults(config.ring))
@@ -183,6 +187,11 @@ def _from_folder(folder: Path, where: str) -> str:
     if not where or "://" in where or Path(where).is_absolute():
         return where
     return str(folder / where)
+
+
+def _upload_from_folder(folder: Path, upload: Upload) -> Upload:
+    paths = {key: _from_folder(folder, getattr(upload, key)) for key in ("secret_key_file", "ca_file")}
+    return msgspec.structs.replace(upload, **paths)
 
 
 def _keys_from_path(where: str, data: object) -> list[str]:

@@ -95,6 +95,10 @@ class Ledger:
         )
         self._database.execute("DELETE FROM hours WHERE rowid <= (SELECT max(rowid) FROM hours) - ?", (ROWS_KEPT,))
 
+    def first_hours(self) -> dict[str, str]:
+        """Return each camera's first hour of which anything is known."""
+        return dict(self._database.execute("SELECT camera, min(hour) FROM hours GROUP BY camera").fetchall())
+
     def hours(self, first: str, last: str) -> list[CoveredHour]:
         """Return what is known of the hours from `first` to `last`, both included, by hour and camera."""
         rows = self._database.execute(

@@ -43,6 +43,7 @@ from edge.throttle import Throttle
 from edge.topics import default_device
 from edge.updates.desk import fallen_back, took_over
 from edge.upkeep import begin_upkeep
+from edge.window import open_window
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def watch_device(
         in_force = InForce(device, publisher, desk.switches.hold, time.monotonic, time.time)
         stack.callback(announcer.close)
         _tell_of_start(announcer, engines, supervisor)
-        stack.enter_context(running_hooks(device.config.hooks, outbox))
+        _open_doors(stack, device, publisher, announcer, outbox)
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, announcer))
         beside: tuple[Beside, ...] = (
@@ -154,6 +155,22 @@ def _opened(device: Device) -> GuardedRunner | None:
         return None
     took_over(device)
     return runner
+
+
+def _open_doors(stack: ExitStack, device: Device, publisher: Publisher, announcer: Announcer, outbox: Outbox) -> None:
+    """Let others see without a broker: hooks, the window of this machine, Prometheus where it is asked for.
+
+    A port that cannot be had is a fault, and no more.
+    """
+    stack.enter_context(running_hooks(device.config.hooks, outbox))
+    folder = Path(device.config.state_directory)
+    window = stack.enter_context(open_window(folder, device.topics, publisher.last))
+    announcer.listeners += [] if window is None else [window.hear]
+    if device.config.metrics.port:
+        from edge.metrics import serving_metrics  # noqa: PLC0415 - opens the door of prometheus_client
+
+        is_served = stack.enter_context(serving_metrics(device.config.metrics, device.topics, publisher.last))
+        announcer.set_fault("metrics_refused", not is_served)
 
 
 def _tell_of_start(announcer: Announcer, engines: EngineWork, supervisor: Supervisor) -> None:

@@ -18,6 +18,7 @@ from edge.coverage_ledger import Ledger
 from edge.detection import Limit
 from edge.engine.work import EngineWork
 from edge.event_ledger import EVENTS_FILE, EventLedger
+from edge.fault_ledger import FAULTS_FILE, FaultLedger
 from edge.home_assistant import announce
 from edge.moments import Judge
 from edge.mqtt import Publisher
@@ -40,6 +41,7 @@ class OpenDesk:
     reload: Reload
     own_judges: Mapping[str, Judge]
     tests: OrderedTests
+    faults: FaultLedger
 
     @property
     def is_reloading(self) -> bool:
@@ -55,6 +57,7 @@ class OpenDesk:
         """Serve commands, and tell of what changes with time alone. Call it often; it is cheap."""
         self.commands.tick()
         self.announcer.tick()
+        self.faults.note(self.announcer.faults)
 
 
 @contextmanager
@@ -90,4 +93,5 @@ def open_desk(
         audit = AuditLog(folder / "audit.jsonl")
         allow_admin = device.config.mqtt.allow_admin
         commands = CommandDesk(publisher, reach, store, audit, allow_admin=allow_admin, wall_clock=wall_clock)
-        yield OpenDesk(announcer, switches, judges, commands, reload, own_judges, reach.tests)
+        faults = stack.enter_context(FaultLedger(folder / FAULTS_FILE, wall_clock))
+        yield OpenDesk(announcer, switches, judges, commands, reload, own_judges, reach.tests, faults)

@@ -49,6 +49,8 @@ def _of_device(device: Device) -> Iterator[Check]:
     for name in device.config.cameras:
         yield _check(f"camera {name}", partial(checks.camera, device, name))
     yield _check("broker", partial(checks.broker, device))
+    if device.config.evidence.upload.bucket:
+        yield _check("store", partial(checks.store, device))
     yield _check("disk", partial(checks.disk, device))
 
 

@@ -32,6 +32,7 @@ from edge.places import place_from_spec
 from edge.setup import Device
 from edge.sources import chosen, has_gstreamer, open_source
 from edge.topics import reply_subtopic
+from edge.upload_key import access_key
 
 # The first TensorRT that knows a GPU by its compute capability.
 FIRST_TENSORRT = {"8.7": (8, 4), "11.0": (10, 13)}
@@ -186,6 +187,18 @@ def broker(device: Device) -> str:
         f"{settings.host}:{settings.port} takes messages and does not deliver {topic}; check its access list "
         f"(docs/mosquitto/acl)."
     )
+
+
+def store(device: Device) -> str:
+    """Put a small object where evidence goes. Raises PrednetError where the store does not take it."""
+    from edge.store_s3 import S3Store  # noqa: PLC0415 - opens the door of botocore
+
+    upload, topics = device.config.evidence.upload, device.topics
+    opened = S3Store(upload, access_key(upload))
+    try:
+        return opened.put(f"{upload.prefix}{topics.site}/{topics.device}/doctor.txt", b"prednet-edge doctor\n")
+    finally:
+        opened.close()
 
 
 def disk(device: Device) -> str:

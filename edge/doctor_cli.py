@@ -15,8 +15,8 @@ DOCTOR_HELP = """Look at everything that a running camera takes; one line each, 
   sudo prednet-edge doctor --config /etc/prednet-edge/config.yaml
 
 As root the checks run as the service's user, whose rights the daemon has; where there is none, as root, and the
-first line says so. Real inference against the golden answer,
-driver, GPU against library, GStreamer's elements, every camera, a message to the broker and back, disk, clock, heat.
+first line says so. Real inference against the golden answer, driver, GPU against library, GStreamer's elements, every
+camera, a message to the broker and back, a small object into the store of evidence.upload, disk, clock, heat.
 A USB or CSI camera is open to one program at a time: stop the daemon first. Exit code 3: something failed.
 """
 _MARKS = {"ok": "ok    ", "warned": "WARN  ", "failed": "FAIL  ", "skipped": "-     "}

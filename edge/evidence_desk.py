@@ -11,6 +11,8 @@ from edge.announcer import Announcer
 from edge.moments import Moment
 from edge.setup import Device
 from edge.tape import Tape
+from edge.upload_key import access_key
+from edge.uploader import UPLOAD_FAULTS, Uploader
 
 # An event is announced after its hold, or after the rest that follows the event before it; and the queue has a length.
 MARGIN_SECONDS = 1.5
@@ -39,9 +41,14 @@ def open_evidence(device: Device, announcer: Announcer) -> Iterator[EvidenceDesk
     tapes = {camera: Tape(settings.pre_roll_seconds + look_back) for camera in device.models}
     recorder = Recorder(Path(device.config.state_directory), settings, tapes, look_back)
 
+    uploader = _uploader(device)
+
     def tick() -> None:
         for event in recorder.told():
-            announcer.publish(event)
+            stored = announcer.publish(event)
+            if uploader is not None:
+                uploader.add(stored)
+        _tell_uploads(uploader, announcer)
         announcer.set_fault("evidence_stopped", not recorder.has_room)
         for name, count in recorder.drops.items():
             announcer.counts[name] = count
@@ -52,3 +59,27 @@ def open_evidence(device: Device, announcer: Announcer) -> Iterator[EvidenceDesk
     finally:
         recorder.close()
         tick()
+        if uploader is not None:
+            uploader.close()
+
+
+def _uploader(device: Device) -> Uploader | None:
+    """Return what copies evidence to the store of the configuration, None where it names none."""
+    upload = device.config.evidence.upload
+    if not upload.bucket:
+        return None
+    from edge.store_s3 import S3Store  # noqa: PLC0415 - opens the door of botocore
+
+    return Uploader(Path(device.config.state_directory), upload.prefix, lambda: S3Store(upload, access_key(upload)))
+
+
+def _tell_uploads(uploader: Uploader | None, announcer: Announcer) -> None:
+    if uploader is None:
+        return
+    for event in uploader.told():
+        announcer.publish(event)
+        uploader.published(event)
+    for code in UPLOAD_FAULTS:
+        announcer.set_fault(code, uploader.fault == code)
+    announcer.uploads_waiting = uploader.waiting
+    announcer.counts["evidence_not_uploaded"] = uploader.lost

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from edge.upload_settings import Upload, upload_faults
+
 
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is recorded of each event, and when it goes.
@@ -13,6 +15,7 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     A clip runs from `pre_roll_seconds` before the event to `post_roll_seconds` after it, `longest_seconds` at most.
     Evidence of alerts is kept for `days`, of warnings and tests for `days_of_minor`; all of it takes `megabytes` at
     most, and leaves `free_megabytes` of the disk to others. `record: false` keeps nothing.
+    `upload` copies it to a store.
     """
 
     record: bool = True
@@ -23,6 +26,7 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     days_of_minor: float = 7.0
     megabytes: float = 4000.0
     free_megabytes: float = 512.0
+    upload: Upload = Upload()
 
 
 _RANGES = {
@@ -47,3 +51,4 @@ def evidence_faults(evidence: Evidence) -> Iterator[tuple[list[str], str]]:
             ["longest_seconds"],
             f"{evidence.longest_seconds:g} is not above pre_roll_seconds, {evidence.pre_roll_seconds:g}.",
         )
+    yield from ((["upload", *keys], message) for keys, message in upload_faults(evidence.upload))

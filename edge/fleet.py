@@ -30,17 +30,18 @@ class DeviceLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def status_filters(site: str | None) -> list[str]:
     """Return the subscriptions from which `device_lines` is made. Raises UsageError for a name no topic can carry."""
-    root = f"{PREFIX}/{_site(site)}/+"
+    root = f"{PREFIX}/{site_filter(site)}/+"
     return [f"{root}/{leaf}" for leaf in (STATUS, INFO, HEALTH, FAULTS, "cam/+/state")]
 
 
 def event_filter(site: str | None, group: str | None) -> str:
     """Return the subscription to all events of a fleet, shared with a group of consumers where one is named."""
-    topic = f"{PREFIX}/{_site(site)}/+/events"
+    topic = f"{PREFIX}/{site_filter(site)}/+/events"
     return topic if group is None else f"$share/{checked_name(group, 'group')}/{topic}"
 
 
-def _site(site: str | None) -> str:
+def site_filter(site: str | None) -> str:
+    """Return a site as a subscription names it: all where none is given. Raises UsageError."""
     return "+" if site is None else checked_name(site, "site")
 
 

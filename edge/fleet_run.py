@@ -18,15 +18,16 @@ from edge.mqtt import BrokerSettings, Received, Subscriber, TlsFiles
 SETTLE_SECONDS = 0.5
 
 
-def _settings(parsed: argparse.Namespace) -> BrokerSettings:
+def settings_of_options(parsed: argparse.Namespace, client_id: str) -> BrokerSettings:
+    """Return how a broker is reached, from the options of a command. Raises UsageError for a file that is not there."""
     is_secure = parsed.ca is not None or parsed.certificate is not None
     for path in (parsed.ca, parsed.certificate, parsed.key):
         if path is not None and not path.is_file():
             raise UsageError(f"{path}: there is no such file.")
     return BrokerSettings(
-        host=parsed.host,
+        host=parsed.host or "127.0.0.1",
         port=parsed.port or (8883 if is_secure else 1883),
-        client_id=f"prednet-fleet-{secrets.token_hex(4)}",
+        client_id=client_id,
         username=parsed.username,
         password=read_password(parsed.password_file),
         tls=TlsFiles(parsed.ca, parsed.certificate, parsed.key) if is_secure else None,
@@ -34,9 +35,13 @@ def _settings(parsed: argparse.Namespace) -> BrokerSettings:
     )
 
 
+def _client_id() -> str:
+    return f"prednet-fleet-{secrets.token_hex(4)}"
+
+
 def print_status(parsed: argparse.Namespace) -> int:
     """Print a line a device and return the exit code. Raises BrokerUnreachable."""
-    with Subscriber(_settings(parsed), *status_filters(parsed.site)) as subscriber:
+    with Subscriber(settings_of_options(parsed, _client_id()), *status_filters(parsed.site)) as subscriber:
         lines = device_lines(_until(subscriber, time.monotonic() + parsed.wait, SETTLE_SECONDS))
     if parsed.json:
         for line in lines:
@@ -52,7 +57,7 @@ def print_events(parsed: argparse.Namespace) -> int:
     """Print events as they come and return the exit code. Raises BrokerUnreachable."""
     until = float("inf") if parsed.seconds is None else time.monotonic() + parsed.seconds
     left = parsed.count
-    with Subscriber(_settings(parsed), event_filter(parsed.site, parsed.group)) as subscriber:
+    with Subscriber(settings_of_options(parsed, _client_id()), event_filter(parsed.site, parsed.group)) as subscriber:
         for event in fresh_events(_until(subscriber, until, None), Ledger(), _warn):
             print(msgspec.json.encode(event).decode() if parsed.json else line_of_event(event), flush=True)
             left = None if left is None else left - 1

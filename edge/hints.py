@@ -33,5 +33,13 @@ HINTS = {
     "Make room.",
     "page_unavailable": "The page cannot be served at page.bind and page.port: another program has the port, or this "
     "machine has no such address. It is tried again.",
+    "upload_refused": "The store refuses evidence: check evidence.upload, the key and its rights, the certificate, the "
+    "clock; the log says which. It waits on the disk and is tried every 5 minutes.",
+    "upload_bucket_missing": "The store knows no bucket of the name in evidence.upload.bucket: make it, or correct the "
+    "name. Evidence waits on the disk.",
+    "upload_unreachable": "The evidence store has not answered for 5 minutes: check network and store. Evidence waits "
+    "on the disk, where the oldest goes first when room is lacking.",
+    "metrics_refused": "Prometheus cannot be answered: metrics.address and metrics.port are taken or not allowed. "
+    "Choose another port.",
     "disk_low": "The disk of the state directory is nearly full; events go on, evidence does not. Make room.",
 }

@@ -15,6 +15,8 @@ from edge.errors import ConfigInvalid
 
 MQTT_PASSWORD = "mqtt_password"  # noqa: S105 - a name
 WEBHOOK_TOKEN = "hooks_webhook_token"  # noqa: S105 - a name
+PAGE_TOKEN = "page_token"  # noqa: S105 - a name
+STORE_SECRET_KEY = "store_secret_key"  # noqa: S105 - a name
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
 
@@ -60,6 +62,8 @@ def read_password(file: str) -> str | None:
 def secrets_of(config: Config) -> Iterator[tuple[str, Secret]]:
     """Yield the name of each secret that is set, with the secret. Raises ConfigInvalid as `read_secret` does."""
     wanted = {MQTT_PASSWORD: config.mqtt.password_file, WEBHOOK_TOKEN: config.hooks.webhook_token_file}
+    wanted |= {PAGE_TOKEN: config.page.token_file}
+    wanted |= {STORE_SECRET_KEY: config.evidence.upload.secret_key_file} if config.evidence.upload.bucket else {}
     wanted |= {camera_password(name): camera.password_file for name, camera in config.cameras.items()}
     for name, file in wanted.items():
         found = read_secret(name, file)

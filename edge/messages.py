@@ -204,6 +204,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     throttled: bool | None = None
     memory_bytes: int | None = None
     disk_free_bytes: int | None = None
+    uploads_waiting: int | None = None
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

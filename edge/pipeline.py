@@ -17,6 +17,7 @@ from edge.detection import EndReason
 from edge.frames import Frame
 from edge.judgement import Memory, judged, renewed, told_lost
 from edge.moments import Judge, Lost, Moment, Round, Sensed, State
+from edge.normality import Normality
 from edge.pacing import is_gap
 from edge.runner import Runner, StepFailed
 from edge.runners import BeginSpeed, open_speed
@@ -34,17 +35,18 @@ def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) 
     """Yield one moment per frame and camera; cameras take the runner's slots in the order of `judges`.
 
     A camera whose first frame comes later takes a free slot, with its judge; one that is lost as `disabled` frees its.
-    `judges` may change while this runs: a camera's new judge counts from its next frame on.
+    `judges` may change while this runs: a camera's new judge counts from its next frame on. Its level begins anew where
+    the normality is another one; a limit that is set leaves it.
     """
     memories = defaultdict[str, Memory](Memory)
-    in_force: dict[str, Judge] = {}
+    in_force: dict[str, Normality] = {}
     for sensed in sense(rounds, runner, list(judges), lambda camera: judges[camera].normality.ignored):
         if isinstance(sensed, Lost):
             memories[sensed.camera], moment = told_lost(memories[sensed.camera], sensed, judges[sensed.camera])
         else:
             judge = judges[sensed.camera]
-            if in_force.setdefault(sensed.camera, judge) is not judge:  # another normality: the level begins anew
-                in_force[sensed.camera] = judge
+            if in_force.setdefault(sensed.camera, judge.normality) is not judge.normality:
+                in_force[sensed.camera] = judge.normality
                 memories[sensed.camera] = renewed(memories[sensed.camera])
             memories[sensed.camera], moment = judged(memories[sensed.camera], sensed, judge)
         yield moment

@@ -12,12 +12,12 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from edge.clock import clock_state
+from edge.drained import drained
 from edge.evidence_settings import Evidence
 from edge.evidence_store import FOLDER, Kept, make_room, remove_unfinished
 from edge.labels import seconds_from_utc
@@ -76,11 +76,7 @@ class Recorder:
 
     def told(self) -> list[Event]:
         """Return the messages of the type `evidence` that are due since the last call."""
-        found: list[Event] = []
-        with suppress(queue.Empty):
-            while True:
-                found.append(self._finished.get_nowait())
-        return found
+        return drained(self._finished)
 
     @property
     def drops(self) -> dict[str, int]:

@@ -22,7 +22,7 @@ from edge.errors import ConfigInvalid, PrednetError
 from edge.kept_secrets import MQTT_PASSWORD, WEBHOOK_TOKEN, captured, read_secret
 from edge.model import Model, chosen_variant, with_normal
 from edge.mqtt import BrokerSettings, TlsFiles
-from edge.page.token import read_token
+from edge.page.token import configured_token
 from edge.places import place_from_spec
 from edge.profiles import judging
 from edge.site_calibration import variant_of_site
@@ -30,6 +30,7 @@ from edge.slower import has_slower, slower_bundle, slower_config
 from edge.sources import chosen
 from edge.topics import Topics, default_device
 from edge.updates.resolved import Resolved, bundle_in_force, normals_in_force
+from edge.upload_key import check_upload
 from edge.yaml_keys import composed, line_of
 from edge.zoning import zoned
 
@@ -84,8 +85,10 @@ def read_device(
     with blamed("hooks"):
         read_secret(WEBHOOK_TOKEN, config.hooks.webhook_token_file)  # says why it cannot be read
     with blamed("page"):
-        if config.page.serve and config.page.token_file:
-            read_token(Path(config.page.token_file))
+        if config.page.serve:
+            configured_token(config.page)
+    with blamed("evidence", "upload"):
+        check_upload(config.evidence.upload)
     with blamed("predictor" if config.predictor else "bundle"):
         resolved = bundle_in_force(config) if other is None else Resolved(other)
         bundle = resolved.bundle

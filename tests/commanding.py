@@ -72,9 +72,9 @@ class Operator:
         """Return the first reply to a command after so many messages."""
         return json.loads(self.wait(f"reply/{request_id}", after).payload)
 
-    def wait(self, subtopic: str, after: int = 0, holding: bytes = b"") -> Received:
+    def wait(self, subtopic: str, after: int = 0, holding: bytes = b"", wait_seconds: float = WAIT_SECONDS) -> Received:
         """Return the first message under a subtopic, after so many messages, that holds some bytes."""
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + wait_seconds
         while True:
             for message in self.heard[after:]:
                 if message.topic == f"{R}/{subtopic}" and holding in message.payload:

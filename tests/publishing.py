@@ -68,9 +68,9 @@ def event(number: int) -> Event:
     )
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds; fail after ten seconds."""
-    deadline = time.monotonic() + WAIT_SECONDS
+def wait_until(condition: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
+    """Wait until a condition holds; fail after ten seconds, or as many as are given."""
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition never held"
         time.sleep(0.01)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.config_file import config_from_text
-from edge.kept_secrets import MQTT_PASSWORD, WEBHOOK_TOKEN, camera_password, environment_name
+from edge.kept_secrets import MQTT_PASSWORD, STORE_SECRET_KEY, WEBHOOK_TOKEN, camera_password, environment_name
 from tests.understood import understood
 
 PAGE = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -24,7 +24,7 @@ def test_every_command_is_one_that_we_understand(command: str, monkeypatch: pyte
 def test_the_page_names_the_commands_and_the_places_of_secrets() -> None:
     """Each secret stands in the table with its credential and its variable, as the code makes them."""
     assert len(COMMANDS) == 4
-    for secret in (MQTT_PASSWORD, WEBHOOK_TOKEN, camera_password("press3")):
+    for secret in (MQTT_PASSWORD, WEBHOOK_TOKEN, STORE_SECRET_KEY, camera_password("press3")):
         assert f"| `{secret}` | `{environment_name(secret)}` |" in PAGE
 
 

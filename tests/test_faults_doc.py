@@ -12,7 +12,14 @@ TESTS = Path(__file__).parent
 DOCS = TESTS.parent / "docs"
 NAMED = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
 # Faults that are told and have a page of their own.
-ELSEWHERE = {"zones_changed": "zones.md", "profile_unknown": "zones.md", "drift": "limits.md"}
+ELSEWHERE = {
+    "page_unavailable": "page.md",
+    "calibration_missing": "updates.md",
+    "self_test_failed": "updates.md",
+    "zones_changed": "zones.md",
+    "profile_unknown": "zones.md",
+    "drift": "limits.md",
+}
 
 
 def rows_of(text: str) -> list[list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,18 @@ import pytest
 
 from edge import daemon
 from edge.chosen import EngineUnfit, open_chosen
+from edge.detection import Rules
 from edge.errors import PrednetError
 from edge.inference import REST_SECONDS, WINDOW_SECONDS, GuardedRunner
+from edge.model import judge_from_calibration
+from edge.moments import Round
+from edge.pipeline import watch
 from edge.runner import Runner, Step, StepFailed
 from tests.brokers import Mosquitto
 from tests.commanding import Operator, running
 from tests.loss import write_lively_config
 from tests.test_daemon import broker  # noqa: F401 - a fixture
-from tests.tiny import tiny_runner
+from tests.tiny import clip_from, normal_images, tiny_calibration, tiny_runner
 
 # A restart opens a session of ONNX Runtime; on a busy machine that takes a second or two.
 WAIT_SECONDS = 20.0
@@ -187,3 +191,30 @@ def test_a_device_whose_inference_fails_is_blind_and_watches_again_within_thirty
         operator.wait("status", holding=b"degraded")
         assert "restart" in {one.get("end_reason") for one in operator.events("surprise")}
     forever.set()
+
+
+def test_while_nothing_computes_each_frame_says_that_its_camera_is_blind() -> None:
+    """So that the watchdog, which wants every camera accounted for, is fed through a minute's rest."""
+
+    class Away:
+        def __init__(self, runner: Runner) -> None:
+            self.name, self.slots, self.spec, self._runner, self.is_away = "away", 1, runner.spec, runner, False
+
+        def step(self, *given: np.ndarray) -> Step:
+            if self.is_away:
+                raise StepFailed("inference is being restarted.")
+            return self._runner.step(*given)
+
+    runner, frames = Away(tiny_runner()), list(clip_from(normal_images(20)).frames())
+
+    def rounds() -> Iterator[Round]:
+        for number, frame in enumerate(frames):
+            runner.is_away = 8 <= number < 13
+            yield Round({"cam": frame})
+
+    states = [
+        moment.state for moment in watch(rounds(), runner, {"cam": judge_from_calibration(tiny_calibration(), Rules())})
+    ]  # type: ignore[arg-type]
+    assert states[:8] == ["warming_up"] * 5 + ["watching"] * 3
+    assert states[8:13] == ["blind"] * 5
+    assert states[13:] == ["warming_up"] * 5 + ["watching"] * 2

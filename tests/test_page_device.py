@@ -29,7 +29,7 @@ from edge.page.board import MESSAGES_KEPT, POINTS_KEPT, Board
 from edge.page.page_desk import Place, open_page, read_place
 from edge.page.server import DEFAULT_PORT, open_socket
 from edge.page.settings import Page
-from edge.page.token import open_token, read_token, token_path
+from edge.page.token import configured_token, open_token
 from edge.setup import read_device
 from tests.brokers import free_port
 from tests.page_serving import bearer, moment_of
@@ -42,7 +42,7 @@ WAIT_SECONDS = 20.0
 def test_the_token_is_made_once_for_the_service_alone(tmp_path: Path) -> None:
     """Hard to guess, readable for nobody else, and the same at the next start."""
     token = open_token(tmp_path, Page())
-    path = token_path(tmp_path, Page())
+    path = tmp_path / "page.token"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(token) >= 43  # 256 bits in base64
     assert open_token(tmp_path, Page()) == token
@@ -57,9 +57,19 @@ def test_a_token_that_is_none_is_refused_with_its_file(tmp_path: Path, text: str
     """One that is short, or that no header can carry; the message does not say what it is."""
     path = tmp_path / "page.secret"
     path.write_text(text)
-    with pytest.raises(ConfigInvalid, match=r"page\.secret: the page's token") as refused:
-        read_token(path)
+    with pytest.raises(ConfigInvalid, match=r"page\.secret: ") as refused:
+        configured_token(Page(token_file=str(path)))
     assert not text or text not in str(refused.value)
+
+
+def test_a_token_may_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As every secret may, and then none is made."""
+    monkeypatch.setenv("PREDNET_PAGE_TOKEN", "from-the-environment")
+    assert open_token(tmp_path, Page()) == "from-the-environment"
+    assert not (tmp_path / "page.token").exists()
+    monkeypatch.setenv("PREDNET_PAGE_TOKEN", "too-short")
+    with pytest.raises(ConfigInvalid, match="environment PREDNET_PAGE_TOKEN: the page's token is shorter"):
+        open_token(tmp_path, Page())
 
 
 def test_a_configured_token_is_looked_at_before_the_start(tmp_path: Path) -> None:
@@ -67,7 +77,7 @@ def test_a_configured_token_is_looked_at_before_the_start(tmp_path: Path) -> Non
     config = write_config(tmp_path, free_port())
     with config.open("a") as file:
         file.write("page: {token_file: page.secret}\n")
-    with pytest.raises(ConfigInvalid, match=r"page\.secret: the page's token cannot be read"):
+    with pytest.raises(ConfigInvalid, match=r"page\.secret: the token cannot be read"):
         read_device(config)
     (tmp_path / "page.secret").write_text("long-enough-to-be-one\n")
     device = read_device(config)

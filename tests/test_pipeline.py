@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from calibration.fit import error_ratio, fit_calibration, observe
 from edge.errors import UsageError
 from edge.frames import Frame
+from edge.level import Level
 from edge.moments import Judge, Round
 from edge.normality import box_from_cells, scores_from_maps
 from edge.pipeline import WARMUP_FRAMES, rounds_from_frames, watch
@@ -64,6 +67,22 @@ def test_a_lost_camera_ends_its_event_and_starts_anew(judge: Judge) -> None:
     assert [(one.type, one.end_reason) for one in told] == [("new", None), ("end", "camera_lost")]
     assert moments[81].state == "warming_up"
     assert moments[80].state == "blind"
+
+
+def test_a_limit_that_is_set_leaves_the_level_and_another_normality_begins_it_anew(judge: Judge) -> None:
+    """Levels after a new limit are those that no change would have given; after another normality they are not."""
+    frames = list(clip_from(normal_images(60, seed=5)).frames())
+
+    def levels(after: Judge) -> list[Level | None]:
+        judges = {"a": judge}
+        found = []
+        for number, moment in enumerate(watch(rounds_from_frames("a", frames), tiny_runner(), judges)):
+            found.append(moment.level)
+            judges["a"] = after if number >= 30 else judge
+        return found
+
+    assert levels(replace(judge, limit=replace(judge.limit, on=99.0))) == levels(judge)
+    assert levels(replace(judge, normality=replace(judge.normality))) != levels(judge)
 
 
 def test_cameras_do_not_disturb_one_another(judge: Judge) -> None:

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = {"edge": 0, "calibration": 1, "export": 2}
 # The only files or folders that may import each library. A chooser opens a door inside a function.
 DOORS = {
+    "botocore": {"edge/store_s3.py"},
     "av": {"edge/capture_av.py", "edge/clip.py", "edge/recording.py", "edge/scene/video.py"},
     "cryptography": {"edge/signing.py"},
     "cv2": {"edge/flow.py", "edge/look.py", "edge/scene/canvas.py", "edge/snapshot.py"},
@@ -27,6 +28,8 @@ DOORS = {
     "onnx": {"export/step.py", "export/variants/"},
     "onnxruntime": {"edge/runner_onnx.py"},
     "paho": {"edge/mqtt/"},
+    "prometheus_client": {"edge/metrics.py"},
+    "rich": {"edge/watch_screen.py"},
     "safetensors": {"export/checkpoint.py", "export/importing/safetensors_files.py"},
     "scipy": {"calibration/composition.py", "calibration/labels.py", "calibration/noise.py", "calibration/tail.py"},
     "tensorrt": {"edge/engine/library.py"},

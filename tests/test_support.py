@@ -43,9 +43,10 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = write_device(folder, 1883, normal=True)
     (folder / "broker.secret").write_text(f"{BROKER}\n")
     (folder / "hook.secret").write_text(f"{HOOK}\n")
+    (folder / "camera.secret").write_text(f"{CAMERA}\n")
     text = path.read_text().replace("mqtt: {", "mqtt: {username: edge, password_file: broker.secret, ")
-    address = f"rtsp://admin:{quote(CAMERA, safe='')}@10.0.0.9/stream?access_key={QUERY}"
-    text = text.replace("cameras:\n", f"cameras:\n  yard: {{source: '{address}'}}\n")
+    yard = f"{{source: 'rtsp://10.0.0.9/stream?access_key={QUERY}', username: admin, password_file: camera.secret}}"
+    text = text.replace("cameras:\n", f"cameras:\n  yard: {yard}\n")
     text += f"hooks: {{webhook: 'https://alarms.example/p?token={QUERY}', webhook_token_file: hook.secret, "
     text += f"command: [/usr/bin/alarm, --token={WORD}]}}\n"
     path.write_text(text)
@@ -80,7 +81,8 @@ def test_what_support_needs_is_in_it(config: Path, tmp_path: Path, capsys: pytes
     with zipfile.ZipFile(out) as archive:
         read = {name: archive.read(name).decode() for name in archive.namelist()}
     assert set(read) == {*index, "index.json"}
-    assert f"rtsp://{REMOVED}@10.0.0.9/stream" in read["config.yaml"]
+    assert f"rtsp://10.0.0.9/stream?access_key={REMOVED}" in read["config.yaml"]
+    assert f"rtsp://{REMOVED}@10.0.0.9/stream" in read["state/alive.json"]
     assert "password_file: broker.secret" in read["config.yaml"]
     assert json.loads(read["about.json"])["packages"]["numpy"]
     assert "cam: " in read["check.txt"]

@@ -50,6 +50,7 @@ class Handover:
         self._states: dict[str, Message] = {}
         self._changed: dict[str, None] = {}
         self._fleeting: deque[Message] = deque()
+        self._sent: dict[str, bytes] = {}
         self._replies: deque[Message] = deque(maxlen=REPLY_LIMIT)
         self._commands: deque[HeardCommand] = deque()
         self._dropped = 0
@@ -124,6 +125,11 @@ class Handover:
             self._changed[message.subtopic] = None
         self.wake()
 
+    def last(self) -> dict[str, bytes]:
+        """Return the last payload of every state and fleeting message, by subtopic."""
+        with self._lock:
+            return self._sent | {subtopic: message.payload for subtopic, message in self._states.items()}
+
     def send(self, message: Message) -> None:
         """Queue a fleeting message; the oldest goes when the queue is full."""
         with self._lock:
@@ -131,6 +137,7 @@ class Handover:
                 self._fleeting.popleft()
                 self._dropped += 1
             self._fleeting.append(message)
+            self._sent[message.subtopic] = message.payload
         self.wake()
 
     def start_over(self) -> None:

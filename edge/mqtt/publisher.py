@@ -145,6 +145,10 @@ class Publisher:
         """Keep the last value of a state and have it sent, now and on each connect."""
         self._handover.set_state(Message(subtopic, _bytes(payload), retain, qos))
 
+    def last(self) -> dict[str, bytes]:
+        """Return the last payload of every state and score, by subtopic, sent or not; from any thread."""
+        return self._handover.last()
+
     def set_info(self, info: Info) -> None:
         """Replace the birth; the number of the connection is filled in."""
         with self._info_lock:

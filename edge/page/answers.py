@@ -21,7 +21,7 @@ from edge.page.live import live
 from edge.page.pictures import Pictures
 from edge.page.serving import Serving
 from edge.page.token import is_same
-from edge.page.trying import tried_limit
+from edge.page.trying import Question
 
 FILES = Path(__file__).parents[1] / "data" / "page"
 # What is shown to everybody: nothing of the device stands in it.
@@ -111,9 +111,9 @@ def limit(room: Room, request: Request, camera: str) -> Response:
     on = limit_of_text(request.args["on"], bounds)
     if on is None:
         raise BadRequest(f"on: a level from {bounds[0]:.3f} to {bounds[1]:.3f} is expected.")
-    serving = room.serving
+    question = Question(str(room.serving.state_directory), camera, on, room.serving.wall_clock())
     try:
-        told = serving.aside.run(tried_limit, serving.state_directory, camera, on, serving.wall_clock())
+        told = room.serving.aside.ask(question)
     except PrednetError as error:
         raise ServiceUnavailable(str(error)) from error
     return json_response(told)

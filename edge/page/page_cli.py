@@ -37,7 +37,7 @@ def add_page_command(commands: argparse._SubParsersAction[Parser]) -> None:
 def _page(parsed: argparse.Namespace) -> int:
     from edge.config_file import read_config  # noqa: PLC0415 - only a command opens the doors that it needs
     from edge.page.page_desk import read_place  # noqa: PLC0415
-    from edge.page.token import read_token, token_path  # noqa: PLC0415
+    from edge.page.token import known_token  # noqa: PLC0415
 
     config = read_config(parsed.config)
     if not config.page.serve:
@@ -49,7 +49,7 @@ def _page(parsed: argparse.Namespace) -> int:
             f"{parsed.config}: no daemon of this configuration serves its page now. Start one with 'prednet-edge run', "
             f"or look for page_unavailable in its log."
         )
-    address, token = address_of(place.reached, place.port), read_token(token_path(state, config.page))
+    address, token = address_of(place.reached, place.port), known_token(state, config.page)
     if parsed.json:
         print(msgspec.json.encode({"address": address, "token": token}).decode())
     else:

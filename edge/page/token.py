@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge.errors import ConfigInvalid
+from edge.kept_secrets import PAGE_TOKEN, Secret, read_secret
 from edge.page.settings import Page
 
 TOKEN_FILE = "page.token"  # noqa: S105 - the name of its file
@@ -18,33 +19,38 @@ LEAST_CHARACTERS = 16
 _FORM = re.compile(r"[A-Za-z0-9._~+/=-]+")  # what an Authorization header can carry
 
 
-def token_path(state_directory: Path, settings: Page) -> Path:
-    """Return the file that holds the token."""
-    return Path(settings.token_file) if settings.token_file else state_directory / TOKEN_FILE
-
-
 def open_token(state_directory: Path, settings: Page) -> str:
-    """Return the token; one that the configuration does not name is made where there is none.
+    """Return the token; where none is configured, one is made at the first start.
 
     Raises ConfigInvalid where it cannot be read, or is no token.
     """
-    path = token_path(state_directory, settings)
-    if not settings.token_file:
+    if configured_token(settings) is None:
         with suppress(FileExistsError):
-            _make(path)
-    return read_token(path)
+            _make(state_directory / TOKEN_FILE)
+    return known_token(state_directory, settings)
 
 
-def read_token(path: Path) -> str:
-    """Return the token in a file. Raises ConfigInvalid where there is none that is hard to guess."""
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"{path}: the page's token cannot be read ({error}).") from error
+def known_token(state_directory: Path, settings: Page) -> str:
+    """Return the token that is configured, or was made. Raises ConfigInvalid where there is none."""
+    path = state_directory / TOKEN_FILE
+    return configured_token(settings) or _checked(read_secret(PAGE_TOKEN, str(path), {}), str(path))
+
+
+def configured_token(settings: Page) -> str | None:
+    """Return the token of the file, the credential or the environment that is given; None where none is.
+
+    Raises ConfigInvalid where it cannot be read, or is easy to guess.
+    """
+    found = read_secret(PAGE_TOKEN, settings.token_file)
+    return None if found is None else _checked(found, found.origin)
+
+
+def _checked(found: Secret | None, origin: str) -> str:
+    token = "" if found is None else found.value.strip()
     if len(token) < LEAST_CHARACTERS or _FORM.fullmatch(token) is None:
         raise ConfigInvalid(
-            f"{path}: the page's token is shorter than {LEAST_CHARACTERS} characters, or holds others than "
-            f"A-Z a-z 0-9 . _ ~ + / = -. Make one: openssl rand -hex 32 > {path}"
+            f"{origin}: the page's token is shorter than {LEAST_CHARACTERS} characters, or holds others than "
+            "A-Z a-z 0-9 . _ ~ + / = -. Make one: openssl rand -hex 32"
         )
     return token
 
