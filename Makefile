@@ -43,7 +43,7 @@ format: $(VENV_TEST)/.ready ## lay out the code
 	@$(VENV_TEST)/bin/ruff check --fix edge calibration export tests benchmarks samples
 
 # What the tests use of the system, and pip cannot bring: a real broker, a real collector, a real RTSP server, a browser, and GStreamer's Python.
-PACKAGES := gcc libc6-dev libfaketime strace systemd mosquitto mosquitto-clients iproute2 jq openssl prometheus prometheus-mqtt-exporter python3-gi chromium gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+PACKAGES := gcc libc6-dev libfaketime strace systemd python3-venv mosquitto mosquitto-clients iproute2 jq openssl prometheus prometheus-mqtt-exporter python3-gi chromium gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
 
 # The real Python interfaces of what a Jetson has, without their libraries (20 MB): our use of them is held against each.
 BINDINGS := $(VENV_TEST)/bindings

@@ -1,7 +1,7 @@
 """Every benchmark of the repository in one table: what it asks, what stands beside it, how it is called, what it needs.
 
-`{data}` in arguments is the folder of the real footage, `{out}` the folder of what is kept. A benchmark without `quick`
-takes no part in a quick run. What measures nothing by itself is in `OTHERS`.
+`{data}` in arguments is the folder of the real footage, `{out}` that of what is kept, `{scratch}` one of its own. A
+benchmark without `quick` takes no part in a quick run. What measures nothing by itself is in `OTHERS`.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ REMEDIES: Mapping[str, str] = {
     "mosquitto": "apt-get install mosquitto mosquitto-clients",
     "gi": "apt-get install python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly",
     "qemu-system-x86_64": "apt-get install qemu-system-x86",
+    "strace": "apt-get install strace",
     "mmdebstrap": "apt-get install mmdebstrap",
 }
 
@@ -121,6 +122,10 @@ BENCHMARKS = (
         "what_if.py", 3.0, "--seconds 120",
     ),
     Benchmark(
+        "upload", "device", "What does copying evidence to a store cost the river, beside the same river without?",
+        "upload.py", 2.0, "--seconds 60",
+    ),
+    Benchmark(
         "boot-units", "device", "Is the service as it should be under a real systemd, from installation to removal?",
         "boot_units.py", 6.0, needs=("root", "mosquitto"),
     ),
@@ -139,6 +144,10 @@ BENCHMARKS = (
     Benchmark(
         "loss-day", "loss", "Is one of a day's 1,440 events lost through three long outages and ten short ones?",
         "mqtt_loss.py", 14.0, "day", "day --events 200 --outage-seconds 5", 1.5, needs=("mosquitto",),
+    ),
+    Benchmark(
+        "power-cuts", "loss", "Is an event lost where power is cut within any change of the disk?",
+        "power_cuts.py", 4.0, "--cuts 500", needs=("strace",),
     ),
     Benchmark(
         "fleet", "loss", "What do 1,000 devices ask of one broker, and does it drop a message?",
@@ -182,6 +191,10 @@ BENCHMARKS = (
         "drift.py", 2.0, "--simulated", "--simulated --days 4", 0.5,
     ),
     Benchmark(
+        "soak", "long", "Does anything of the whole daemon grow, leak or drift over hours, with outages and events?",
+        "soak.py", 75.0, "--hours 1 --out {scratch}", needs=("mosquitto",),
+    ),
+    Benchmark(
         "long-stream", "long", "Is a camera that is never reset like one just switched on, after 100,000 steps?",
         "long_stream.py", 35.0,
     ),
@@ -199,6 +212,7 @@ OTHERS: Mapping[str, str] = {
     "machine.py": "machine, versions, commit",
     "markdown.py": "tables in what was printed",
     "document.py": "the page",
+    "page_browsers.py": "the browsers of page.py",
     "ped2_weights.py": "makes the networks of `weights/`",
     "plots.py": "the plots of the page",
     "v4l2_vivid.py": "runs in the machine that v4l2_vivid.sh makes",

@@ -84,13 +84,19 @@ def words_of(benchmark: Benchmark, choice: Choice) -> list[str]:
     """Return the command as a user types it from the repository's folder."""
     arguments = (benchmark.quick or "") if choice.is_quick else benchmark.arguments
     interpreter = "bash" if benchmark.script.endswith(".sh") else "python"
-    return [interpreter, f"benchmarks/{benchmark.script}", *filled(arguments, choice)]
+    return [interpreter, f"benchmarks/{benchmark.script}", *filled(arguments, benchmark, choice)]
 
 
-def filled(arguments: str, choice: Choice) -> list[str]:
+def filled(arguments: str, benchmark: Benchmark, choice: Choice) -> list[str]:
     """Return the words of arguments, with their folders and with what stars stand for."""
-    words = shlex.split(arguments.format(data=told_path(choice.data), out=told_path(choice.out)))
+    folders = {"data": choice.data, "out": choice.out, "scratch": scratch(benchmark, choice)}
+    words = shlex.split(arguments.format(**{name: told_path(folder) for name, folder in folders.items()}))
     return [one for word in words for one in (sorted(glob(word, root_dir=ROOT)) if "*" in word else [word])]
+
+
+def scratch(benchmark: Benchmark, choice: Choice) -> Path:
+    """Return the folder of a benchmark's own, which is not there when it starts."""
+    return choice.out / f"{benchmark.name}-scratch"
 
 
 def told_path(path: Path) -> str:
@@ -130,6 +136,7 @@ def run(benchmark: Benchmark, choice: Choice, progress: Callable[[float], None] 
     if kept.reason:
         return kept
     choice.out.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(scratch(benchmark, choice), ignore_errors=True)
     minutes = max(
         PATIENCE * (benchmark.quick_minutes if choice.is_quick else benchmark.minutes), LEAST_PATIENCE_MINUTES
     )
@@ -146,7 +153,7 @@ def run(benchmark: Benchmark, choice: Choice, progress: Callable[[float], None] 
 
 def prepared(benchmark: Benchmark, choice: Choice) -> list[str]:
     """Return the command that makes what a benchmark needs; nothing where it was made already."""
-    words = filled(benchmark.before, choice)
+    words = filled(benchmark.before, benchmark, choice)
     return [] if not words or (ROOT / words[-1]).exists() else words
 
 

@@ -10,14 +10,12 @@ and those that were not. Exits with 4 where one was missing or the outbox was ta
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
 from pathlib import Path
 
 import msgspec
-from real_clips import commit
+from machine import measured_on
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -39,9 +37,9 @@ def main() -> int:
         made = cuts(recording, Path(name) / "cuts", parsed.cuts, parsed.seed)
         found = [missing_of(cut) for cut in tqdm(made, total=parsed.cuts, unit="cut", disable=None)]
     missing, damaged = sum(lost for _, lost, _ in found), sum(is_damaged for *_, is_damaged in found)
-    print(f"commit {commit()}; {platform.platform()}, {os.cpu_count()} cores; {len(recording.ops)} changes, "
-          f"{len(found)} cuts: {sum(held for held, *_ in found)} messages had to be there, {missing} were missing; "
-          f"{damaged} outboxes taken for damaged")  # fmt: skip
+    held = sum(held for held, *_ in found)
+    print(f"{measured_on()}\n\n| changes of the disk | cuts | messages that had to be there | missing | damaged |")
+    print(f"|---|---|---|---|---|\n| {len(recording.ops)} | {len(found)} | {held} | {missing} | {damaged} |")
     return 4 if missing or damaged else 0
 
 

@@ -21,7 +21,6 @@ import argparse
 import csv
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -32,15 +31,14 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from real_clips import commit
+from machine import ROOT, measured_on
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from edge.demo import BUNDLE  # noqa: E402 - the tests are beside the package, not in it
-from tests.brokers import Mosquitto, consumer, mosquitto  # noqa: E402
-from tests.loss import account_of  # noqa: E402
+from edge.demo import BUNDLE
+from tests.brokers import Mosquitto, consumer, mosquitto
+from tests.loss import account_of
 
 READING_SECONDS = 15.0
 OUTAGE_EVERY_SECONDS, OUTAGE_SECONDS = 900.0, 60.0
@@ -80,7 +78,7 @@ def main() -> int:
     )
     parsed = parser.parse_args()
     parsed.out.mkdir(parents=True)
-    print(f"commit {commit()}; {platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; "
+    print(f"{measured_on()}; "
           f"{parsed.cameras} cameras at {parsed.rate:g} frames a second, {parsed.hours:g} h", flush=True)  # fmt: skip
     with mosquitto(parsed.out.resolve()) as broker:
         config = configuration(parsed.out, parsed.cameras, parsed.rate, broker.port)

@@ -172,9 +172,8 @@ def _with_score(known: CameraView, score: Score, now_seconds: float) -> CameraVi
     history = known.history
     if level is not None and score.threshold:
         history = (*history, level / score.threshold)[-MOST_HISTORY:]
-    return _replace(
-        known, level=level, limit=score.threshold, level_time=score.time, level_seconds=now_seconds, history=history
-    )
+    limit = known.limit if score.threshold is None else score.threshold  # an invalid score tells none
+    return _replace(known, level=level, limit=limit, level_time=score.time, level_seconds=now_seconds, history=history)
 
 
 def _with_event(view: View, who: str, event: Event) -> View:

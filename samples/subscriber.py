@@ -21,16 +21,22 @@ TOPICS = ["events", "status", "faults", "cam/+/state", "cam/+/anomaly", "cam/+/c
 REMEMBERED = 100_000  # events
 LATE_SECONDS = 60.0
 
-revisions: dict[str, int] = {}  # the highest of each event
+seen: dict[str, set[int]] = {}  # the revisions of each event
+alarmed: set[str] = set()
 last: dict[tuple[str, str, str], int] = {}  # the highest number of each start of a device
 missing: dict[tuple[str, str, str], set[int]] = {}
 states: dict[str, str] = {}
 
 
 def act(event: dict[str, Any]) -> None:
-    """Keep the event; sound the horn for what happens now. Put yours here: it is acknowledged when this returns."""
+    """Keep the message; sound the horn for what happens now. Put yours here: it is acknowledged when this returns.
+
+    Of an event the message with the highest `rev` counts; a backlog may bring lower ones after it.
+    """
     print(json.dumps(event), flush=True)
-    if event["type"] == "new" and event.get("kind") in {"surprise", "stall"} and not is_late(event):
+    is_open = event["type"] in {"new", "update"} and event.get("kind") in {"surprise", "stall"}
+    if is_open and not is_late(event) and event["event_id"] not in alarmed:
+        alarmed.add(event["event_id"])
         say(f"ALARM {event['site']}/{event['device']} {event['camera']} {event['kind']} {event['event_id']}")
 
 
@@ -42,13 +48,16 @@ def is_late(event: dict[str, Any]) -> bool:
 
 
 def take_event(event: dict[str, Any]) -> None:
-    """Act on an event's message unless this or a later one was seen: delivery is at least once, `rev` rises."""
+    """Act on a message unless it was seen: delivery is at least once, `event_id` and `rev` tell a repetition."""
     count(event)
-    if event["rev"] <= revisions.get(event["event_id"], 0):
+    revisions = seen.setdefault(event["event_id"], set())
+    if event["rev"] in revisions:
         return
-    revisions[event["event_id"]] = event["rev"]
-    if len(revisions) > REMEMBERED:
-        del revisions[next(iter(revisions))]
+    revisions.add(event["rev"])
+    if len(seen) > REMEMBERED:
+        oldest = next(iter(seen))
+        del seen[oldest]
+        alarmed.discard(oldest)
     act(event)
 
 

@@ -23,16 +23,19 @@ done | jq --null-input --raw-output --unbuffered '
           + "\($e.from_seq // "?") to \($e.to_seq // "?"): \($e.reason)"]
       else . end
     | .last[$boot] = ([$last, $e.seq] | max)
-    | if $e.rev <= (.revisions[$e.event_id] // .older[$e.event_id] // 0) then .  # seen before, or a later one was
+    | "\($e.event_id) \($e.rev)" as $key
+    | if .seen[$key] or .older[$key] then .                  # a repetition
       else
-        .revisions[$e.event_id] = $e.rev
-        | .say += ["keep\t\($e | tojson)"]
-        | if $e.type == "new" and ($e.kind == "surprise" or $e.kind == "stall") and ($e.historical | not) then
-            .say += ["alarm\t\($e.site)/\($e.device) \($e.camera) \($e.kind) \($e.event_id)"]
+        .seen[$key] = true
+        | .say += ["keep\t\($e | tojson)"]                   # of an event the highest rev counts
+        | if ($e.type == "new" or $e.type == "update") and ($e.kind == "surprise" or $e.kind == "stall")
+            and ($e.historical | not) and (.seen[$e.event_id] or .older[$e.event_id] | not) then
+            .seen[$e.event_id] = true
+            | .say += ["alarm\t\($e.site)/\($e.device) \($e.camera) \($e.kind) \($e.event_id)"]
           else . end
-        | if (.revisions | length) > 10000 then .older = .revisions | .revisions = {} else . end
+        | if (.seen | length) > 20000 then .older = .seen | .seen = {} else . end
       end;
-  foreach inputs as $m ({last: {}, revisions: {}, older: {}};
+  foreach inputs as $m ({last: {}, seen: {}, older: {}};
     if $m.topic | endswith("/events") then
       . as $before | try with_event($m.payload | fromjson) catch ($before | .say = ["unreadable\t\($m.topic)"])
     else

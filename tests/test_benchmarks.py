@@ -74,7 +74,7 @@ def test_every_option_of_the_table_is_one_of_the_script(script: str) -> None:
     for one in BENCHMARKS:
         if one.script == script:
             for option in re.findall(r"--[a-z0-9-]+", f"{one.arguments} {one.quick or ''}"):
-                assert f'add_argument("{option}"' in source, f"{one.name}: {option}"
+                assert re.search(rf'add_argument\(\s*"{option}"', source), f"{one.name}: {option}"
 
 
 def test_every_command_of_the_page_and_the_makefile_exists() -> None:
@@ -144,6 +144,14 @@ def test_a_run_that_hangs_is_ended(tmp_path: Path) -> None:
     while is_alive(int(output)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not is_alive(int(output))
+
+
+def test_a_folder_of_its_own_is_empty_at_each_start(tmp_path: Path) -> None:
+    """What an earlier run left there is gone, so that it can be run again."""
+    choice = Choice(False, tmp_path / "data", tmp_path / "out")
+    code = "import os, sys; os.makedirs(sys.argv[1]); print('made')"
+    one = fake("one", code, tmp_path, arguments="{scratch}")
+    assert [keeping.run(one, choice).output for _ in range(2)] == ["made", "made"]
 
 
 def test_what_is_missing_is_said_and_is_no_error(tmp_path: Path) -> None:

@@ -232,13 +232,16 @@ def test_the_broker_and_the_device_itself_show_the_same(tmp_path: Path, capsys: 
     with mosquitto(tmp_path / "broker") as broker:
         config = write_config(tmp_path, broker.port, loop=True)
         with running(config):
-            wait_until(lambda: b"watching" in [one.payload for one in seen(tmp_path) if "quiet/state" in one.topic])
-            over_mqtt = view_printed(["--port", str(broker.port), "--wait", "10"], capsys)
-            here = view_printed(["--config", str(config), "--wait", "10"], capsys)
-            wait_until(lambda: bool(with_messages(View(), seen(tmp_path), NOW).events))
+            wait_until(
+                lambda: b"watching" in [one.payload for one in seen(tmp_path) if "quiet/state" in one.topic], 60.0
+            )
+            over_mqtt = judged_view(["--port", str(broker.port), "--wait", "10"], capsys)
+            here = judged_view(["--config", str(config), "--wait", "10"], capsys)
+            wait_until(lambda: bool(with_messages(View(), seen(tmp_path), NOW).events), 60.0)
             broker.kill()
-            (event, *_) = view_printed(["--config", str(config)], capsys)["events"].values()  # type: ignore[attr-defined]
-            assert event["camera"] == "busy"
+            heard = with_messages(View(), seen(tmp_path), NOW).events
+            shown = view_printed(["--config", str(config)], capsys)["events"]
+            assert set(heard) <= set(shown), "without a broker, too"  # type: ignore[call-overload]
     for found in (over_mqtt, here):
         cameras = found["devices"][WHO]["cameras"]  # type: ignore[index]
         assert set(cameras) == {"busy", "quiet"}
@@ -246,6 +249,18 @@ def test_the_broker_and_the_device_itself_show_the_same(tmp_path: Path, capsys: 
             assert camera["state"] in ("watching", "warming_up", "degraded")
             assert camera["limit"] > 0
     assert here["devices"][WHO]["cameras"]["quiet"]["limit"] == over_mqtt["devices"][WHO]["cameras"]["quiet"]["limit"]  # type: ignore[index]
+
+
+def judged_view(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    """Return what is printed once both cameras are judged: on a machine that is too busy frames are missing at first."""
+    found: list[dict[str, object]] = []
+
+    def is_judged() -> bool:
+        found.append(view_printed(arguments, capsys))
+        return all(camera["limit"] for camera in found[-1]["devices"][WHO]["cameras"].values())  # type: ignore[index]
+
+    wait_until(is_judged, 60.0)
+    return found[-1]
 
 
 def seen(folder: Path) -> list[Received]:
