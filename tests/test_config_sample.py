@@ -23,7 +23,9 @@ HERE = Path("/etc/prednet-edge/config.yaml")
 # Numbers that have no unit: counts, a port, a share of effort, a factor.
 PURE = {"port", "threads", "level", "sensitivity"}
 # Numbers whose whole name is their unit.
-UNITS = re.compile(r"(^|_)(seconds|hz|mib|megabytes|minutes|hours|days|share|width|height|per_day|per_hour|days_of_minor)$")
+UNITS = re.compile(
+    r"(^|_)(seconds|hz|mib|megabytes|minutes|hours|days|share|width|height|per_day|per_hour|days_of_minor)$"
+)
 
 
 def every_key() -> dict[tuple[str, ...], Any]:
