@@ -231,7 +231,7 @@ def test_a_stream_is_told_once_and_its_holes_are_told(tmp_path: Path) -> None:
         (["events", "--port", "{port}"], 5, "cannot be used"),
         (["status", "--site", "A/B"], 2, "The site 'A/B' cannot stand in a topic"),
         (["events", "--ca", "/none.pem"], 2, "/none.pem: there is no such file."),
-        (["status", "--password-file", "/none"], 78, "/none: the MQTT password cannot be read"),
+        (["status", "--password-file", "/none"], 78, "/none: the password cannot be read"),
     ],
 )
 def test_what_cannot_be_reached_is_one_sentence(
