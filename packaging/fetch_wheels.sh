@@ -31,6 +31,6 @@ export SOURCE_DATE_EPOCH
 source=$(mktemp -d)
 trap 'rm -r "$source"' EXIT
 # From a copy: setuptools leaves folders in the tree that it builds.
-(cd "$tree" && cp -r edge calibration export pyproject.toml README.md LICENSE "$source")
+(cd "$tree" && cp -rL edge calibration export pyproject.toml README.md LICENSE "$source")
 "${PYTHON:-python3}" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$3" "$source"
 echo "$3: $(ls "$3" | wc -l) wheels"
