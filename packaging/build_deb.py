@@ -125,6 +125,8 @@ def lay_environment(target: Target, root: Path, site: Path) -> None:
     """Make the folder of packages an environment that also sees the system's (TensorRT, GStreamer)."""
     home = root / HOME
     shutil.rmtree(site / "bin", ignore_errors=True)  # they name the Python that builds
+    for bytecode in [*site.rglob("__pycache__")]:  # some wheels bring theirs; the device makes its own
+        shutil.rmtree(bytecode)
     for record in [*site.glob("*.dist-info/RECORD"), *site.glob("*.dist-info/direct_url.json")]:
         record.unlink()  # the files are dpkg's, and are no pip's to remove
     (home / "bin").mkdir()
