@@ -65,6 +65,7 @@ in_root id prednet-edge
 echo "changed files of the package: $(in_root dpkg -V prednet-edge | wc -l)"
 
 mount -t proc proc "$root/proc"
+mount --rbind /sys "$root/sys"
 printf '1424921012345\0' >"$root/var/tmp/serial"
 in_root /opt/prednet-edge/bin/python3 -m edge.first_boot --root /./ --serial-number-file /var/tmp/serial
 in_root /opt/prednet-edge/bin/python3 -m edge.first_boot --root /./ --serial-number-file /var/tmp/serial

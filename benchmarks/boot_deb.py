@@ -1,10 +1,10 @@
-"""The Debian package under a real systemd and without a network: installed, watching, upgraded, removed, back again, purged.
+"""The Debian package under a real systemd, without a network: installed, upgraded, removed, back again, purged.
 
     sudo .venv-test/bin/python benchmarks/boot_deb.py dist/prednet-edge_0.1.0+py311_amd64.deb
 
-Boots a systemd over an overlay of this machine (`booted.py`), whose network is its own loopback alone, and says of each thing
-what was seen. The upgrade is the same package under a later version. Ends with 1 where something is not as it must be. The
-package must be for this machine's Python (/usr/bin/python3). Needs root, mosquitto and about five minutes.
+Boots a systemd over an overlay of this machine (`booted.py`), whose network is its own loopback alone, and says of each
+thing what was seen. The upgrade is the same package under a later version. Ends with 1 where something is not as it
+must be. The package must be for this machine's Python (/usr/bin/python3). Needs root, mosquitto and five minutes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def later(package: Path, folder: Path) -> Path:
     subprocess.run(["dpkg-deb", "-R", str(package), str(tree)], check=True)
     control = tree / "DEBIAN" / "control"
     control.write_text(control.read_text().replace("\nVersion: ", "\nVersion: 9."))
-    subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "-b", str(tree), str(out)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        ["dpkg-deb", "--root-owner-group", "-Znone", "-b", str(tree), str(out)], check=True, stdout=subprocess.DEVNULL
+    )
     return out
 
 
@@ -62,8 +64,9 @@ def install(machine: Booted) -> None:
     check("no network", code == 0 and told.split() == ["lo", "1"], told)
     began = time.monotonic()
     told = machine.shell(f"dpkg -i {PACKAGE}", 400.0)
-    check("dpkg -i", "Next: sudo prednet-edge init" in told, f"{time.monotonic() - began:.0f} s; {told.splitlines()[-1]}")
-    told = machine.shell("dpkg -V prednet-edge; readlink -f /opt/prednet-edge/bin/python3; prednet-edge --help | head -1")
+    seconds = time.monotonic() - began
+    check("dpkg -i", "Next: sudo prednet-edge init" in told, f"{seconds:.0f} s; {told.splitlines()[-1]}")
+    told = machine.shell("dpkg -V prednet-edge; readlink -f /opt/prednet-edge/bin/python3; prednet-edge --version")
     check("every file is the package's", "missing" not in told and "??5" not in told, told.replace("\n", "; "))
 
 
@@ -88,7 +91,8 @@ def remove(machine: Booted) -> None:
     machine.shell(f"systemctl stop {UNIT}; systemctl start {UNIT}")
     machine.shell("dpkg -r prednet-edge", 200.0)
     state = machine.property(UNIT, "ActiveState")
-    left = machine.shell(f"{KEPT}; id -un prednet-edge; ls -d /opt/prednet-edge /usr/bin/prednet-edge {UNIT} 2>&1 || true")
+    gone = f"ls -d /opt/prednet-edge /usr/bin/prednet-edge /usr/lib/systemd/system/{UNIT}"
+    left = machine.shell(f"{KEPT}; id -un prednet-edge; {gone} 2>&1 || true")
     is_gone = left.count("No such file") == 3 and state == "inactive"
     check("a removal", is_gone and CONFIG in left and "event.json" in left, f"{left.count('event.json')} events kept")
 
@@ -103,8 +107,9 @@ def back_again(machine: Booted) -> None:
 def purge(machine: Booted) -> None:
     """Nothing is left."""
     machine.shell("dpkg -P prednet-edge", 200.0)
-    left = machine.shell("find /etc /var/lib /opt /usr/lib/systemd /usr/bin /var/lib/dpkg/info -name '*prednet*'; id prednet-edge 2>&1 || true")
-    check("a purge", left.endswith("no such user"), left)
+    where = "/etc /var/lib /opt /usr/lib/systemd /usr/bin /var/lib/dpkg/info"
+    left = machine.shell(f"find {where} -name '*prednet*'; id prednet-edge 2>&1 || true")
+    check("a purge", left.startswith("id:") and left.endswith("no such user"), left)
 
 
 if __name__ == "__main__":

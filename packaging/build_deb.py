@@ -1,4 +1,4 @@
-"""The Debian package of a device: an environment of its own from a folder of wheels, for one Python and one architecture.
+"""The Debian package of a device: an environment of its own from a folder of wheels, for one Python and machine.
 
     python3 packaging/build_deb.py --python 3.10 --arch arm64 --wheels wheels/3.10-arm64 --out dist
 
@@ -108,8 +108,8 @@ def version_of(wheels: Path) -> str:
 def lay_wheels(target: Target, wheels: Path, site: Path) -> None:
     """Unpack every wheel of the folder for the device. Raises BuildFault where one is missing or does not fit."""
     platforms = [f"--platform={one}_{MACHINES[target.arch]}" for one in PLATFORMS]
-    command = [sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check", "install", "--quiet", "--no-index",
-               "--no-compile", "--find-links", str(wheels), "--only-binary=:all:", "--implementation=cp",
+    command = [sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check", "install", "--quiet",
+               "--no-index", "--no-compile", "--find-links", str(wheels), "--only-binary=:all:", "--implementation=cp",
                "--python-version", target.python, *platforms, "--target", str(site),
                *map(str, sorted(wheels.glob("*.whl")))]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - pip, of this Python

@@ -1,11 +1,12 @@
-"""Lays the package, a bundle, a configuration and the first boot into a Jetson's root file system, before it is flashed.
+r"""Lays package, bundle, configuration and first boot into a Jetson's root file system, before it is flashed.
 
-    sudo python3 packaging/flash.py --root Linux_for_Tegra/rootfs --package prednet-edge_0.1.0+py310_arm64.deb \\
+    sudo python3 packaging/flash.py --root Linux_for_Tegra/rootfs --package prednet-edge_0.1.0+py310_arm64.deb \
         --bundle press.prednet --config config.yaml
 
-Run it after L4T's apply_binaries.sh and before l4t_initrd_flash.sh or the SDK manager writes the image. The package is
-installed by the image's own dpkg, under emulation where the image is of another architecture (qemu-user-static). The image
-holds no identity and no secret: a configuration that names one is refused. It may be run again over the same image.
+Run it after L4T's apply_binaries.sh and before l4t_initrd_flash.sh or the SDK manager writes the image. The package
+is installed by the image's own dpkg, under emulation where the image is of another architecture (qemu-user-static).
+The image holds no identity and no secret: a configuration that names one is refused. It may be run again over the
+same image.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ from pathlib import Path
 HERE = Path(__file__).parent
 FOLDER = "etc/prednet-edge"
 UNIT = "prednet-edge-first-boot.service"
-PLACES = {UNIT: f"etc/systemd/system/{UNIT}", "first-boot.conf": "etc/systemd/system/prednet-edge.service.d/first-boot.conf"}
+PLACES = {
+    UNIT: f"etc/systemd/system/{UNIT}",
+    "first-boot.conf": "etc/systemd/system/prednet-edge.service.d/first-boot.conf",
+}
 # What every device of one image would share, with what to do instead.
-_SECRET = "leave it out, and put the secret on each device: /etc/prednet-edge/credentials (docs/configuration.md)"
+_ON_EACH = "leave it out, and put the secret on each device: /etc/prednet-edge/credentials (docs/configuration.md)"
 _IDENTITY = "leave it out: it comes from each module's serial number"
 REFUSED = {
-    re.compile(r"^\s*-?\s*(\w*(?:password|secret|token|key)\w*):\s*[^\s#\"'{\[]", re.M): _SECRET,
-    re.compile(r"^\s*-?\s*(\w*(?:password|secret|token|key)\w*):\s*[\"'][^\"']", re.M): _SECRET,
+    re.compile(r"^\s*-?\s*(\w*(?:password|secret|token|key)\w*):\s*[^\s#\"'{\[]", re.M): _ON_EACH,
+    re.compile(r"^\s*-?\s*(\w*(?:password|secret|token|key)\w*):\s*[\"'][^\"']", re.M): _ON_EACH,
     re.compile(r"^(device):\s*[^\s#\"']", re.M): _IDENTITY,
     re.compile(r"^(device):\s*[\"'][^\"']", re.M): _IDENTITY,
     re.compile(r"^\s+(client_id):\s*[^\s#\"']", re.M): _IDENTITY,
@@ -41,14 +45,14 @@ class FlashFault(Exception):
 
 
 def flash(root: Path, package: Path, bundle: Path, config: Path | None) -> Iterator[str]:
-    """Lay everything into the image and yield what was done. Raises FlashFault before anything is changed, or from dpkg."""
+    """Lay everything into the image and yield what was done. Raises FlashFault."""
     fits(root, package)
     if config is not None:
         without_secrets(config)
     yield from without_identity(root)
-    with process_folder(root):
-        lent = laid(package, root / "var/tmp" / package.name)
-        inside(root, "dpkg", "-i", f"/var/tmp/{package.name}")
+    with kernel_folders(root):
+        lent = laid(package, root / "root" / package.name)
+        inside(root, "dpkg", "-i", f"/root/{package.name}")
         lent.unlink()
         yield f"{package.name} is installed"
         for source in filter(None, (bundle, config)):
@@ -72,7 +76,9 @@ def fits(root: Path, package: Path) -> None:
     arch, depends = (asked(package, field) for field in ("Architecture", "Depends"))
     python = depends.split(",")[0]
     if not (root / "usr/bin" / python).exists():
-        raise FlashFault(f"{root}: has no {python}, for which {package.name} is; build the package for the image's Python.")
+        raise FlashFault(
+            f"{root}: has no {python}, for which {package.name} is; build the package for the image's Python."
+        )
     have = inside(root, "dpkg", "--print-architecture").strip()
     if arch != have:
         raise FlashFault(f"{root}: is of {have}, and {package.name} of {arch}; build the package for {have}.")
@@ -109,13 +115,23 @@ def without_identity(root: Path) -> Iterator[str]:
 
 
 @contextmanager
-def process_folder(root: Path) -> Iterator[None]:
-    """Give the image a /proc while its own programs run."""
-    subprocess.run(["mount", "-t", "proc", "proc", str(root / "proc")], check=True)  # noqa: S603, S607 - the system's own
+def kernel_folders(root: Path) -> Iterator[None]:
+    """Give the image /proc and /sys while its own programs run."""
+    process, system = str(root / "proc"), str(root / "sys")
+    mount("-t", "proc", "proc", process)
     try:
-        yield
+        mount("--rbind", "--make-rslave", "/sys", system)
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", "--recursive", "--lazy", system], check=True)  # noqa: S603, S607 - the system's own
     finally:
-        subprocess.run(["umount", str(root / "proc")], check=True)  # noqa: S603, S607 - as above
+        subprocess.run(["umount", process], check=True)  # noqa: S603, S607 - as above
+
+
+def mount(*options: str) -> None:
+    """Mount something."""
+    subprocess.run(["mount", *options], check=True)  # noqa: S603, S607 - the system's own
 
 
 def inside(root: Path, *command: str) -> str:
@@ -123,7 +139,9 @@ def inside(root: Path, *command: str) -> str:
     settings = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
     done = subprocess.run(["chroot", str(root), *command], env=settings, capture_output=True, text=True, check=False)  # noqa: S603, S607 - the image's own
     if "xec format error" in done.stderr:
-        raise FlashFault(f"{root}: this machine cannot run the image's programs; sudo apt-get install qemu-user-static.")
+        raise FlashFault(
+            f"{root}: this machine cannot run the image's programs; sudo apt-get install qemu-user-static."
+        )
     if done.returncode != 0:
         raise FlashFault(f"{root}: {' '.join(command)} failed: {(done.stderr or done.stdout).strip()}")
     return done.stdout
@@ -142,12 +160,14 @@ def main() -> int:
     parser.add_argument("--root", required=True, type=Path, help="the root file system, Linux_for_Tegra/rootfs")
     parser.add_argument("--package", required=True, type=Path, help="the .deb for the image's Python (make deb)")
     parser.add_argument("--bundle", required=True, type=Path, help="the network that the devices begin with")
-    parser.add_argument("--config", type=Path, help="a configuration for all devices; without it: prednet-edge init on each")
+    parser.add_argument(
+        "--config", type=Path, help="a configuration for all devices; without it: prednet-edge init on each"
+    )
     parsed = parser.parse_args()
     try:
         for told in flash(parsed.root, parsed.package, parsed.bundle, parsed.config):
             print(told, flush=True)
-    except (FlashFault, OSError) as fault:
+    except (FlashFault, OSError, subprocess.CalledProcessError) as fault:
         print(f"flash.py: {fault}", file=sys.stderr)
         return 1
     return 0

@@ -32,7 +32,14 @@ def wheel_folder(tree: Path, folder: Path) -> Path:
     """Return a folder with the tree's own wheel and an empty one for each package that it asks for."""
     folder.mkdir()
     settings = os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH)}
-    options = ["--no-deps", "--no-build-isolation", "--quiet", "--disable-pip-version-check", "--wheel-dir", str(folder)]
+    options = [
+        "--no-deps",
+        "--no-build-isolation",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--wheel-dir",
+        str(folder),
+    ]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(tree)], check=True, env=settings)
     (own,) = folder.glob("prednet_edge-*.whl")
     with zipfile.ZipFile(own) as archive:
@@ -51,7 +58,9 @@ def empty_wheel(asked: Requirement, folder: Path) -> None:
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {asked.name}\nVersion: {version}\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         archive.writestr(f"{info}/RECORD", "")
 
 

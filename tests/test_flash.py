@@ -62,12 +62,27 @@ def test_the_image_has_package_bundle_and_first_boot_and_nothing_of_one_machine(
         assert done.returncode == 0, done.stderr
     wants = image / "etc/systemd/system/multi-user.target.wants/prednet-edge-first-boot.service"
     assert wants.is_symlink()
-    assert "Requires=prednet-edge-first-boot.service" in (image / "etc/systemd/system/prednet-edge.service.d/first-boot.conf").read_text()
-    seen = run_in(image, "stat", "-c", "%U:%G %a", "/etc/prednet-edge/press.prednet", "/usr/lib/systemd/system/prednet-edge.service")
+    assert (
+        "Requires=prednet-edge-first-boot.service"
+        in (image / "etc/systemd/system/prednet-edge.service.d/first-boot.conf").read_text()
+    )
+    seen = run_in(
+        image,
+        "stat",
+        "-c",
+        "%U:%G %a",
+        "/etc/prednet-edge/press.prednet",
+        "/usr/lib/systemd/system/prednet-edge.service",
+    )
     assert seen.stdout == "root:prednet-edge 640\nroot:root 644\n"
     assert (image / "etc/machine-id").read_bytes() == b""
     assert not (image / "etc/prednet-edge/identity").exists()
-    grep = ["grep", "-rlE", "|".join(SECRETS), *(str(image / place) for place in ("etc/prednet-edge", "etc/ssh", "var/lib/prednet-edge", "etc/systemd"))]
+    grep = [
+        "grep",
+        "-rlE",
+        "|".join(SECRETS),
+        *(str(image / place) for place in ("etc/prednet-edge", "etc/ssh", "var/lib/prednet-edge", "etc/systemd")),
+    ]
     assert subprocess.run(grep, capture_output=True, text=True, check=False).stdout == ""
 
 
@@ -115,12 +130,16 @@ def test_empty_values_and_certificates_of_the_broker_are_no_secrets(tmp_path: Pa
     sys.path.append(str(ROOT / "packaging"))
     import flash  # noqa: PLC0415 - a script, beside the package
 
-    (tmp_path / "config.yaml").write_text(CONFIG + '  ca_file: ca.pem\n  password_file: ""\n  client_id: ""\n  # key_file: k\n')
+    (tmp_path / "config.yaml").write_text(
+        CONFIG + '  ca_file: ca.pem\n  password_file: ""\n  client_id: ""\n  # key_file: k\n'
+    )
     flash.without_secrets(tmp_path / "config.yaml")
     flash.without_secrets(ROOT / "edge/data/config.sample.yaml")
 
 
-def test_an_image_with_our_secrets_and_a_root_that_is_none_are_refused(image: Path, package: Path, bundle: Path, tmp_path: Path) -> None:
+def test_an_image_with_our_secrets_and_a_root_that_is_none_are_refused(
+    image: Path, package: Path, bundle: Path, tmp_path: Path
+) -> None:
     """A live device's file system is no image; neither is an empty folder, nor this machine itself."""
     (image / "etc/prednet-edge/credentials").mkdir(parents=True)
     (image / "etc/prednet-edge/credentials/mqtt_password").write_text("s3cret")
@@ -131,7 +150,11 @@ def test_an_image_with_our_secrets_and_a_root_that_is_none_are_refused(image: Pa
 
 @pytest.mark.parametrize(
     ("serial", "name"),
-    [(b"1424921012345\x00", "prednet-1424921012345"), (b"AB_7/9\n", "prednet-ab-7-9"), (b"9" * 60, "prednet-" + "9" * 48)],
+    [
+        (b"1424921012345\x00", "prednet-1424921012345"),
+        (b"AB_7/9\n", "prednet-ab-7-9"),
+        (b"9" * 60, "prednet-" + "9" * 48),
+    ],
 )
 def test_the_host_name_is_that_of_the_topics(tmp_path: Path, serial: bytes, name: str) -> None:
     """What a module's serial number says is its name on the network, in topics, and as the client of the broker."""
