@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,12 +10,16 @@ from pathlib import Path
 
 import pytest
 
+import edge
 from edge import first_boot
 from edge.errors import DeviceUnavailable
 from edge.topics import default_device
 from tests.needs import need_root, need_system_python
 from tests.overlaid import overlaid_root, run_in
 from tests.packages import ROOT, built, copy_of_tree, here, wheel_folder
+
+sys.path.append(str(ROOT / "packaging"))  # scripts, beside the package
+import flash
 
 CONFIG = "site: plant7\nbundle: press.prednet\ncameras:\n  press3:\n    source: csi://0\nmqtt:\n  host: 10.0.0.2\n"
 SECRETS = ("s3cret", "PRIVATE KEY")
@@ -127,9 +132,6 @@ def test_a_configuration_that_no_two_devices_may_share_is_refused(
 
 def test_empty_values_and_certificates_of_the_broker_are_no_secrets(tmp_path: Path) -> None:
     """The sample configuration, which names every key with nothing in it, passes."""
-    sys.path.append(str(ROOT / "packaging"))
-    import flash  # noqa: PLC0415 - a script, beside the package
-
     (tmp_path / "config.yaml").write_text(
         CONFIG + '  ca_file: ca.pem\n  password_file: ""\n  client_id: ""\n  # key_file: k\n'
     )
@@ -188,3 +190,20 @@ def test_a_module_that_tells_no_serial_number_gets_no_name(tmp_path: Path, seria
     with pytest.raises(DeviceUnavailable, match="no serial number there"):
         first_boot.settle(tmp_path, tmp_path / "serial")
     assert not (tmp_path / "etc").exists()
+
+
+def test_the_page_says_what_is_true(tmp_path: Path) -> None:
+    """docs/flash.md: options, the package's name, a configuration that is let in, names as the first boot gives them."""
+    page = (ROOT / "docs/flash.md").read_text()
+    usage = subprocess.run(
+        [sys.executable, str(ROOT / "packaging/flash.py"), "--help"], capture_output=True, text=True, check=True
+    )
+    assert set(re.findall(r"--[a-z]+", page)) <= set(re.findall(r"--[a-z]+", usage.stdout))
+    assert f"prednet-edge_{edge.__version__}+py310_arm64.deb" in page
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    (tmp_path / "config.yaml").write_text(example)
+    flash.without_secrets(tmp_path / "config.yaml")
+    assert f"`{first_boot.host_name_from('1424921012345')}`" in page
+    assert f"`/{first_boot.IDENTITY}`" in page
+    makefile = (ROOT / "Makefile").read_text()
+    assert "DEB_PYTHON ?= 3.10\nDEB_ARCH ?= arm64\n" in makefile
