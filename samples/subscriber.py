@@ -1,6 +1,6 @@
 """A subscriber to copy: each event of a fleet once, holes in its numbers, states, with paho-mqtt (2.2 or later) alone.
 
-python subscriber.py BROKER [PORT]      events as JSON lines on stdout, the rest on stderr; Ctrl-C ends it
+python3 subscriber.py BROKER [PORT]     events as JSON lines on stdout, the rest on stderr; Ctrl-C ends it
 """
 
 from __future__ import annotations
