@@ -52,7 +52,7 @@ MISTAKES = [
     ("  host:", "  hots:", "18: unknown key 'mqtt.hots'; did you mean 'host'?"),
     ("  level:", "  effort:", "23: unknown key 'engine.effort'; known here: workspace_mib, level."),
     ("    source: rtsp", "    sauce: rtsp", "7: unknown key 'cameras.press3.sauce'; did you mean 'source'?"),
-    ("{source:", "{sensitivity: 2, source:", "16: unknown key 'cameras.press4.sensitivity'; known here: source, username, password_file, normal, slow_normal, loop, playback, capture, privacy_masks, ignore_masks, zones, profiles, line."),
+    ("loop: true", "lop: true", "16: unknown key 'cameras.press4.lop'; did you mean 'loop'?"),
     (", sensitivity: 1.5", ", sensitivty: 1.5", "9: unknown key 'cameras.press3.zones.ram.sensitivty'; did you mean 'sensitivity'?"),
     ("hours:", "hour:", "13: unknown key 'cameras.press3.profiles.night.hour'; did you mean 'hours'?"),
     ("  hold_seconds: 2", "  hold: 2", "25: unknown key 'detection.hold'; did you mean 'hold_seconds'?"),
