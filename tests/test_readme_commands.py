@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -263,8 +264,6 @@ def test_the_environment_of_a_workstation_can_be_made(tmp_path: Path) -> None:
 
 def test_the_package_is_installed_from_a_clone() -> None:
     """As this environment was: it is on no index, its programs are those of the README, and so is its extra."""
-    from importlib import metadata  # noqa: PLC0415 - beside its only use
-
     found = metadata.distribution("prednet-edge")
     programs = {one.name for one in found.entry_points if one.group == "console_scripts"}
     assert {word for words in COMMANDS for word in re.findall(r"prednet-\w+$|prednet-\w+(?= )", words)} - {
