@@ -22,6 +22,11 @@ from boot_units import CONFIG, UNIT, check, first_start, put, write
 from booted import Booted, booted, until
 from machine import commit
 
+SCRIPTS = Path(__file__).parents[1] / "packaging"
+sys.path.append(str(SCRIPTS))
+from flash import PLACES  # noqa: E402 - a script, beside the package
+from flash import UNIT as FIRST_BOOT
+
 # In the machine's own overlay.
 PACKAGE, LATER = "/var/tmp/prednet-edge.deb", "/var/tmp/later.deb"  # noqa: S108 - in a machine of its own
 KEPT = f"sha256sum {CONFIG}; find /var/lib/prednet-edge/evidence -name event.json | sort"
@@ -41,6 +46,7 @@ def main(package: Path) -> int:
         upgrade(machine)
         remove(machine)
         back_again(machine)
+        first_boot(machine)
         purge(machine)
     print(f"{len(boot_units._failed)} failed")
     return 1 if boot_units._failed else 0
@@ -102,6 +108,29 @@ def back_again(machine: Booted) -> None:
     machine.shell(f"dpkg -i {PACKAGE}", 400.0)
     seconds = until(lambda: "watching 1 of 1" in machine.property(UNIT, "StatusText"), 60.0, "watching again")
     check("installed again", True, f"watching {seconds:.1f} s after dpkg")
+
+
+def first_boot(machine: Booted) -> None:
+    """The unit that flashing lays: no serial number, no watching; with one the machine has its name, once."""
+    for name, place in PLACES.items():
+        put(machine, f"/{place}", (SCRIPTS / "first_boot" / name).read_bytes())
+    machine.shell(f"systemctl daemon-reload; systemctl enable --quiet {FIRST_BOOT}; systemctl stop {UNIT}")
+    code, _ = machine.run("systemctl", "start", UNIT)
+    state = machine.property(UNIT, "ActiveState")
+    told = machine.shell(f"journalctl -u {FIRST_BOOT} -o cat --no-pager | grep serial | tail -1")
+    check("a module without a serial number", code != 0 and state == "inactive", told)
+    write(machine, "/etc/serial", "1424921012345")
+    program = "/opt/prednet-edge/bin/python3 -m edge.first_boot --serial-number-file /etc/serial"
+    machine.shell(f"mkdir /etc/systemd/system/{FIRST_BOOT}.d")
+    write(machine, f"/etc/systemd/system/{FIRST_BOOT}.d/x.conf", f"[Service]\nExecStart=\nExecStart={program}\n")
+    machine.shell(f"systemctl daemon-reload; systemctl start {UNIT}", 200.0)
+    topic = f"prednet/v1/plant7/{machine.shell('hostname')}/status"
+    told = machine.shell(f"mosquitto_sub -t {topic} -C 1 -W 30")
+    check("a module with one", topic.endswith("prednet-1424921012345/status"), f"{topic}: {told}")
+    machine.shell(f"systemctl stop {FIRST_BOOT}; hostname press-hall; systemctl start {FIRST_BOOT} {UNIT}", 200.0)
+    is_skipped = machine.property(FIRST_BOOT, "ConditionResult") == "no"
+    check("a second boot", is_skipped and machine.shell("hostname") == "press-hall", "skipped; the name stays")
+    machine.shell(f"rm -r /etc/systemd/system/{FIRST_BOOT}.d")
 
 
 def purge(machine: Booted) -> None:
