@@ -24,8 +24,9 @@ from machine import commit
 
 SCRIPTS = Path(__file__).parents[1] / "packaging"
 sys.path.append(str(SCRIPTS))
-from flash import PLACES  # noqa: E402 - a script, beside the package
-from flash import UNIT as FIRST_BOOT
+import flash  # noqa: E402 - a script, beside the package
+
+FIRST_BOOT = flash.UNIT
 
 # In the machine's own overlay.
 PACKAGE, LATER = "/var/tmp/prednet-edge.deb", "/var/tmp/later.deb"  # noqa: S108 - in a machine of its own
@@ -112,7 +113,7 @@ def back_again(machine: Booted) -> None:
 
 def first_boot(machine: Booted) -> None:
     """The unit that flashing lays: no serial number, no watching; with one the machine has its name, once."""
-    for name, place in PLACES.items():
+    for name, place in flash.PLACES.items():
         put(machine, f"/{place}", (SCRIPTS / "first_boot" / name).read_bytes())
     machine.shell(f"systemctl daemon-reload; systemctl enable --quiet {FIRST_BOOT}; systemctl stop {UNIT}")
     code, _ = machine.run("systemctl", "start", UNIT)
