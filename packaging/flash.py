@@ -124,7 +124,7 @@ def kernel_folders(root: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            subprocess.run(["umount", "--recursive", "--lazy", system], check=True)  # noqa: S603, S607 - the system's own
+            subprocess.run(["umount", "--lazy", system], check=True)  # noqa: S603, S607 - the system's own
     finally:
         subprocess.run(["umount", process], check=True)  # noqa: S603, S607 - as above
 
