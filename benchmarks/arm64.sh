@@ -21,7 +21,7 @@ if [ "${1:-}" != --inside ]; then
   mmdebstrap --quiet --mode=root --variant=extract --include=qemu-user trixie "$work/qemu" http://deb.debian.org/debian
   # A user namespace has formats of programs of its own; all ids are themselves in it.
   mkfifo "$work/go"
-  unshare --user --mount --pid --fork --kill-child sh -c 'read -r go <"$1/go"; exec "$0" --inside "$@"' "$0" "$work" "$package" "$root" &
+  unshare --user --uts --mount --pid --fork --kill-child sh -c 'read -r go <"$1/go"; exec "$0" --inside "$@"' "$0" "$work" "$package" "$root" &
   outer=$!
   inner=
   while [ -z "$inner" ]; do inner=$(cat /proc/$outer/task/$outer/children); done
@@ -67,8 +67,8 @@ echo "changed files of the package: $(in_root dpkg -V prednet-edge | wc -l)"
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 printf '1424921012345\0' >"$root/var/tmp/serial"
-in_root /opt/prednet-edge/bin/python3 -m edge.first_boot --root /./ --serial-number-file /var/tmp/serial
-in_root /opt/prednet-edge/bin/python3 -m edge.first_boot --root /./ --serial-number-file /var/tmp/serial
+in_root /opt/prednet-edge/bin/python3 -m edge.first_boot --serial-number-file /var/tmp/serial
+in_root /opt/prednet-edge/bin/python3 -m edge.first_boot --serial-number-file /var/tmp/serial
 say "first boot: $(cat "$root/etc/hostname"), $(tr '\n' ' ' <"$root/etc/prednet-edge/identity")"
 
 mosquitto -p 18831 >/dev/null 2>&1 &

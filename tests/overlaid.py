@@ -36,5 +36,5 @@ def run_in(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a program in a root without any network."""
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
     mounted = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
-    line = ["unshare", "--net", "--mount", "--pid", "--fork", "sh", "-c", mounted, str(root), *command]
+    line = ["unshare", "--net", "--uts", "--mount", "--pid", "--fork", "sh", "-c", mounted, str(root), *command]
     return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=120)
