@@ -114,6 +114,7 @@ def back_again(machine: Booted) -> None:
 def first_boot(machine: Booted) -> None:
     """The unit that flashing lays: no serial number, no watching; with one the machine has its name, once."""
     for name, place in flash.PLACES.items():
+        machine.shell(f"mkdir -p /{Path(place).parent}")
         put(machine, f"/{place}", (SCRIPTS / "first_boot" / name).read_bytes())
     machine.shell(f"systemctl daemon-reload; systemctl enable --quiet {FIRST_BOOT}; systemctl stop {UNIT}")
     code, _ = machine.run("systemctl", "start", UNIT)
