@@ -137,6 +137,7 @@ def mount(*options: str) -> None:
 def inside(root: Path, *command: str) -> str:
     """Run a program of the image in the image and return what it said. Raises FlashFault with that."""
     settings = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+    settings |= {"PYTHONDONTWRITEBYTECODE": "1"}  # the device makes its own
     done = subprocess.run(["chroot", str(root), *command], env=settings, capture_output=True, text=True, check=False)  # noqa: S603, S607 - the image's own
     if "xec format error" in done.stderr:
         raise FlashFault(
