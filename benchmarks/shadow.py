@@ -108,9 +108,7 @@ def measure(bundle: Bundle, images: list[Image], count: int, share: float, folde
 
 def tell(costs: dict[bool, Costs], shadow: Shadow) -> None:
     """Print the table, and how much the shadow looked at."""
-    print(
-        "| | round ms (median) | 95th percentile | river's processor ms | process's processor ms |\n|---|---|---|---|---|"
-    )
+    print("| a round, ms | median | 95th percentile | river's processor | process's processor |\n|---|---|---|---|---|")
     for is_shadowed, cost in costs.items():
         rounds = sorted(cost.rounds)
         cells = (statistics.median(rounds), rounds[int(0.95 * len(rounds))], statistics.mean(cost.river),
