@@ -323,7 +323,6 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("words", "message"), REFUSALS, ids=[words[0] for words, _ in REFUSALS])
 def test_a_key_whose_making_was_cut_off_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk or a power cut within it leaves no half key, which would be in the way for ever."""
 
@@ -341,6 +340,7 @@ def test_a_key_whose_making_was_cut_off_is_made_anew(tmp_path: Path, monkeypatch
     assert {path.name for path in tmp_path.iterdir()} == {KEY_FILE, "device.pub"}
 
 
+@pytest.mark.parametrize(("words", "message"), REFUSALS, ids=[words[0] for words, _ in REFUSALS])
 def test_what_makes_no_sense_is_refused(
     config: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
