@@ -71,11 +71,12 @@ in_root /opt/prednet-edge/bin/python3 -m edge.first_boot --serial-number-file /v
 in_root /opt/prednet-edge/bin/python3 -m edge.first_boot --serial-number-file /var/tmp/serial
 say "first boot: $(cat "$root/etc/hostname"), $(tr '\n' ' ' <"$root/etc/prednet-edge/identity")"
 
+mount --rbind /dev "$root/dev"
+in_root prednet-edge replay "test://factory?seed=21&accidents=fire&first=4&spacing=60&seconds=8" \
+  --bundle /etc/prednet-edge/press.prednet --chart /root/factory.png || say "replay ended with $?"
+say "replay ran"
 mosquitto -p 18831 >/dev/null 2>&1 &
 broker=$!
-mount --rbind /dev "$root/dev"
 in_root prednet-edge doctor --config /etc/prednet-edge/config.yaml || say "doctor ended with $?"
 kill $broker
 say "doctor ran"
-in_root prednet-edge replay "test://factory?seed=21&accidents=fire&first=5&seconds=12" --bundle /etc/prednet-edge/press.prednet || say "replay ended with $?"
-say "replay ran"
