@@ -131,10 +131,10 @@ class Publisher:
         message = Message(reply_subtopic(request_id), payload, retain=False, qos=1, expiry_seconds=REPLY_EXPIRY_SECONDS)
         self._handover.reply(message)
 
-    def publish_event(self, event: Event) -> Event:
-        """Put the event on disk and have it sent; return it with `seq` and `boot_id`. Raises MessageError."""
+    def publish_event(self, event: Event, *, is_hooked: bool = True) -> Event:
+        """Put the event on disk and have it sent; return it with `seq` and `boot_id`. See `Outbox.put`."""
         moment = msgspec.structs.replace(event.time, published=utc_from_seconds(self._wall_clock()))
-        stored = self._outbox.put(msgspec.structs.replace(event, time=moment))
+        stored = self._outbox.put(msgspec.structs.replace(event, time=moment), is_hooked=is_hooked)
         self._handover.wake()
         return stored
 
