@@ -15,7 +15,7 @@ from edge.config_file import read_config
 from edge.config_sample import schema_text
 from edge.errors import DeviceUnavailable, PrednetError, UsageError
 from edge.files import write_whole
-from edge.kept_secrets import secret_files
+from edge.kept_secrets import CREDENTIALS_ON_DISK, secret_files
 
 FILES = Path(__file__).with_name("data") / "systemd"
 SERVICE = "prednet-edge.service"
@@ -28,7 +28,7 @@ PLACES = {
 }
 DROP_IN = f"etc/systemd/system/{SERVICE}.d/of-this-device.conf"
 CONFIG = "etc/prednet-edge/config.yaml"
-CREDENTIALS = "etc/prednet-edge/credentials"
+CREDENTIALS = str(CREDENTIALS_ON_DISK.relative_to("/"))
 SCHEMA = "etc/prednet-edge/config.schema.json"
 # What the units hide of the machine (ProtectHome, PrivateTmp), and what is emptied now and then.
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - not used, but refused

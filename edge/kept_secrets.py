@@ -18,6 +18,8 @@ WEBHOOK_TOKEN = "hooks_webhook_token"  # noqa: S105 - a name
 PAGE_TOKEN = "page_token"  # noqa: S105 - a name
 STORE_SECRET_KEY = "store_secret_key"  # noqa: S105 - a name
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
+# Where root keeps what systemd hands to the service.
+CREDENTIALS_ON_DISK = Path("/etc/prednet-edge/credentials")
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,27 @@ def environment_name(secret: str) -> str:
 
 
 def read_secret(secret: str, file: str, environment: Mapping[str, str] = os.environ) -> Secret | None:
-    """Return a secret from the file that is named, else from systemd's credential, else from the environment.
+    """Return a secret from the file that is named, else from the service's credential, else from the environment.
 
     None where it is nowhere. Raises ConfigInvalid where what is named cannot be read or is empty.
     """
-    folder, variable = environment.get(CREDENTIALS), environment_name(secret)
-    credential = Path(folder) / secret if folder else None
+    credential, variable = _credential(secret, environment), environment_name(secret)
     if file:
         return Secret(_read(Path(file), secret), f"file {file}")
-    if credential is not None and credential.exists():
+    if credential is not None:
         return Secret(_read(credential, secret), f"credential {secret}")
     if environment.get(variable):
         return Secret(environment[variable], f"environment {variable}")
     return None
+
+
+def _credential(secret: str, environment: Mapping[str, str]) -> Path | None:
+    """Return a credential's file: systemd's for the service, root's own for a command that root runs by hand."""
+    if folder := environment.get(CREDENTIALS):
+        given = Path(folder) / secret
+        return given if given.exists() else None
+    kept = CREDENTIALS_ON_DISK / secret
+    return kept if os.access(kept, os.R_OK) else None
 
 
 def read_password(file: str) -> str | None:

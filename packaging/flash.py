@@ -30,13 +30,13 @@ PLACES = {
 # What every device of one image would share, with what to do instead.
 _ON_EACH = "leave it out, and put the secret on each device: /etc/prednet-edge/credentials (docs/configuration.md)"
 _IDENTITY = "leave it out: it comes from each module's serial number"
+_LOGIN = "write it without the password, and put that on each device: /etc/prednet-edge/credentials"
+# A key of YAML, in a block or within braces, and that it has a value.
+_BEFORE, _VALUE = r"^(?:[^#\n]*[{,])?[ \t]*-?[ \t]*[\"']?", r"[\"']?[ \t]*:[ \t]*(?:[\"'][^\"']|[^\s#\"'{\[,}])"
 REFUSED = {
-    re.compile(r"^\s*-?\s*(\w*(?:password|secret|token|key)\w*):\s*[^\s#\"'{\[]", re.M): _ON_EACH,
-    re.compile(r"^\s*-?\s*(\w*(?:password|secret|token|key)\w*):\s*[\"'][^\"']", re.M): _ON_EACH,
-    re.compile(r"^(device):\s*[^\s#\"']", re.M): _IDENTITY,
-    re.compile(r"^(device):\s*[\"'][^\"']", re.M): _IDENTITY,
-    re.compile(r"^\s+(client_id):\s*[^\s#\"']", re.M): _IDENTITY,
-    re.compile(r"^\s+(client_id):\s*[\"'][^\"']", re.M): _IDENTITY,
+    re.compile(rf"{_BEFORE}(\w*(?:password|secret|token|key)\w*){_VALUE}", re.M): _ON_EACH,
+    re.compile(rf"{_BEFORE}(device|client_id){_VALUE}", re.M): _IDENTITY,
+    re.compile(rf"{_BEFORE}(\w+)[\"']?:[^#\n]*//[^/\s\"'?#:\[]*:(?!\d+[/?#\s\"'])[^\s\"']*@", re.M): _LOGIN,
 }
 
 
@@ -64,7 +64,9 @@ def flash(root: Path, package: Path, bundle: Path, config: Path | None) -> Itera
         inside(root, "systemctl", "--quiet", "enable", UNIT)
         if config is not None:
             inside(root, "systemctl", "--quiet", "enable", "prednet-edge.service")
-            inside(root, "prednet-edge", "check", "--config", f"/{FOLDER}/config.yaml")
+            # The store's key is put on each device: here it is no mistake that it is missing.
+            stand_in = ("env", "PREDNET_STORE_SECRET_KEY=unseen")
+            inside(root, *stand_in, "prednet-edge", "check", "--config", f"/{FOLDER}/config.yaml")
             yield "the configuration is good, and watches from the first boot on"
     yield f"{UNIT} names the device by its module's serial number; secrets are to be put on each device"
 

@@ -104,6 +104,12 @@ def test_the_first_boot_of_the_image_runs_there(image: Path, package: Path, bund
     assert socket.gethostname() == before  # it renames the machine that it runs on: never this one
 
 
+def test_a_module_without_a_serial_number_can_be_logged_into() -> None:
+    """The keys of SSH, which are no part of an image, are made before the command that fails on such a module."""
+    unit = (ROOT / "packaging/first_boot/prednet-edge-first-boot.service").read_text()
+    assert unit.index("ExecStart=-/usr/bin/ssh-keygen -A") < unit.index("-m edge.first_boot")
+
+
 def first_boot_command() -> list[str]:
     """Return what the unit starts first."""
     unit = (ROOT / "packaging/first_boot/prednet-edge-first-boot.service").read_text()
@@ -132,10 +138,30 @@ def test_a_configuration_that_no_two_devices_may_share_is_refused(
     assert (image / "etc/ssh/ssh_host_ed25519_key").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("mqtt: {host: 10.0.0.2, client_id: edge}", "client_id"),
+        ("mqtt: {host: 10.0.0.2, username: edge,\n  'password_file': 'mqtt.secret'}", "password_file"),
+        ('{site: a, "device": edge}', "device"),
+        ("cameras: {a: {source: 'rtsp://me:s3cret@10.0.0.9/s'}}", "source"),
+        ("cameras:\n  a:\n    source: rtsp://me:1234@10.0.0.9/s", "source"),
+        ("cameras:\n  a:\n    source: rtsp://me:s/cret@10.0.0.9/s", "source"),
+    ],
+)
+def test_no_way_of_writing_it_takes_a_secret_or_an_identity_through(tmp_path: Path, text: str, key: str) -> None:
+    """Braces, quotes, a login in an address; the secret is not repeated."""
+    (tmp_path / "config.yaml").write_text(text + "\n")
+    with pytest.raises(flash.FlashFault, match=f"`{key}` would be the same on every device") as refused:
+        flash.without_secrets(tmp_path / "config.yaml")
+    assert "cret@" not in str(refused.value)
+
+
 def test_empty_values_and_certificates_of_the_broker_are_no_secrets(tmp_path: Path) -> None:
     """The sample configuration, which names every key with nothing in it, passes."""
     (tmp_path / "config.yaml").write_text(
         CONFIG + '  ca_file: ca.pem\n  password_file: ""\n  client_id: ""\n  # key_file: k\n'
+        "hooks: {webhook: 'https://a:8443/b@c', webhook_token_file: \"\"}  # device: x\n"
     )
     flash.without_secrets(tmp_path / "config.yaml")
     flash.without_secrets(ROOT / "edge/data/config.sample.yaml")

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
+import edge.kept_secrets
 from edge.capture import CaptureThread, Mailboxes
 from edge.config import Camera
 from edge.errors import ConfigInvalid
@@ -53,6 +54,19 @@ def test_a_secret_comes_from_the_file_else_the_credential_else_the_environment(t
     assert (found.value, found.origin) == ("of the environment", "environment PREDNET_MQTT_PASSWORD")
     assert read_secret("mqtt_password", "", {}) is None
     assert "of the" not in repr(found).replace(found.origin, "")
+
+
+def test_a_command_that_root_runs_by_hand_has_the_services_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without systemd's folder they are read where root keeps them; in the service that place counts for nothing."""
+    monkeypatch.setattr(edge.kept_secrets, "CREDENTIALS_ON_DISK", tmp_path)
+    (tmp_path / "store_secret_key").write_text("of root")
+    found = read_secret("store_secret_key", "", {})
+    assert found is not None
+    assert (found.value, found.origin) == ("of root", "credential store_secret_key")
+    assert read_secret("mqtt_password", "", {}) is None
+    assert read_secret("store_secret_key", "", {"CREDENTIALS_DIRECTORY": str(tmp_path / "none")}) is None
 
 
 def test_a_file_that_is_named_and_not_there_is_no_reason_to_look_elsewhere(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import yaml
 from edge import install
 from edge.cli import main
 from edge.config_sample import sample_text
-from edge.errors import UsageError
+from edge.errors import CONFIG_INVALID, OK, UsageError
 from edge.restart_delay import LONGEST_SECONDS
 from edge.supervision import FEED_SECONDS
 from tests.needs import absent, need_root
@@ -121,6 +121,20 @@ def test_the_daemons_unit_keeps_what_the_code_relies_on() -> None:
     assert start.startswith(f"{install.PROGRAM} run ")
     assert "--last-good /var/lib/prednet-edge/" in start
     assert unit["ExecReload"][1] == "/bin/kill -HUP $MAINPID"
+
+
+def test_a_reload_is_not_refused_for_a_credential_that_it_cannot_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command of the unit, as systemd 257 runs it: without the service's credentials."""
+    write_tiny_bundle(tmp_path / "press.prednet")
+    text = sample_text().replace('bucket: ""', "bucket: plant").replace('access_key_id: ""', "access_key_id: edge")
+    (tmp_path / "config.yaml").write_text(text)
+    program, variable, *command = settings("prednet-edge.service")["ExecReload"][0].split()
+    assert (program, command[:2]) == ("/usr/bin/env", [install.PROGRAM, "check"])
+    assert main(["check", "--config", str(tmp_path / "config.yaml")]) == CONFIG_INVALID
+    monkeypatch.setenv(*variable.split("="))
+    assert main(["check", "--config", str(tmp_path / "config.yaml")]) == OK
 
 
 def test_the_engines_unit_is_the_least_of_the_machines_work() -> None:
