@@ -11,11 +11,11 @@ from types import TracebackType
 
 import msgspec
 
-from edge.errors import ConfigInvalid
 from edge.messages import Event, Info, encode, utc_from_seconds
-from edge.mqtt.connection import BrokerSettings, RetryPolicy, new_client
+from edge.mqtt.connection import BrokerSettings, RetryPolicy
 from edge.mqtt.handover import Handover, HeardCommand, Message
 from edge.mqtt.link import GOODBYE_SECONDS, Link
+from edge.mqtt.tls_check import check_tls
 from edge.outbox import Outbox
 from edge.topics import INFO, STATUS, Topics, reply_subtopic
 
@@ -76,10 +76,7 @@ class Publisher:
 
     def open(self) -> None:
         """Begin to connect: what was set before is sent in the contract's order. Raises ConfigInvalid."""
-        try:
-            new_client(self._settings, "5")
-        except OSError as error:
-            raise ConfigInvalid(f"A TLS file of the MQTT connection cannot be read: {error}.") from error
+        check_tls(self._settings)
         self._is_open = True
         self._thread.start()
 
