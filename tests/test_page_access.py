@@ -85,7 +85,9 @@ def test_a_session_is_no_token_and_no_script_or_other_site_has_it(page: Served) 
     assert TOKEN not in cookie
     status, headers, body = page.ask("/login", "POST", form, "token=wrong-horse-battery-staple")
     assert (status, headers["Set-Cookie"]) == (401, None)
-    assert b"not the token" in body
+    told = b'<p class="trouble" role="alert"%s>That is not the token of this device.</p>'
+    assert told % b"" in body
+    assert told % b" hidden" in page.ask("/")[2]  # nobody is told so before a token was given
 
 
 def test_a_session_ends_with_sign_out_and_with_the_token(page: Served, tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ STATIC = {
     "limit.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
+# The sentence at the door that the token was wrong, before and after one.
+HIDDEN, SHOWN = b'role="alert" hidden', b'role="alert"'
 # Which events are asked for: all, those that a limit promises a rate of, and the others.
 KINDS = {"all": None, "judged": True, "others": False}
 _HIGHEST = 2**53
@@ -70,7 +72,8 @@ def login(room: Room, request: Request) -> Response:
     """Take the token of a form and begin a session."""
     if is_from_elsewhere(request) or not is_same(request.form.get("token", "").strip(), room.serving.token):
         room.wrong.note(request.remote_addr)
-        return file_response("wrong.html", "text/html", 401)
+        door = (FILES / "login.html").read_bytes().replace(HIDDEN, SHOWN)
+        return Response(door, 401, mimetype="text/html")
     response = redirect("/", 303)
     begin_session(room.serving, response, is_secure=request.is_secure)
     return response
@@ -191,6 +194,6 @@ def json_response(value: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, mimetype="application/json")
 
 
-def file_response(name: str, mimetype: str, status: int = 200) -> Response:
+def file_response(name: str, mimetype: str) -> Response:
     """Return a file of the page."""
-    return Response((FILES / name).read_bytes(), status, mimetype=mimetype)
+    return Response((FILES / name).read_bytes(), mimetype=mimetype)
