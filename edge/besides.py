@@ -1,8 +1,8 @@
-"""What runs beside the river and is shown every moment: updates, self-tests, the record of promises."""
+"""What runs beside the river, as one; opened here: updates, self-tests, the record of promises."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,12 +19,14 @@ from edge.updates.desk import open_updates
 
 
 class Beside(Protocol):
-    """Called by the river's thread; neither call waits."""
+    """What goes on beside the river, called by the river's thread; neither call waits."""
 
-    def see(self, moment: Moment) -> None:
-        """Take in a moment."""
+    @property
+    def see(self) -> Callable[[Moment], None]:
+        """Take a moment in, before the events that it brings."""
 
-    def tick(self) -> None:
+    @property
+    def tick(self) -> Callable[[], None]:
         """Do what is due."""
 
 

@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from edge import __version__
 from edge.announcer import Announcer
-from edge.besides import open_besides
+from edge.besides import Besides, open_besides
 from edge.capture import CameraStatus, Mailboxes
 from edge.captures import Captures
 from edge.chosen import EngineUnfit, keeps_up, open_chosen
@@ -51,18 +50,6 @@ TICK_SECONDS = 0.5
 # Cameras whose frames come within half a frame's time share one step; a later one does not hold them up.
 GATHER_PERIODS = 0.5
 CPU = "onnxruntime-cpu"
-
-
-class Beside(Protocol):
-    """What goes on beside the river and is shown every moment; none of it waits."""
-
-    @property
-    def see(self) -> Callable[[Moment], None]:
-        """Take a moment in, before the events that it brings."""
-
-    @property
-    def tick(self) -> Callable[[], None]:
-        """Look after what changes with time."""
 
 
 def watch_device(
@@ -104,12 +91,14 @@ def watch_device(
         _open_doors(stack, device, publisher, announcer, outbox)
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, announcer))
-        beside: tuple[Beside, ...] = (
-            evidence,
-            stack.enter_context(open_page(device, publisher, desk, boot_id)),
-            stack.enter_context(open_ring(device, announcer, boot_id, models, desk.judges)),
-            begin_upkeep(device, runner, announcer, mailboxes, reload, throttle or Throttle()),
-            stack.enter_context(open_besides(device, desk, outbox, mailboxes, publisher, runner.name)),
+        besides = Besides(
+            (
+                evidence,
+                stack.enter_context(open_page(device, publisher, desk, boot_id)),
+                stack.enter_context(open_ring(device, announcer, boot_id, models, desk.judges)),
+                begin_upkeep(device, runner, announcer, mailboxes, reload, throttle or Throttle()),
+                stack.enter_context(open_besides(device, desk, outbox, mailboxes, publisher, runner.name)),
+            )
         )
         captures = Captures(form, mailboxes, tapes=evidence.tapes)
         stack.callback(captures.close)
@@ -122,8 +111,7 @@ def watch_device(
         news = EngineNews(engines, reload, publisher, info)
 
         def renew() -> None:
-            for one in beside:
-                one.tick()
+            besides.tick()
             for camera, model in in_force.changed():
                 models[camera], judges[camera] = model, model.judge(config.detection.rules)
                 desk.renew(camera, model.calibration.limit)
@@ -131,8 +119,7 @@ def watch_device(
             _supervise(supervisor, reload, announcer, device, mailboxes)
 
         for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
-            for one in beside:
-                one.see(moment)
+            besides.see(moment)
             announcer.tell(moment)
             supervisor.saw(moment.camera)
             if see is not None:
