@@ -15,7 +15,6 @@ from tqdm import tqdm
 from edge.acceptance.cli import add_accept_command
 from edge.ack_cli import add_ack_command
 from edge.bench_cli import add_bench_command
-from edge.cli_mqtt import add_mqtt_commands
 from edge.collect_cli import add_collect_command
 from edge.command import Parser, parser_for, run_command
 from edge.config_cli import add_config_commands
@@ -26,6 +25,7 @@ from edge.errors import UsageError
 from edge.evidence_cli import add_evidence_command
 from edge.init_cli import add_init_command
 from edge.install_cli import add_install_commands
+from edge.mqtt_cli import add_mqtt_commands
 from edge.page.page_cli import add_page_command
 from edge.report_cli import add_report_command
 from edge.self_tests.cli import add_self_test_command
@@ -129,10 +129,11 @@ def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:
 
 def _add_scene(commands: argparse._SubParsersAction[Parser]) -> None:
     scene = commands.add_parser("scene", help="write the synthetic factory as video", description=SCENE_HELP)
-    scene.add_argument("address", nargs="?", default="test://factory?accidents=all", help="(default: %(default)s)")
+    scene.add_argument("address", nargs="?", default="test://factory?accidents=all",
+                       help="which day and which accidents (default: %(default)s)")  # fmt: skip
     scene.add_argument("--write", type=Path, required=True, metavar="DIR", help="a new folder")
-    scene.add_argument("--size", default="640x512", metavar="WIDTHxHEIGHT", help="(default: %(default)s)")
-    scene.add_argument("--colour", choices=("grey", "rgb"), default="rgb", help="(default: %(default)s)")
+    scene.add_argument("--size", default="640x512", metavar="WIDTHxHEIGHT", help="in pixels (default: %(default)s)")
+    scene.add_argument("--colour", choices=("grey", "rgb"), default="rgb", help="of its pixels (default: %(default)s)")
     scene.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="frames a second (default: 10)")
     scene.set_defaults(run=_scene)
 

@@ -39,13 +39,14 @@ def add_fleet(commands: argparse._SubParsersAction[Parser]) -> None:
 def add_broker(parser: Parser, default_host: str | None = "127.0.0.1") -> None:
     """Add what says which broker, and who asks it; without a default the caller fills in loopback."""
     parser.add_argument("--host", "--broker", default=default_host, help="the broker (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="(default: 1883, with --ca 8883)")
+    parser.add_argument("--port", type=int, help="the broker's port (default: 1883, with --ca 8883)")
     parser.add_argument("--username", help="the login's name")
     parser.add_argument("--password-file", default="", help="the login's password, in a file of its own")
     parser.add_argument("--ca", type=Path, help="the authority that signed the broker's certificate")
     parser.add_argument("--certificate", type=Path, help="your own certificate, where the broker asks for one")
     parser.add_argument("--key", type=Path, help="its key")
-    parser.add_argument("--protocol", choices=("5", "3.1.1"), default="5", help="(default: %(default)s)")
+    told = "the version of MQTT that the broker speaks (default: %(default)s)"
+    parser.add_argument("--protocol", choices=("5", "3.1.1"), default="5", help=told)
 
 
 def _status(parsed: argparse.Namespace) -> int:

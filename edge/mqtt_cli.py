@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from edge.cli_fleet import add_fleet
 from edge.command import Parser
 from edge.errors import UsageError
+from edge.fleet_cli import add_fleet
 
 SCHEMA_HELP = """Print the MQTT contract in a form for machines, generated from the code's own types.
 

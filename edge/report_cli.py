@@ -29,7 +29,8 @@ def add_report_command(commands: argparse._SubParsersAction[Parser]) -> None:
     report = commands.add_parser("report", help="a page of a time, for the plant", description=REPORT_HELP)
     report.add_argument("--config", type=Path, required=True, help="the YAML configuration")
     report.add_argument("--since", default="7d", metavar="SPAN", help="such as 12h, 7d (default: %(default)s)")
-    report.add_argument("-o", "--out", type=Path, default=Path("report.html"), help="(default: %(default)s)")
+    report.add_argument("-o", "--out", type=Path, default=Path("report.html"),
+                        help="where to write the page (default: %(default)s)")  # fmt: skip
     report.add_argument("--timezone", default="UTC", metavar="ZONE", help="of its times (default: %(default)s)")
     report.add_argument("--pictures", type=int, default=100, metavar="N", help="events with pictures, at most (100)")
     report.add_argument("--json", action="store_true", help="print the data instead")

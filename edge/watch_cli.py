@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edge.cli_fleet import add_broker
 from edge.command import Parser
+from edge.fleet_cli import add_broker
 
 WATCH_HELP = """Cameras, their level against the limit, faults and the last events, live in a terminal. Ctrl-C ends it.
 

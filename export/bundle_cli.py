@@ -20,6 +20,21 @@ from export.import_cli import opened
 
 REPORT_PAGE = "report.html"
 
+INSPECT_HELP = """Check every file of a bundle against its digest, and show what it holds.
+
+  prednet-export inspect press.prednet
+  prednet-export inspect press.prednet --report press.html    the page that the export wrote of itself
+  prednet-export inspect press.prednet --golden               run every variant here against its golden answer
+  prednet-export inspect --schema > manifest.schema.json
+"""
+
+DIFF_HELP = """Show in what two bundles differ: manifest, limits of each variant, files by their digests.
+
+  prednet-export diff press.prednet press2.prednet
+
+Exit codes: 0 they are the same, 1 they differ.
+"""
+
 SIGN_HELP = """Sign a bundle with an ed25519 key, so that a device's owner can prove whose it is.
 
 A signed bundle is another file with another digest: sign it before cameras are calibrated with it.
@@ -33,24 +48,26 @@ A signed bundle is another file with another digest: sign it before cameras are 
 
 def add_bundle_file_commands(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add `inspect`, `diff`, `sign` and `verify`."""
-    inspect = commands.add_parser("inspect", help="show what a bundle holds, after checking it")
-    inspect.add_argument("bundle", type=Path, nargs="?", help="left out with --schema")
+    inspect = commands.add_parser(
+        "inspect", help="show what a bundle holds, after checking it", description=INSPECT_HELP
+    )
+    inspect.add_argument("bundle", type=Path, nargs="?", help="the bundle; left out with --schema")
     inspect.add_argument("--json", action="store_true", help="print the manifest as JSON")
     inspect.add_argument("--schema", action="store_true", help="print the JSON Schema of every manifest instead")
     inspect.add_argument("--report", type=Path, metavar="FILE", help="write the bundle's report, a page, to FILE")
     inspect.add_argument("--golden", action="store_true", help="run every variant here against its golden answer")
     inspect.set_defaults(run=_inspect)
-    diff = commands.add_parser("diff", help="show in what two bundles differ (exit code 1 if they do)")
-    diff.add_argument("bundles", type=Path, nargs=2, metavar="BUNDLE")
+    diff = commands.add_parser("diff", help="show in what two bundles differ", description=DIFF_HELP)
+    diff.add_argument("bundles", type=Path, nargs=2, metavar="BUNDLE", help="the two bundles, the older one first")
     diff.add_argument("--json", action="store_true", help="print the differences as JSON")
     diff.set_defaults(run=_diff)
     sign = commands.add_parser("sign", help="sign a bundle", description=SIGN_HELP)
-    sign.add_argument("bundle", type=Path)
+    sign.add_argument("bundle", type=Path, help="the bundle to sign")
     sign.add_argument("--key", type=Path, required=True, help="the private key, PEM")
     sign.add_argument("-o", "--out", type=Path, help="where to write it (default: the bundle itself)")
     sign.set_defaults(run=_sign)
     verify = commands.add_parser("verify", help="check a bundle and its signature", description=SIGN_HELP)
-    verify.add_argument("bundle", type=Path)
+    verify.add_argument("bundle", type=Path, help="the signed bundle")
     verify.add_argument("--key", type=Path, required=True, help="the public key, PEM")
     verify.set_defaults(run=_verify)
 

@@ -42,7 +42,8 @@ def add_accept_command(commands: argparse._SubParsersAction[Parser]) -> None:
                         help="promised from a camera's return (default: %(default)g)")  # fmt: skip
     accept.add_argument("--latency", type=float, default=150.0, metavar="MILLISECONDS",
                         help="promised from frame to broker (default: %(default)g)")  # fmt: skip
-    accept.add_argument("-o", "--out", type=Path, default=Path("acceptance.html"), help="(default: %(default)s)")
+    accept.add_argument("-o", "--out", type=Path, default=Path("acceptance.html"),
+                        help="where to write the page (default: %(default)s)")  # fmt: skip
     accept.add_argument("--key", type=Path, help="of verify: the device's public key")
     accept.add_argument("--json", action="store_true", help="print the result as JSON")
     accept.set_defaults(run=_accept)

@@ -41,8 +41,8 @@ def add_engine_command(commands: argparse._SubParsersAction[Parser]) -> None:
     engine = commands.add_parser("engine", help="build, show or remove TensorRT engines", description=ENGINE_HELP)
     verbs = engine.add_subparsers(dest="verb", metavar="VERB", required=True)
     build = verbs.add_parser("build", help="build, prove and time the engines", description=ENGINE_HELP)
-    status = verbs.add_parser("status", help="show what is kept, and why something is missing")
-    clean = verbs.add_parser("clean", help="remove engines that fit this device no more")
+    status = verbs.add_parser("status", help="show what is kept, and why something is missing", description=ENGINE_HELP)
+    clean = verbs.add_parser("clean", help="remove engines that fit this device no more", description=ENGINE_HELP)
     for verb, run in ((build, _build), (status, _status), (clean, _clean)):
         verb.add_argument("--config", type=Path, help="the YAML configuration: all of the following stands in it")
         verb.add_argument("--bundle", type=Path, help="without --config: the bundle")
@@ -55,7 +55,7 @@ def add_engine_command(commands: argparse._SubParsersAction[Parser]) -> None:
 def add_export_engine_command(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add `engine` to the workstation's commands."""
     engine = commands.add_parser("engine", help="build engines for this GPU", description=EXPORT_ENGINE_HELP)
-    engine.add_argument("bundle", type=Path)
+    engine.add_argument("bundle", type=Path, help="the bundle whose steps are built")
     _add_wish(engine)
     _add_force(engine)
     engine.set_defaults(run=_build, config=None)
