@@ -38,6 +38,13 @@ DOORS = {
     "waitress": {"edge/page/server.py"},
     "werkzeug": {"edge/page/answers.py", "edge/page/app.py", "edge/page/guard.py"},
 }
+# Every Python file and shell script of the repository, tests and measurements too.
+EVERYWHERE = sorted(
+    path
+    for folder in (*ROOMS, "benchmarks", "packaging", "requirements", "samples", "tests")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in (".py", ".sh") and "__pycache__" not in path.parts
+)
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
 
@@ -77,9 +84,17 @@ def test_every_door_exists_and_is_used() -> None:
             assert any(module.split(".")[0] == library for path in files for module in imported(path)), door
 
 
-def test_every_file_says_what_it_is_for() -> None:
-    """The first line of every module is a sentence about it."""
-    for path in FILES:
-        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-        assert docstring, path
-        assert re.search(r"[.;:]$", docstring.splitlines()[0]), path
+@pytest.mark.parametrize("path", EVERYWHERE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_says_what_it_is_for(path: Path) -> None:
+    """A Python file begins, in its very first line, with a sentence about it; a script in the line after `#!`."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        docstring = ast.get_docstring(ast.parse(text))
+        assert docstring is not None
+        assert text.startswith(('"""', 'r"""'))
+        first = docstring.splitlines()[0]
+        assert re.search(r"[.;:]$", first)
+    else:
+        first = text.splitlines()[1]
+        assert first.startswith("# ")
+    assert len(first.split()) >= 3, first
