@@ -8,7 +8,7 @@ VENV_TEST := .venv-test
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean system bindings
+.PHONY: help demo test check bench format clean system bindings deb
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -24,23 +24,36 @@ else
 endif
 
 test: $(VENV_TEST)/.ready bindings system ## all tests: types, style, behaviour, against a real broker
-	@$(VENV_TEST)/bin/ruff check edge calibration export tests benchmarks samples
-	@$(VENV_TEST)/bin/ruff format --check --quiet edge calibration export tests benchmarks samples
+	@$(VENV_TEST)/bin/ruff check edge calibration export tests benchmarks packaging samples
+	@$(VENV_TEST)/bin/ruff format --check --quiet edge calibration export tests benchmarks packaging samples
 	@$(VENV_TEST)/bin/mypy
 	@$(VENV_TEST)/bin/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 check: $(VENV_TEST)/.ready ## style and types alone, in seconds
-	@$(VENV_TEST)/bin/ruff check edge calibration export tests benchmarks samples
-	@$(VENV_TEST)/bin/ruff format --check --quiet edge calibration export tests benchmarks samples
+	@$(VENV_TEST)/bin/ruff check edge calibration export tests benchmarks packaging samples
+	@$(VENV_TEST)/bin/ruff format --check --quiet edge calibration export tests benchmarks packaging samples
 	@$(VENV_TEST)/bin/mypy
 
 # What was measured at this commit already is kept in work-out/bench and not measured again; a missed bound is a result.
 bench: $(VENV_TEST)/.bench-ready system ## all measurements, into docs/benchmarks.md: hours, or 20 minutes with QUICK=1
 	@$(VENV_TEST)/bin/python benchmarks/all.py $(if $(QUICK),--quick) $(if $(DATA),--data "$(DATA)") || [ $$? = 4 ]
 
+# What the package is for; `make deb DEB_PYTHON=3.12` is JetPack 7's.
+DEB_PYTHON ?= 3.10
+DEB_ARCH ?= arm64
+WHEELS := build/wheels-$(DEB_PYTHON)-$(DEB_ARCH)
+
+deb: ## the Debian package of a device: make deb DEB_PYTHON=3.10 DEB_ARCH=arm64 (docs/install.md)
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { echo "pip is needed; run: sudo apt-get install python3-pip"; exit 1; }
+	@rm -rf $(WHEELS)
+	@echo "fetching the wheels, by digest (160 MB)"
+	@PYTHON=$(PYTHON) packaging/fetch_wheels.sh $(DEB_PYTHON) $(DEB_ARCH) $(WHEELS)
+	@echo "building the package (a minute)"
+	@$(PYTHON) packaging/build_deb.py --python $(DEB_PYTHON) --arch $(DEB_ARCH) --wheels $(WHEELS) --out dist
+
 format: $(VENV_TEST)/.ready ## lay out the code
-	@$(VENV_TEST)/bin/ruff format edge calibration export tests benchmarks samples
-	@$(VENV_TEST)/bin/ruff check --fix edge calibration export tests benchmarks samples
+	@$(VENV_TEST)/bin/ruff format edge calibration export tests benchmarks packaging samples
+	@$(VENV_TEST)/bin/ruff check --fix edge calibration export tests benchmarks packaging samples
 
 # What the tests use of the system, and pip cannot bring: a real broker, a real collector, a real RTSP server, a browser, and GStreamer's Python.
 PACKAGES := gcc libc6-dev libfaketime strace systemd python3-venv mosquitto mosquitto-clients iproute2 jq openssl prometheus prometheus-mqtt-exporter python3-gi chromium gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav

@@ -126,6 +126,10 @@ BENCHMARKS = (
         "upload.py", 2.0, "--seconds 60",
     ),
     Benchmark(
+        "shadow", "device", "What does a shadow bundle cost the river, beside the same river without?",
+        "shadow.py", 2.5, "--seconds 120",
+    ),
+    Benchmark(
         "boot-units", "device", "Is the service as it should be under a real systemd, from installation to removal?",
         "boot_units.py", 6.0, needs=("root", "mosquitto"),
     ),

@@ -8,6 +8,10 @@
 set -eu
 tree=$(cd "$(dirname "$0")/.." && pwd)
 folder=$(mktemp -d)
+# Whatever happens, nothing of it goes on or stays.
+begun=
+trap 'exit 1' TERM INT
+trap 'kill $begun 2>/dev/null; wait; rm -r "$folder"' EXIT
 began=$(date +%s)
 told() { echo "$(($(date +%s) - began)) s: $*"; }
 echo "commit $(git -C "$tree" rev-parse --short HEAD); $(uname -m), $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg)"
@@ -18,16 +22,12 @@ told "installed, $(du -sm prednet | cut -f1) MB"
 printf '\n\n127.0.0.1:18830\n' | prednet/bin/prednet-edge init --config "$folder/config.yaml" 2>init.told
 told "init: $(grep -o ' of 3\. ' init.told | wc -l) questions; $(tail -1 init.told)"
 mosquitto -p 18830 >broker.log 2>&1 &
-broker=$!
+begun=$!
 until mosquitto_pub -p 18830 -t ready -m '' 2>/dev/null; do sleep 0.1; done
-mosquitto_sub -p 18830 -t 'prednet/v1/+/+/events' -C 1 -W 300 >event.json &
-subscriber=$!
+mosquitto_sub -p 18830 -t 'prednet/v1/+/+/events' -W 600 >events.json &
+listener=$!
+begun="$begun $!"
 prednet/bin/prednet-edge run --config config.yaml >run.log 2>&1 &
-daemon=$!
-wait $subscriber
-told "the first event: $(head -c 160 event.json)"
-kill $daemon
-wait $daemon || true
-kill $broker
-cd /
-rm -r "$folder"
+begun="$begun $!"
+until grep -q surprise events.json; do kill -0 $listener || exit 1; sleep 0.2; done
+told "the first event: $(grep -m1 surprise events.json | head -c 160)"

@@ -48,6 +48,8 @@ NORMAL_SECONDS = 900.0
 TENTHS, BLOCKS = 10, 12
 TOPIC = "prednet/v1/soak/edge1"
 MOST_MB_A_DAY = 1.0
+# Twelve stretches of the second half with two readings each, and the minute before the first.
+LEAST_HOURS = 0.25
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ def main() -> int:
         "--out", type=Path, default=Path("soak-out"), help="readings, log and state (default: soak-out)"
     )
     parsed = parser.parse_args()
+    if parsed.hours < LEAST_HOURS:
+        parser.error(f"--hours {parsed.hours:g}: below {LEAST_HOURS:g} there are too few readings for a slope")
     parsed.out.mkdir(parents=True)
     print(f"{measured_on()}; "
           f"{parsed.cameras} cameras at {parsed.rate:g} frames a second, {parsed.hours:g} h", flush=True)  # fmt: skip
@@ -159,15 +163,14 @@ def read_until(
     while (now := time.monotonic() - began) < seconds:
         if process.poll() is not None:
             raise RuntimeError(f"the daemon ended with {process.returncode} after {now:.0f} s")
-        should_be_away = now > OUTAGE_EVERY_SECONDS / 2 and (now % OUTAGE_EVERY_SECONDS) < OUTAGE_SECONDS
+        is_time = now > OUTAGE_EVERY_SECONDS / 2 and (now % OUTAGE_EVERY_SECONDS) < OUTAGE_SECONDS
+        should_be_away = is_time and now < seconds - OUTAGE_SECONDS  # what waits has time to reach the consumer
         if should_be_away != is_away:
             (broker.kill if should_be_away else broker.start)()
             is_away = should_be_away
         if len(lines := health()) > 1:  # the first was said before the first frame
             yield reading(watched, now, json.loads(lines[-1]), state)
         time.sleep(READING_SECONDS)
-    if is_away:
-        broker.start()
 
 
 def reading(process: psutil.Process, now: float, health: dict[str, dict[str, object]], state: Path) -> Reading:

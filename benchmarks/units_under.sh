@@ -11,7 +11,7 @@ echo "commit $(git -C "$tree" rev-parse --short HEAD); $(uname -m)"
 for release in ${*:-bullseye trixie}; do
   root=$(mktemp -d)
   mmdebstrap --quiet --mode=root --variant=extract --include=systemd,coreutils,procps "$release" "$root" http://deb.debian.org/debian
-  mkdir -p "$root/proc" "$root/sys" "$root/units" "$root/opt/prednet-edge/bin"
+  mkdir -p "$root/proc" "$root/sys" "$root/run" "$root/tmp" "$root/units" "$root/opt/prednet-edge/bin"
   for folder in bin sbin lib lib64; do [ -e "$root/$folder" ] || ln -s "usr/$folder" "$root/$folder"; done
   for program in opt/prednet-edge/bin/prednet-edge bin/kill bin/systemctl; do
     [ -x "$root/$program" ] || install -m 755 /bin/true "$root/$program"

@@ -63,7 +63,8 @@ class Announcer:
         drift: DriftWatch | None = None,
     ) -> None:
         self._device, self._publisher, self._outbox, self._mailboxes = device, publisher, outbox, mailboxes
-        self._switches, self._ledger, self._drift = switches, ledger, drift or DriftWatch()
+        self._switches, self._told_held = switches, switches.all_held
+        self._ledger, self._drift = ledger, drift or DriftWatch()
         self.counts: Counter[str] = Counter()
         self.uploads_waiting: int | None = None
         self.listeners: list[Callable[[Event], None]] = []
@@ -82,7 +83,6 @@ class Announcer:
         self._faults: dict[tuple[str, str], Fault] = {}
         self._last_faults: tuple[Fault, ...] | None = None
         self._health_due = self._coverage_due = 0.0
-        self._told_held = switches.all_held
         self._open_zones: dict[str, frozenset[str]] = {}
         self._gauges = CameraGauges(device.models, self._started)
         self._begin()
@@ -102,9 +102,8 @@ class Announcer:
         self._enter(moment.camera, moment.state)
         if moment.sensed is not None and time.monotonic() >= self._score_due[moment.camera]:
             self._score_due[moment.camera] = time.monotonic() + SCORE_SECONDS
-            self._publisher.send(
-                camera_subtopic(moment.camera, "score"), encode(score_from_moment(self._teller(moment.camera), moment))
-            )
+            score = encode(score_from_moment(self._teller(moment.camera), moment))
+            self._publisher.send(camera_subtopic(moment.camera, "score"), score)
 
     def _tell_zones(self, moment: Moment) -> None:
         camera, open_zones = moment.camera, open_zones_of(moment)
@@ -129,9 +128,11 @@ class Announcer:
         for camera in self._device.models:
             self._enter(camera, "rebuilding")
 
-    def tell_test(self, camera: str, score: EventScore | None = None, box: Box | None = None) -> Event:
+    def tell_test(
+        self, camera: str, score: EventScore | None = None, box: Box | None = None, *, is_hooked: bool = True
+    ) -> Event:
         """Publish an event of the kind `test`, on the way that every event takes; return it."""
-        return self.publish(test_event(self._teller(camera), time.time(), score, box))
+        return self.publish(test_event(self._teller(camera), time.time(), score, box), is_hooked=is_hooked)
 
     def recent_event(self, event_id: str) -> Event | None:
         """Return the last message of an event that was published since the start."""
@@ -203,19 +204,17 @@ class Announcer:
                 self.set_zone_anomaly(camera, zone, False)
         self.tick()
 
-    def publish(self, event: Event) -> Event:
-        """Publish an event's message by way of the outbox; return it as it was stored."""
-        stored = self._publisher.publish_event(event)
+    def publish(self, event: Event, *, is_hooked: bool = True) -> Event:
+        """Publish an event's message by way of the outbox, to hooks where it `is_hooked`; return it as stored."""
+        stored = self._publisher.publish_event(event, is_hooked=is_hooked)
         self._recent.append(stored)
         for listener in self.listeners:
             listener(stored)
         return stored
 
     def _tell_event(self, moment: Moment, latency: float | None) -> None:
-        camera = moment.camera
-        self._told[camera], events = events_from_moment(
-            self._teller(camera), self._told[camera], moment, time.time(), latency
-        )
+        camera, teller, told = moment.camera, self._teller(moment.camera), self._told[moment.camera]
+        self._told[camera], events = events_from_moment(teller, told, moment, time.time(), latency)
         for event in events:
             if self._floods.admits(camera, event, time.monotonic()):
                 self.publish(event)

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from edge.config import MOST_WORKSPACE_MIB, Camera, Config, Engine, Frames, Hooks
+from edge.config import MOST_WORKSPACE_MIB, Camera, Config, Engine, Frames, Hooks, Mqtt
 from edge.errors import ConfigInvalid, UsageError
 from edge.evidence_settings import evidence_faults
 from edge.page.settings import page_faults
@@ -23,7 +23,7 @@ from edge.slower import slow_normal_faults
 from edge.topics import checked_name
 from edge.updates.settings import update_faults
 from edge.upload_settings import Upload
-from edge.yaml_keys import composed, double_keys, known_values, line_of, unknown_keys
+from edge.yaml_keys import composed, double_keys, known_values, line_of, loaded, unknown_keys
 
 
 def read_config(path: Path) -> Config:
@@ -43,7 +43,7 @@ def read_text(path: Path) -> str:
 def config_from_text(text: str, path: Path) -> Config:
     """Return the configuration that stands in a text; relative paths are taken from the folder of `path`."""
     root = composed(text, path)
-    data = yaml.safe_load(text)
+    data = loaded(text, path)
     if not isinstance(data, dict):
         raise ConfigInvalid(f"{path}: holds no keys; start from a sample: prednet-edge config sample")
     for message in (*unknown_keys(root, Config, ""), *double_keys(root, "")):
@@ -118,10 +118,7 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     yield from slow_normal_faults(config.cameras)
     if not 1 <= len(config.cameras) <= 16:
         yield ["cameras"], f"{len(config.cameras)} cameras; one device watches 1 to 16."
-    if not 1 <= config.mqtt.port <= 65535:
-        yield ["mqtt", "port"], f"{config.mqtt.port} is no port; MQTT has 1883, with TLS 8883."
-    if config.mqtt.keepalive_seconds < 1:
-        yield ["mqtt", "keepalive_seconds"], f"{config.mqtt.keepalive_seconds} is below 1."
+    yield from ((["mqtt", key], message) for key, message in _mqtt_faults(config.mqtt))
     yield from _hook_faults(config.hooks)
     if not 0 <= config.metrics.port <= 65535:
         yield ["metrics", "port"], f"{config.metrics.port} is no port; 9640 is a good one, 0 is off."
@@ -141,6 +138,17 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     for key, seconds in dataclasses.asdict(config.detection.rules).items():
         if not 0.0 <= seconds <= 3600.0:
             yield ["detection", key], f"{seconds:g} is not within 0 to 3600 seconds."
+
+
+def _mqtt_faults(mqtt: Mqtt) -> Iterator[tuple[str, str]]:
+    if not re.fullmatch(r"[^\s/@]+", mqtt.host) or mqtt.host.count(":") == 1:  # IPv6 has more
+        yield "host", "is no host; write a name or an address alone, and its port into 'port'."
+    if not 1 <= mqtt.port <= 65535:
+        yield "port", f"{mqtt.port} is no port; MQTT has 1883, with TLS 8883."
+    if mqtt.keepalive_seconds < 1:
+        yield "keepalive_seconds", f"{mqtt.keepalive_seconds} is below 1."
+    if mqtt.key_file and not mqtt.certificate_file:
+        yield "key_file", "is there without a 'certificate_file'; the broker takes both or none."
 
 
 def _engine_faults(engine: Engine) -> Iterator[tuple[list[str], str]]:

@@ -6,10 +6,14 @@ import os
 from pathlib import Path
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Put `data` at `path` in one step: a reader sees the old file or the new one, never a part."""
+def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Put `data` at `path` in one step: a reader sees the old file or the new one, never a part.
+
+    `mode` says who may read it from its first byte on, less what the process's umask takes.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        aside.touch(mode)
         with aside.open("wb") as file:
             file.write(data)
             file.flush()

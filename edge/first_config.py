@@ -15,7 +15,7 @@ import yaml
 from edge.config_sample import SCHEMA_FILE
 from edge.errors import PrednetError, UsageError
 from edge.files import write_whole
-from edge.places import place_from_spec
+from edge.places import LOGIN_WITH_PASSWORD, place_from_spec, without_login
 from edge.setup import Device, read_device
 from edge.topics import checked_name
 
@@ -85,16 +85,16 @@ def write_first_config(path: Path, answers: Answers, bundle: Path) -> Device:
     folder, new = path.parent, []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, data in _beside(answers, bundle).items():
-            if not (folder / name).exists() or name.endswith(".secret"):
-                new.append(folder / name)
-                _write(folder / name, data)
+        for name, data in _new_beside(folder, _beside(answers, bundle)).items():
+            new.append(folder / name)
+            _write(folder / name, data)
         text = config_text(answers, bundle.name, is_system=folder == SYSTEM_FOLDER)
         device = read_device(path, text)
         _write(path, text.encode())
     except OSError as error:
         _remove(new)
-        raise UsageError(f"{error.filename}: cannot be written ({error.strerror}); use sudo, or --config.") from error
+        where = error.filename or path
+        raise UsageError(f"{where}: cannot be written ({error.strerror}); use sudo, or --config.") from error
     except PrednetError:
         _remove(new)
         raise
@@ -136,6 +136,8 @@ _CALIBRATE = f"""\
 def _login_from(text: str) -> Login:
     """Return an address without user and password, and these."""
     parts = urlsplit(text)
+    if "@" not in parts.netloc and re.search(LOGIN_WITH_PASSWORD, text):
+        raise UsageError(f"{without_login(text)}: in a login write / as %2F, ? as %3F and # as %23.")
     if "@" not in parts.netloc or parts.scheme not in ("rtsp", "rtsps", "http", "https", "mqtt"):
         return Login(text)
     login, _, host = parts.netloc.rpartition("@")
@@ -150,16 +152,28 @@ def _login_keys(login: Login, name: str) -> dict[str, str]:
 
 
 def _beside(answers: Answers, bundle: Path) -> dict[str, bytes]:
-    """Return the files that the configuration needs in its folder."""
-    files = {SCHEMA_FILE.name: SCHEMA_FILE.read_bytes(), bundle.name: bundle.read_bytes()}
+    """Return the files that the configuration needs in its folder. Raises UsageError for a bundle that is not there."""
+    try:
+        files = {SCHEMA_FILE.name: SCHEMA_FILE.read_bytes(), bundle.name: bundle.read_bytes()}
+    except OSError as error:
+        raise UsageError(f"{bundle}: cannot be read ({error.strerror}); name the network to begin with.") from error
     for name, login in ((CAMERA, answers.camera), ("mqtt", answers.broker)):
         files |= {f"{name}.secret": login.password.encode()} if login.password else {}
     return files
 
 
+def _new_beside(folder: Path, files: dict[str, bytes]) -> dict[str, bytes]:
+    """Return those that are not there yet. Raises UsageError where another of that name is: it may be in use."""
+    for name, data in files.items():
+        file = folder / name
+        if name != SCHEMA_FILE.name and file.exists() and file.read_bytes() != data:
+            raise UsageError(f"{file} is there and is another one; move it away, or choose another folder by --config.")
+    return {name: data for name, data in files.items() if not (folder / name).exists()}
+
+
 def _write(file: Path, data: bytes) -> None:
-    write_whole(file, data)
-    file.chmod(_MODE)
+    write_whole(file, data, _MODE)
+    file.chmod(_MODE)  # whatever the umask: the service's group is to read it
     if os.geteuid() == 0 and file.parent == SYSTEM_FOLDER and _has_group():
         shutil.chown(file, group=_SERVICE_GROUP)
 

@@ -10,7 +10,7 @@ HINTS = {
     "broker_refused": "The broker refuses the login or the certificate; check both.",
     "duplicate_client_id": "Another device uses this MQTT client id; give each its own.",
     "config_invalid": "The configuration on disk cannot be used; the last good one goes on. See the log.",
-    "engine_mismatch": "No TensorRT engine gives the bundle's golden answer; the CPU serves. Run prednet-edge doctor.",
+    "engine_mismatch": "No TensorRT engine answers right, and keeps on; the CPU serves. Run prednet-edge doctor.",
     "inference_failed": "The step raised or hung and is restarted; if it comes again, see the log and run "
     "prednet-edge doctor.",
     "throttled": "Too hot or too slow for the frame rate: it watches at the rate of slow_normal, or drops frames where "

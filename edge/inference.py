@@ -97,6 +97,11 @@ class GuardedRunner:
             self._failures.popleft()
         return bool(self._failures)
 
+    @property
+    def has_failed_often(self) -> bool:
+        """Whether it failed so often within ten minutes that it rests before it is opened again."""
+        return self.has_failed and len(self._failures) > QUICK_FAILURES
+
     def step(self, frames: NDArray[np.uint8], advance: NDArray[np.bool_], reset: NDArray[np.bool_]) -> Step:
         """Advance the slots with a new frame; see `edge.runner.Runner`. Raises StepFailed while nothing computes."""
         runner = self._runner or self._opened()
@@ -127,13 +132,12 @@ class GuardedRunner:
         """Give up what is there, and begin with another: at once, or after a rest where it failed too often."""
         now = self._clock()
         self._failures.append(now)
-        is_often = self.has_failed and len(self._failures) > QUICK_FAILURES
         log.error("inference_failed reason=%r failures=%d", reason, len(self._failures))
         if self._runner is not None and not hung:
             self._hand.do(self._runner.close)
         self._hand.end()
         self._runner = self._opening = None
-        self._begin_at = now + (self._rest_seconds if is_often else 0.0)
+        self._begin_at = now + (self._rest_seconds if self.has_failed_often else 0.0)
         self._begin()
         return StepFailed(f"inference failed: {reason}")
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from edge.config import DEFAULT_STATE_DIRECTORY
@@ -14,6 +15,7 @@ from edge.config_file import read_config
 from edge.config_sample import schema_text
 from edge.errors import DeviceUnavailable, PrednetError, UsageError
 from edge.files import write_whole
+from edge.kept_secrets import secret_files
 
 FILES = Path(__file__).with_name("data") / "systemd"
 SERVICE = "prednet-edge.service"
@@ -109,10 +111,12 @@ def drop_in(credentials: Sequence[str], state_directory: str) -> str:
 def _put_drop_in(root: Path) -> Iterator[str]:
     folder, place = root / CREDENTIALS, root / DROP_IN
     names = sorted(one.name for one in folder.iterdir() if one.is_file()) if folder.is_dir() else []
-    try:
-        state_directory = read_config(root / CONFIG).state_directory
-    except PrednetError:  # none yet, or one that `start` refuses with its sentence
-        state_directory = DEFAULT_STATE_DIRECTORY
+    known, state_directory = names, DEFAULT_STATE_DIRECTORY
+    with suppress(PrednetError):  # no configuration yet, or one that `start` refuses with its sentence
+        config = read_config(root / CONFIG)
+        known, state_directory = list(secret_files(config)), config.state_directory
+    for name in sorted(set(names) - set(known)):
+        yield f"{folder / name}: is no secret of this configuration; those are: {', '.join(known)}"
     text = drop_in(names, state_directory)
     if text:
         yield f"{_put(place, text)}: {', '.join(names) or 'no credentials'}; {state_directory}"

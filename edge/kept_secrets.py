@@ -59,13 +59,18 @@ def read_password(file: str) -> str | None:
     return _read(Path(file), MQTT_PASSWORD) if file else None
 
 
+def secret_files(config: Config) -> dict[str, str]:
+    """Return the name of each secret that there can be, with the file that the configuration names for it, or none."""
+    files = {MQTT_PASSWORD: config.mqtt.password_file, WEBHOOK_TOKEN: config.hooks.webhook_token_file}
+    files |= {PAGE_TOKEN: config.page.token_file, STORE_SECRET_KEY: config.evidence.upload.secret_key_file}
+    return files | {camera_password(name): camera.password_file for name, camera in config.cameras.items()}
+
+
 def secrets_of(config: Config) -> Iterator[tuple[str, Secret]]:
     """Yield the name of each secret that is set, with the secret. Raises ConfigInvalid as `read_secret` does."""
-    wanted = {MQTT_PASSWORD: config.mqtt.password_file, WEBHOOK_TOKEN: config.hooks.webhook_token_file}
-    wanted |= {PAGE_TOKEN: config.page.token_file}
-    wanted |= {STORE_SECRET_KEY: config.evidence.upload.secret_key_file} if config.evidence.upload.bucket else {}
-    wanted |= {camera_password(name): camera.password_file for name, camera in config.cameras.items()}
-    for name, file in wanted.items():
+    for name, file in secret_files(config).items():
+        if name == STORE_SECRET_KEY and not config.evidence.upload.bucket:
+            continue
         found = read_secret(name, file)
         if found is not None:
             yield name, found

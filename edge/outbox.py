@@ -103,8 +103,8 @@ class Outbox:
         with self._lock:
             self._database.close()
 
-    def put(self, event: Event) -> Event:
-        """Write the event to disk and return it with `seq` and `boot_id`.
+    def put(self, event: Event, *, is_hooked: bool = True) -> Event:
+        """Write the event to disk, for hooks too where it `is_hooked`, and return it with `seq` and `boot_id`.
 
         A disk that refuses costs the oldest messages, or at last this one: logged, then a `gap`.
         Raises MessageError for an event that the contract forbids.
@@ -113,9 +113,10 @@ class Outbox:
             stamped = msgspec.structs.replace(event, seq=self._seq + 1, boot_id=self.boot_id)
             payload = encode(stamped)
             self._seq += 1
-            if not self._transact("put", lambda: self._store(stamped, payload)):
+            hooks = self._hooks if is_hooked else ()
+            if not self._transact("put", lambda: self._store(stamped, payload, hooks)):
                 self._transact("make_room", self._drop_oldest)
-                if not self._transact("put_again", lambda: self._store(stamped, payload)):
+                if not self._transact("put_again", lambda: self._store(stamped, payload, hooks)):
                     self._note_unsaved(stamped)
             return stamped
 
@@ -222,9 +223,9 @@ class Outbox:
             log.error("outbox_refused step=%s error=%s count=%d", name, error, self._refusals)
             self._refusals, self._next_log_at = 0, self._monotonic() + LOG_SECONDS
 
-    def _store(self, event: Event, payload: bytes) -> None:
+    def _store(self, event: Event, payload: bytes, hooks: Sequence[str]) -> None:
         outbox_file.insert(self._database, event, payload, self._lived())
-        outbox_hooks.insert(self._database, self._hooks, payload, self._lived())
+        outbox_hooks.insert(self._database, hooks, payload, self._lived())
         self._enforce_limits()
 
     def _enforce_limits(self) -> None:

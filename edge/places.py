@@ -54,9 +54,13 @@ class Place:
         return f"{name}#t={self.start_seconds:g},{'' if self.end_seconds is None else f'{self.end_seconds:g}'}"
 
 
+# A login with a password in an address; also a password with a /, ? or # in it, which no library takes for a login.
+LOGIN_WITH_PASSWORD = r"//(?!\[)[^/\s\"'?#:]*:(?!\d+(?:[/?#]|$))[^\s\"']*@"  # noqa: S105 - a pattern
+
+
 def without_login(where: str) -> str:
     """Return an address, or a line that holds some, without user and password."""
-    return re.sub(r"//[^/\s\"'?#]*@", "//", where)
+    return re.sub(rf"//[^/\s\"'?#]*@|{LOGIN_WITH_PASSWORD}", "//", where)
 
 
 def places_from_spec(spec: str) -> list[Place]:

@@ -60,7 +60,7 @@ def told_promise(promise: Promise, is_promise: bool) -> str:
     """Return what a limit promises, or what it lacks, in sentences."""
     asked = f"at most {_events(promise.asked_per_day)} a day on this camera"
     if promise.limits > 1:
-        asked += f", {promise.share_per_day:.2g} of them at this limit, one of {promise.limits}"
+        asked += f", {told_rate(promise.share_per_day)} of them at this limit, one of {promise.limits}"
     if is_promise:
         return f"promise: {asked}. {_rate(promise)}".rstrip()
     if promise.hours_needed == 0.0:
@@ -78,8 +78,8 @@ def _rate(promise: Promise) -> str:
     if promise.rate_per_day is None or promise.low_per_day is None or promise.high_per_day is None:
         return ""
     return (
-        f"Work like this footage makes {promise.rate_per_day:.2g} a day at this limit "
-        f"({100 * CONFIDENCE:.0f} % interval {promise.low_per_day:.2g} to {promise.high_per_day:.2g})"
+        f"Work like this footage makes {told_rate(promise.rate_per_day)} a day at this limit "
+        f"({100 * CONFIDENCE:.0f} % interval {told_rate(promise.low_per_day)} to {told_rate(promise.high_per_day)})"
     )
 
 
@@ -89,3 +89,8 @@ def _events(per_day: float) -> str:
 
 def _hours(hours: float) -> str:
     return f"{hours:.1f} hours" if hours >= 1.0 else f"{60.0 * hours:.0f} minutes"
+
+
+def told_rate(per_day: float) -> str:
+    """Return a rate with two digits that count, in words that people read: 0.035, 1.2, 66, 120."""
+    return f"{float(f'{per_day:.2g}'):.10g}"

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 from edge.config import Camera, Config
-from edge.places import without_login
+from edge.places import LOGIN_WITH_PASSWORD, without_login
 
-_WITH_PASSWORD = re.compile(r"//[^/\s\"'?#]*:[^/\s\"'?#]*@|\b(?:user-pw|password|passwd|pwd)=", re.IGNORECASE)
+_KEY = r"(?<![a-z])(?:user-pw|loginpas|pass|password|passwd|pwd)="
+_WITH_PASSWORD = re.compile(rf"{LOGIN_WITH_PASSWORD}|{_KEY}", re.IGNORECASE)
 _WITH_LOGIN = re.compile(r"(?:rtsps?|https?)://", re.IGNORECASE)
 
 
@@ -30,7 +31,7 @@ def _camera_faults(camera: Camera) -> Iterator[tuple[str, str]]:
     if has_address and _WITH_PASSWORD.search(camera.source):
         yield (
             "source",
-            f"holds a password; write {without_login(camera.source).partition('?')[0]}, its user into 'username', and "
+            f"holds a password; write {_bare(camera.source)}, its user into 'username', and "
             f"the password into a file: 'password_file'.",
         )
     elif _WITH_PASSWORD.search(camera.source):
@@ -41,3 +42,8 @@ def _camera_faults(camera: Camera) -> Iterator[tuple[str, str]]:
         yield "username", "is there twice; leave it out of the source."
     if camera.password_file and not camera.username:
         yield "password_file", "is there without a 'username'; give both or none."
+
+
+def _bare(address: str) -> str:
+    """Return an address up to where it says who asks."""
+    return re.sub(rf"/[^/]*{_KEY}.*", "", without_login(address).partition("?")[0], flags=re.IGNORECASE)

@@ -68,7 +68,9 @@ def _watch_on(config_path: Path, last_good: Path | None, stopping: threading.Eve
         try:
             following = watch_device(device, stopping, read_again=read_again, supervisor=supervisor, throttle=throttle)
         except (PrednetError, OSError) as error:
-            if good is None or supervisor.good is device:  # the first one; or it watched, and then failed
+            if good is None and isinstance(error, ConfigInvalid):  # what else fails may go well at the next start
+                good = _kept_device(config_path, last_good, device)
+            if good is None or supervisor.good is device:  # there is no other; or it watched, and then failed
                 raise
             log.error("configuration_failed reason=%r", str(error))  # noqa: TRY400 - a whole sentence
             device, supervisor.refused = good, str(error)
@@ -82,15 +84,26 @@ def _first_device(config_path: Path, last_good: Path | None, supervisor: Supervi
     try:
         return read_device(config_path)
     except ConfigInvalid as error:
-        try:
-            text = None if last_good is None else last_good.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            text = None
-        if text is None:
+        kept = _kept_device(config_path, last_good)
+        if kept is None:
             raise
         log.error("configuration_refused reason=%r; starting with %s", str(error), last_good)  # noqa: TRY400
         supervisor.refused = str(error)
-        return read_device(config_path, text)
+        return kept
+
+
+def _kept_device(config_path: Path, last_good: Path | None, failed: Device | None = None) -> Device | None:
+    """Return the device of the last good configuration; None where none was kept, or where it is the one that failed.
+
+    Raises ConfigInvalid where it is not good any more.
+    """
+    try:
+        text = None if last_good is None else last_good.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        text = None
+    if text is None or (failed is not None and failed.text == text):
+        return None
+    return read_device(config_path, text)
 
 
 def _begun(device: Device, last_good: Path | None, folder: Path | None) -> None:

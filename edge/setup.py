@@ -21,7 +21,7 @@ from edge.config_file import config_from_text, read_text
 from edge.errors import ConfigInvalid, PrednetError
 from edge.kept_secrets import MQTT_PASSWORD, WEBHOOK_TOKEN, captured, read_secret
 from edge.model import Model, chosen_variant, with_normal
-from edge.mqtt import BrokerSettings, TlsFiles
+from edge.mqtt import BrokerSettings, TlsFiles, check_tls
 from edge.page.token import configured_token
 from edge.places import place_from_spec
 from edge.profiles import judging
@@ -82,6 +82,7 @@ def read_device(
     with blamed("mqtt"):
         topics = Topics(config.site, config.device or default_device())
         broker = broker_of(config, topics)
+        check_tls(broker)
     with blamed("hooks"):
         read_secret(WEBHOOK_TOKEN, config.hooks.webhook_token_file)  # says why it cannot be read
     with blamed("page"):

@@ -12,7 +12,7 @@ from edge.announcer import Announcer
 from edge.capture import Mailboxes
 from edge.command_actions import Reload
 from edge.errors import PrednetError
-from edge.inference import GuardedRunner
+from edge.inference import QUICK_FAILURES, GuardedRunner
 from edge.memory_diagnosis import write_diagnosis
 from edge.memory_watch import MemoryWatch
 from edge.moments import Moment
@@ -46,11 +46,21 @@ class Upkeep:
         self.announcer.set_fault("memory_slope", self.memory.is_growing)
 
     def _mend(self) -> None:
-        if self.runner.unfit is not None:
+        if self.runner.unfit is not None or (self.runner.has_failed_often and self._gives_engine_up()):
             self.runner.unfit = None
             self._read_again()
         elif self._is_rate_to_change() and not self._read_again():
             self.throttle.refuse()
+
+    def _gives_engine_up(self) -> bool:
+        """Drop an engine that keeps failing: the CPU serves while it is built once more, and for good after that."""
+        choice = self.device.choice
+        ready = None if choice.runner != "tensorrt" or choice.engines is None else choice.engines.kept.ready
+        if choice.engines is None or ready is None:
+            return False
+        log.error("engine_given_up variant=%s", ready.record.variant)
+        choice.engines.wish.store.drop(ready.record, f"its inference failed {QUICK_FAILURES + 1} times in ten minutes")
+        return True
 
     def _is_rate_to_change(self) -> bool:
         return self.throttle.changes(self.mailboxes.status(), has_slower=has_slower(self.device.config))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -46,14 +47,30 @@ def line_of(root: yaml.Node | None, keys: list[str]) -> int:
 
 def composed(text: str, path: Path) -> yaml.Node | None:
     """Return the nodes of a YAML text. Raises ConfigInvalid with line and column, and none of what stands there."""
-    try:
+    with _told_as_mistakes(path):
         return yaml.compose(text, Loader=yaml.SafeLoader)
+
+
+def loaded(text: str, path: Path) -> object:
+    """Return what a YAML text comes to. Raises ConfigInvalid: tags that are not known, keys that are lists, no date."""
+    with _told_as_mistakes(path):
+        return yaml.safe_load(text)
+
+
+@contextmanager
+def _told_as_mistakes(path: Path) -> Iterator[None]:
+    try:
+        yield
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f":{mark.line + 1}: not YAML at column {mark.column + 1}" if mark else ": not YAML"
         raise ConfigInvalid(f"{path}{at}: {error.problem or error.context}.") from error
     except yaml.YAMLError as error:
         raise ConfigInvalid(f"{path}: not YAML: {str(error).splitlines()[0]}.") from error
+    except ValueError as error:  # a date such as 2026-13-45
+        raise ConfigInvalid(f"{path}: not YAML: {error}; put words into quotes.") from error
+    except RecursionError as error:
+        raise ConfigInvalid(f"{path}: not a configuration: its lists or keys are nested too deep.") from error
 
 
 def double_keys(node: yaml.Node | None, where: str) -> Iterator[str]:

@@ -100,7 +100,8 @@ def _bundle(parsed: argparse.Namespace) -> int:
     print(f"{parsed.out}: {made.megabytes:.1f} MB\n{told_limits(made.limits)}")
     print(f"error beside that of repeating the last frame: {made.ratio:.2f}")
     print("\n".join(_told_variant(one) for one in made.variants))
-    print(f"report: {parsed.out.with_suffix('.report.html')}", file=sys.stderr)
+    page = ".report.html" if len(made.variants) > 1 else ".report.json"  # nothing is compared with float alone
+    print(f"report: {parsed.out.with_suffix(page)}", file=sys.stderr)
     print(told_seconds(made.seconds), file=sys.stderr)
     if made.ratio >= LEAST_USEFUL_RATIO:
         print("warning: the network hardly beats repeating the last frame; train it longer.", file=sys.stderr)

@@ -233,7 +233,9 @@ def _reported(form: Form, others: Sequence[Settled], check: tuple[Compiled | Non
 
 
 def _convolutions(form: Form) -> int:
-    return sum(node.op_type in ("Conv", "QLinearConv") for node in opened(form.step).graph.nodes)
+    """How many there are; the parts that a layout takes one apart into, `gates.0.own` and `gates.0.above`, are one."""
+    nodes = [node for node in opened(form.step).graph.nodes if node.op_type in ("Conv", "QLinearConv")]
+    return len({".".join(node.output[0].removeprefix("conv_").split(".")[:2]) for node in nodes})
 
 
 def _made(form: Form, calibration: Calibration, frames: NDArray[np.uint8], ranges: Ranges | None) -> MadeVariant:

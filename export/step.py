@@ -279,14 +279,13 @@ def _prediction_out(graph: Graph, predicted: str, as_float: bool) -> None:
 def _model(graph: Graph, spec: StepSpec, float_prediction: bool) -> onnx.ModelProto:
     form = spec.form
     image: tuple[int, ...] = (form.height, form.width, form.channels)
-    maps: tuple[int, ...] = spec.maps
     inputs: list[tuple[str, str, tuple[int, ...]]] = [
         ("frames", "uint8", image),
         ("advance", "bool", ()),
         ("reset", "bool", ()),
     ]
     inputs += [(state.name, state.dtype, state.shape) for state in spec.states]
-    outputs = [("errors", "float32", maps), ("peaks", "float32", maps)]
+    outputs = [(name, "float32", tuple(spec.maps)) for name in ("errors", "peaks")]
     outputs.append(("prediction", "float32" if float_prediction else "uint8", image))
     outputs += [(f"{state.name}_next", state.dtype, state.shape) for state in spec.states]
     described = helper.make_graph(

@@ -1,6 +1,6 @@
 """A subscriber to copy: each event of a fleet once, holes in its numbers, states, with paho-mqtt (2.2 or later) alone.
 
-python subscriber.py BROKER [PORT]      events as JSON lines on stdout, the rest on stderr; Ctrl-C ends it
+python3 subscriber.py BROKER [PORT]     events as JSON lines on stdout, the rest on stderr; Ctrl-C ends it
 """
 
 from __future__ import annotations
@@ -111,6 +111,8 @@ def main(host: str, port: str = "1883") -> None:
     """Listen for ever, over every outage of the broker, and from before it is there."""
     client = Client(CallbackAPIVersion.VERSION2, client_id=CLIENT_ID, protocol=MQTTv5)
     client.on_connect, client.on_message = on_connect, on_message
+    client.on_connect_fail = lambda *_: say(f"no broker at {host}:{port}; trying on")
+    client.on_disconnect = lambda *_: say("connection lost; trying on")
     # client.username_pw_set("integrator", "..."); client.tls_set("ca.pem")
     session = Properties(PacketTypes.CONNECT)
     session.SessionExpiryInterval = SESSION_SECONDS

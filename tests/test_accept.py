@@ -23,7 +23,7 @@ from edge.acceptance.judging import (
     uptime,
 )
 from edge.acceptance.ledger import BROKER, FILE, Loss, PromiseLedger, bucket_of, milliseconds_of, share_within
-from edge.acceptance.page import KEY_FILE
+from edge.acceptance.page import KEY_FILE, device_key
 from edge.acceptance.record import Record
 from edge.capture import Mailboxes
 from edge.cli import main
@@ -33,6 +33,7 @@ from edge.frames import Frame
 from edge.messages import Event, EventTime, new_event_id, utc_from_seconds
 from edge.moments import Moment
 from edge.self_tests.results import STATIONS, CameraTest, SelfTest, Station, keep_tests
+from edge.signing import is_signed, signed
 from edge.verdicts import Realised
 from tests.brokers import mosquitto
 from tests.bundles import write_device
@@ -320,6 +321,23 @@ REFUSALS = [
     (["--uptime", "101"], "--uptime 101 is not within 0 to 100 percent"),
     (["verify"], "accept verify wants a page"),
 ]
+
+
+def test_a_key_whose_making_was_cut_off_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk or a power cut within it leaves no half key, which would be in the way for ever."""
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("edge.signing.write_whole", lambda path, data: path.write_bytes(data))
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        device_key(tmp_path)
+    assert not (tmp_path / KEY_FILE).exists()
+    monkeypatch.undo()
+    signature = signed(b"page", device_key(tmp_path))
+    assert is_signed(b"page", signature, signature.public_key)
+    assert {path.name for path in tmp_path.iterdir()} == {KEY_FILE, "device.pub"}
 
 
 @pytest.mark.parametrize(("words", "message"), REFUSALS, ids=[words[0] for words, _ in REFUSALS])

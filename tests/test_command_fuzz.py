@@ -18,6 +18,7 @@ from edge.command_store import REPLIES_LIMIT, CommandStore
 from edge.commands import BYTES_LIMIT, Refused, order_from_command, read_command
 from edge.messages import utc_from_seconds
 from edge.mqtt import HeardCommand
+from edge.mqtt.connection import MOST_PACKET_BYTES
 from edge.mqtt.handover import COMMAND_LIMIT, Handover
 from tests.brokers import mosquitto
 from tests.commanding import R, served
@@ -101,7 +102,7 @@ def test_a_fuzzed_daemon_goes_on(tmp_path: Path) -> None:
         ]:
             for verb in (chance.choice(verbs), "disable"):
                 operator.send(f"{R}/cmd/{verb}", payload)
-                sent += 1
+                sent += len(payload) < MOST_PACKET_BYTES  # what is larger the broker keeps to itself
         for _ in range(150):
             operator.send(f"{R}/cmd/{chance.choice(verbs)}", os.urandom(chance.randrange(1, 500)))
             sent += 1
@@ -116,7 +117,7 @@ def test_a_fuzzed_daemon_goes_on(tmp_path: Path) -> None:
     dropped = found["counts"]["commands"]
     assert found["counts"]["commands_refused"] == len(entries) - sum(entry["status"] == "ok" for entry in entries)
     assert not [entry for entry in entries if entry["verb"] != "diagnostics" and entry["status"] == "ok"]
-    assert len(entries) + dropped >= sent, "all that came were looked at or counted"
+    assert len(entries) - 1 + dropped >= sent, "but for our own question, all that came were looked at or counted"
     assert set(states.values()) <= {"watching", "warming_up", "blind"}, "none was disabled"
     assert all(32 <= byte < 127 for line in written for byte in line), "a terminal that shows the log obeys nothing"
 

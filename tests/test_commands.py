@@ -59,6 +59,8 @@ def test_a_checkpoint_becomes_a_bundle_that_inspect_shows(tmp_path: Path, capsys
     printed = capsys.readouterr()
     assert "error beside that of repeating the last frame: 1.00" in printed.out
     assert "hardly beats repeating the last frame" in printed.err
+    (report,) = [line.removeprefix("report: ") for line in printed.err.splitlines() if line.startswith("report: ")]
+    assert Path(report).is_file()
     assert export.cli.main(["inspect", str(out)]) == 0
     assert "frames: 40×32 grey, 10 a second" in capsys.readouterr().out
     assert export.cli.main(["inspect", str(out), "--json"]) == 0

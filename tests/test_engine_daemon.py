@@ -9,13 +9,18 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge import daemon
+from edge.engine.runner_tensorrt import TensorRtRunner
+from edge.engine.store import FOLDER, Store
+from edge.runner import Runner
 from tests import simulated
 from tests.brokers import Mosquitto, mosquitto
 from tests.commanding import Operator, running
+from tests.test_inference import Faulty, raising
 from tests.variant_bundle import write_variant_bundle
 
 
@@ -81,6 +86,30 @@ def test_an_engine_that_computes_nonsense_is_a_fault_and_the_cpu_watches(
         operator.wait("status", 0, b"degraded")
         engine(operator, "onnxruntime-cpu cpu; no engine is right")
         operator.wait("cam/press3/state", holding=b"watching")
+
+
+def test_an_engine_whose_inference_keeps_failing_is_given_up_for_the_cpu(
+    tmp_path: Path, bundle: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the third failure it is built once more beside the CPU; fails that as well, the CPU watches, and it is a fault."""
+    simulated.install(monkeypatch)
+    opened = daemon.open_chosen
+
+    def failing(*which: Any) -> Runner:
+        runner = opened(*which)
+        return Faulty(runner, raising) if isinstance(runner, TensorRtRunner) else runner
+
+    monkeypatch.setattr(daemon, "open_chosen", failing)
+    with device(tmp_path, bundle, broker) as operator:
+        engine(operator, "tensorrt fp16")
+        operator.wait("faults", holding=b"inference_failed")
+        operator.wait("faults", holding=b"engine_mismatch")
+        engine(operator, "onnxruntime-cpu cpu; no engine is right")
+        (record,) = Store(tmp_path / "state" / FOLDER).records()
+        assert record.failure == "its inference failed 3 times in ten minutes"
+        operator.wait("cam/press3/state", len(operator.heard), b"watching")
+        told_engines = [json.loads(one.payload)["engine"] for one in operator.heard if one.topic.endswith("/info")]
+    assert len([one for one in told_engines if "; building" in one]) >= 2, told_engines
 
 
 def test_a_cpu_that_is_too_slow_waits_for_the_engine(

@@ -19,6 +19,10 @@ ELSEWHERE = {
     "zones_changed": "zones.md",
     "profile_unknown": "zones.md",
     "drift": "limits.md",
+    "metrics_refused": "watch.md",
+    "upload_unreachable": "evidence.md",
+    "upload_refused": "evidence.md",
+    "upload_bucket_missing": "evidence.md",
 }
 
 

@@ -92,6 +92,58 @@ def test_what_is_not_valid_leaves_nothing_behind(tmp_path: Path, monkeypatch: py
     assert list(folder.iterdir()) == []
 
 
+def test_what_another_configuration_may_use_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second one beside it: neither its password nor its network is replaced, nor is another taken for the one asked for."""
+    assert answered("a\nrtsp://a:first@c/d\n\n", monkeypatch, "--config", str(tmp_path / "one.yaml")) == 0
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    two = ("--config", str(tmp_path / "two.yaml"), "--site", "b", "--broker", "h")
+    assert answered("", monkeypatch, *two, "--camera", "rtsp://a:second@c/d") == USAGE
+    assert "camera1.secret is there and is another one" in capsys.readouterr().err
+    (tmp_path / "other").mkdir()
+    bundle = write_tiny_bundle(tmp_path / "other" / "demo.prednet")
+    assert answered("", monkeypatch, *two, "--camera", "test://factory", "--bundle", str(bundle)) == USAGE
+    assert "demo.prednet is there and is another one" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert answered("", monkeypatch, *two, "--camera", "rtsp://a:first@c/e") == 0
+
+
+def test_a_network_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not taken for a folder that cannot be written."""
+    options = ("--config", str(tmp_path / "config.yaml"), "--bundle", "none.prednet")
+    assert answered("\n\n\n", monkeypatch, *options) == USAGE
+    assert "none.prednet: cannot be read (No such file or directory)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("password", ["hun/ter2", "hun?ter2", "hun#ter2"])
+def test_a_password_that_ends_the_address_is_asked_for_in_other_words(password: str) -> None:
+    """It would stand in the configuration otherwise; it is not repeated."""
+    with pytest.raises(UsageError, match=r"rtsp://10\.0\.0\.9/s: in a login write / as %2F") as refused:
+        camera_from(f"rtsp://me:{password}@10.0.0.9/s")
+    assert "ter2" not in str(refused.value)
+    with pytest.raises(UsageError, match="in a login write"):
+        broker_from(f"me:{password}@10.0.0.2")
+
+
+def test_a_secret_is_at_no_moment_everyones_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file has its mode before its first byte."""
+    seen: list[int] = []
+    replace = Path.replace
+
+    def note(self: Path, target: Path) -> Path:
+        seen.append(self.stat().st_mode)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", note)
+    options = ("--config", str(tmp_path / "config.yaml"), "--site", "a", "--broker", "mqtt://a:b@h")
+    assert answered("\n", monkeypatch, *options) == 0
+    assert seen
+    assert [mode for mode in seen if mode & stat.S_IRWXO] == []
+
+
 def test_a_bundle_of_ones_own_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is copied beside the configuration."""
     bundle = write_tiny_bundle(tmp_path / "tiny.prednet")

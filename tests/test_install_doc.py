@@ -52,6 +52,7 @@ def test_paths_and_the_wheel_are_the_codes() -> None:
     assert f"| `{Path(install.PROGRAM).parents[1]}` |" in PAGE
     assert f"prednet_edge-{edge.__version__}-py3-none-any.whl" in PAGE
     assert f"--camera {CAMERA} " in PAGE
+    assert PAGE.count(f"prednet-edge_{edge.__version__}+py310_arm64.deb") == 2
 
 
 def test_times_are_those_of_the_units_and_of_the_code() -> None:

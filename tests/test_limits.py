@@ -41,7 +41,7 @@ from edge.config import Detection
 from edge.detection import Detector, Reading, Rules, decide
 from edge.level import Noise
 from edge.model import read_model
-from edge.promise import told_promise
+from edge.promise import told_promise, told_rate
 from edge.setup import limited
 from tests.processes import PROCESSES, PULSES_PER_HOUR, correlated, pulses, track_of
 from tests.test_daemon import write_clip
@@ -294,6 +294,14 @@ def test_the_promise_is_told_in_plain_sentences(limits: Limits) -> None:
         "no promise of a rate: for at most 0.5 false events a day on this camera, 8.0 hours more of normal footage"
         in (told_promise(lacking.promise, lacking.is_promise))
     )
+
+
+@pytest.mark.parametrize(
+    ("per_day", "told"), [(0.0347, "0.035"), (1.24, "1.2"), (66.2, "66"), (120.0, "120"), (1234.5, "1200")]
+)
+def test_rates_are_told_without_powers_of_ten(per_day: float, told: str) -> None:
+    """Two digits count; nobody in a plant reads 1.2e+02."""
+    assert told_rate(per_day) == told
 
 
 def test_limits_of_an_earlier_form_are_read_and_promise_nothing() -> None:

@@ -63,16 +63,21 @@ def test_the_will_says_of_which_connection_it_is(tmp_path: Path) -> None:
         client.loop_start()
         client.subscribe(TOPICS.full("+"), 1)
         time.sleep(0.2)
+        found: dict[str, Any] = {}
+
+        def hear_until(word: str) -> None:
+            while word not in found:
+                message, properties = heard.get(timeout=10.0)
+                leaf = message.topic.rsplit("/", 1)[1]
+                if leaf == "info":
+                    found["info"] = json.loads(message.payload)
+                elif leaf == "status":
+                    found[message.payload.decode()] = dict(properties.UserProperty)
+
         with child(tmp_path, broker.port, 0, will_delay_seconds=0) as process:
             assert next_line(process) == "connected"
-        found: dict[str, Any] = {}
-        while "offline" not in found:
-            message, properties = heard.get(timeout=10.0)
-            leaf = message.topic.rsplit("/", 1)[1]
-            if leaf == "info":
-                found["info"] = json.loads(message.payload)
-            elif leaf == "status":
-                found[message.payload.decode()] = dict(properties.UserProperty)
+            hear_until("online")  # the last of what a start says
+        hear_until("offline")
         client.disconnect()
         client.loop_stop()
     expected = {"boot_id": "boot0", "conn_seq": str(found["info"]["conn_seq"])}

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,7 +101,8 @@ HELD = {
     "sudo apt-get install python3-venv mosquitto mosquitto-clients": f"{HERE}::test_the_packages_can_be_had",
     "sudo /usr/bin/python3 -m venv --system-site-packages /opt/prednet-edge": f"{HERE}::test_the_environment_can_be_made",
     "sudo /opt/prednet-edge/bin/pip install .": f"{HERE}::test_the_package_is_installed_from_a_clone",
-    "python -m pip install '.[workstation]'": f"{HERE}::test_the_package_is_installed_from_a_clone",
+    "python3 -m venv venv && . venv/bin/activate": f"{HERE}::test_the_environment_of_a_workstation_can_be_made",
+    "pip install '.[workstation]'": f"{HERE}::test_the_package_is_installed_from_a_clone",
     "sudo /opt/prednet-edge/bin/prednet-edge init": "tests/test_first_config.py::test_three_times_enter_is_a_configuration_that_runs",
     "sudo /opt/prednet-edge/bin/prednet-edge install-service": "tests/test_units.py::test_installation_makes_the_user_its_groups_and_its_folders",
     "mosquitto_sub -t 'prednet/v1/+/+/events' -v": f"{HERE}::test_events_come_out_as_the_readme_says",
@@ -108,7 +110,7 @@ HELD = {
     "prednet-calibrate masks recordings/press3 --config config.yaml --camera press3": "tests/test_masks.py::test_the_command_prints_yaml_to_paste_and_draws_the_picture",
     "prednet-export bundle training.pt --size 160x128 --footage recordings/monday -o press.prednet": "tests/test_import_cli.py::test_another_programs_network_goes_straight_to_a_bundle",
     f"{BUNDLE} --variants float,cpu": f"{HERE}::test_the_story_of_the_readme",
-    "python samples/subscriber.py 127.0.0.1": "tests/test_samples.py::test_every_message_is_kept_once",
+    "python3 samples/subscriber.py 127.0.0.1": "tests/test_samples.py::test_every_message_is_kept_once",
     "sh samples/subscriber.sh 127.0.0.1": "tests/test_samples.py::test_every_message_is_kept_once",
 }
 
@@ -245,17 +247,23 @@ def test_the_packages_can_be_had() -> None:
 
 def test_the_environment_can_be_made(tmp_path: Path) -> None:
     """The README's words, at another place and without pip, which is a package of its own in Debian."""
-    (command,) = [words for words in COMMANDS if " -m venv " in words]
+    (command,) = [words for words in COMMANDS if " -m venv --system" in words]
     words = shlex.split(command)[1:]
     need_program(words[0])
     subprocess.run([*words[:-1], "--without-pip", str(tmp_path / "environment")], check=True)
     assert "include-system-site-packages = true" in (tmp_path / "environment" / "pyvenv.cfg").read_text()
 
 
+def test_the_environment_of_a_workstation_can_be_made(tmp_path: Path) -> None:
+    """The README's line leaves a shell whose Python is the new environment's."""
+    (command,) = [words for words in COMMANDS if "activate" in words]
+    line = f"{command.replace('-m venv', '-m venv --without-pip')} && python -c 'import sys; print(sys.prefix)'"
+    made = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert made.stdout.strip() == str(tmp_path / "venv")
+
+
 def test_the_package_is_installed_from_a_clone() -> None:
     """As this environment was: it is on no index, its programs are those of the README, and so is its extra."""
-    from importlib import metadata  # noqa: PLC0415 - beside its only use
-
     found = metadata.distribution("prednet-edge")
     programs = {one.name for one in found.entry_points if one.group == "console_scripts"}
     assert {word for words in COMMANDS for word in re.findall(r"prednet-\w+$|prednet-\w+(?= )", words)} - {

@@ -60,6 +60,10 @@ class Told:
         """Return the events that were kept."""
         return [json.loads(line) for line in self.lines("keep")]
 
+    def talk(self) -> str:
+        """Return what was said to people."""
+        return "\n".join(self._read("err"))
+
     def _read(self, stream: str) -> list[str]:
         text = (self.folder / f"{self.name}.{stream}").read_text(encoding="utf-8")
         return text[: text.rfind("\n") + 1].splitlines()  # a line that is being written is not yet there
@@ -121,6 +125,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Told]]
             wait_until(lambda: outbox.depth().messages == 0)
             broker.stop()
             with listening(folder, broker.port) as samples:
+                wait_until(lambda: all(told.talk() for told in samples))  # they have found nobody
                 broker.start()
                 wait_for(samples, "stands", "cam/press3/state watching")
                 wait_until(lambda: publisher.is_connected)
@@ -191,6 +196,12 @@ def test_an_alarm_is_sounded_for_what_happens_now(story: dict[str, Told], name: 
     assert [one for one in alarmed if one in {"E1", "E3", "E4", "E5", "E9"}] == ["E1", "E5", "E4", "E9"]
     assert len(late) > 5, "the backlog came"
     assert not late & set(alarmed)
+
+
+@BOTH
+def test_a_broker_that_is_away_is_said(story: dict[str, Told], name: str) -> None:
+    """Both were started before their broker, and tried on."""
+    assert {"python": "no broker at 127.0.0.1", "shell": "Connection refused"}[name] in story[name].talk()
 
 
 @BOTH

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.errors import ConfigInvalid
+from edge.errors import OK, ConfigInvalid
 from edge.mqtt import BrokerSettings, Subscriber
 from edge.restart_delay import LONGEST_SECONDS, begin, delay_seconds, forget
 from edge.service import run_daemon
-from tests.brokers import Mosquitto
+from tests.brokers import Mosquitto, free_port
 from tests.holding import child_environment
 from tests.test_daemon import R, broker, receive, write_config  # noqa: F401 - a fixture
 
@@ -81,6 +81,22 @@ def test_a_bad_configuration_at_a_start_gives_way_to_the_last_good_one(tmp_path:
             receive(subscriber, f"{R}/faults config_invalid")
             receive(subscriber, "cam/quiet/state watching")
         assert kept.read_text() == good
+
+
+def test_what_reads_well_and_cannot_watch_gives_way_at_a_start_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A state directory that cannot be written: the last good one watches its files to their end; without one, 78."""
+    config, kept = write_config(tmp_path, free_port()), tmp_path / "kept.yaml"
+    good = config.read_text()
+    (tmp_path / "file").touch()
+    config.write_text(good.replace("state_directory: state", "state_directory: file/below"))
+    with pytest.raises(ConfigInvalid, match="the state directory cannot be written"):
+        run_daemon(config, kept, {})
+    kept.write_text(good)
+    assert run_daemon(config, kept, {}) == OK
+    assert "configuration_failed" in caplog.text
+    assert kept.read_text() == good
 
 
 def test_at_the_very_first_start_a_bad_configuration_ends_with_78(tmp_path: Path) -> None:

@@ -186,6 +186,19 @@ def test_credentials_and_a_state_directory_elsewhere_become_part_of_the_service(
     assert not (root / install.DROP_IN).exists()
 
 
+def test_a_credential_with_a_name_that_nothing_asks_for_is_told(tmp_path: Path) -> None:
+    """A slip of the pen would be a login that fails; the names that this configuration knows are said."""
+    root = image(tmp_path)
+    (root / install.CONFIG).write_text(sample_text())
+    for name in ("mqtt-password", "camera_press3_password"):
+        (root / install.CREDENTIALS / name).write_text("s3cret")
+    told = [line for line in install.install(root, "/bin/true") if "is no secret" in line]
+    assert told == [
+        f"{root}/etc/prednet-edge/credentials/mqtt-password: is no secret of this configuration; those are: "
+        f"mqtt_password, hooks_webhook_token, page_token, store_secret_key, camera_press3_password"
+    ]
+
+
 def test_upgrade_and_removal_keep_configuration_and_events(tmp_path: Path) -> None:
     """Installed anew, removed, installed again: what is not the package's own is as it was."""
     root = image(tmp_path)

@@ -123,15 +123,19 @@ def test_the_health_script_says_it_by_its_exit_code(folder: Path, environment: E
 
 
 def test_the_update_lock_is_held_while_a_bundle_is_on_trial(folder: Path, environment: Environment) -> None:
-    """It comes with the trial and goes with it; a lock of another is left alone; nothing stays after the end."""
+    """It comes with the trial and goes with it, also after a kill; a lock of another is left alone; nothing stays."""
     lock = folder / "updates.lock"
     environment = environment | {"BALENA_LOCK": str(lock)}
     config = ["--config", str(folder / "config.yaml")]
     assert main(["bundle", "install", str(folder / "artifact" / "files" / "b.prednet"), *config]) == 0
     assert main(["bundle", "activate", "b", *config]) == 0
-    holder = subprocess.Popen([str(folder / "scripts" / "balena" / "update-lock.sh")], env=environment)
+    script = str(folder / "scripts" / "balena" / "update-lock.sh")
+    killed = subprocess.Popen([script], env=environment)
+    _wait(lambda: lock.exists() and lock.read_text())
+    killed.kill()
+    killed.wait(10)
+    holder = subprocess.Popen([script], env=environment)
     try:
-        _wait(lock.exists)
         assert main(["bundle", "rollback", *config]) == 0
         _wait(lambda: not lock.exists())
         lock.write_text("the supervisor's")

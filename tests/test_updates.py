@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 
 from edge.bundle import read_bundle
 from edge.cli import main
+from edge.setup import read_device
 from edge.updates.alive import ALIVE_FILE
-from edge.updates.shadow import Report, read_report
-from edge.updates.store import BundleStore, State
+from edge.updates.shadow import Report, Shadow, read_report
+from edge.updates.store import BundleStore, State, short_digest
+from edge.updates.told import lines_of_report
 from tests.brokers import Mosquitto, mosquitto
 from tests.bundles import spoil_answer, write_device, write_named_bundle, write_normal
 from tests.commanding import Operator, R, running
@@ -180,6 +183,36 @@ def test_a_bundle_that_cannot_be_used_is_refused_and_the_last_good_one_goes_on(
     own.write_bytes(good)
 
 
+def test_support_gets_what_the_running_daemon_says(operator: Operator, folder: Path, tmp_path: Path) -> None:
+    """States, faults and health with the outbox's depth, whose file nobody else can read then; no snapshot."""
+    assert operator.ask("snapshot", {"camera": "cam"})["code"] == "done"
+    assert main(["support-bundle", "--config", str(folder / "config.yaml"), "-o", str(tmp_path / "s.zip")]) == 0
+    with zipfile.ZipFile(tmp_path / "s.zip") as archive:
+        told = json.loads(archive.read("state/told.json"))
+    assert told[f"{R}/cam/cam/state"] in ("watching", "warming_up", "degraded")
+    assert json.loads(told[f"{R}/health"])["outbox"]["depth"] >= 0
+    assert not [topic for topic in told if topic.endswith(("/snapshot", "/events"))]
+
+
+def test_a_shadow_that_computes_no_more_says_so(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its library raises stands in the report, and its next start begins without that."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("edge.updates.shadow.runner_of", broken)
+    device = read_device(folder / "config.yaml")
+    judges = {camera: model.judge(device.config.detection.rules) for camera, model in device.models.items()}
+    Shadow(device.models, judges, 1.0, tmp_path).close()
+    found = read_report(tmp_path)
+    assert found is not None
+    assert "FAILED: out of memory" in "\n".join(lines_of_report(found))
+    monkeypatch.undo()
+    again = Shadow(device.models, judges, 1.0, tmp_path)
+    assert again.report.failure == ""
+    again.close()
+
+
 def test_health_is_said_on_the_device_itself(
     operator: Operator, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -187,6 +220,10 @@ def test_health_is_said_on_the_device_itself(
     words = ["healthy", "--config", str(folder / "config.yaml")]
     assert main([*words, "--within", "30"]) == 0
     assert "cam watching" in capsys.readouterr().out
+    live = state_of(folder).live
+    for digest_, code in ((live, 0), (short_digest(live), 0), ("0" * 12, 3)):
+        assert main([*words, "--bundle", digest_]) == code
+    assert "it runs the bundle" in capsys.readouterr().err
     file = folder / "state" / ALIVE_FILE
     good = json.loads(file.read_text())
     for key, value, told in (

@@ -24,7 +24,8 @@ Each promise is kept, broken, or not judged: what the time does not suffice for,
 never passed. Install, let it run for a day, answer its events, then run this.
 
 The page is one HTML file, signed with the device's own ed25519 key, which is made at first use (device.key and
-device.pub in the state directory). 'key' prints the public key. Exit codes: 0 nothing broken, 4 something was.
+device.pub in the state directory). 'key' prints the public key. Exit codes: 0 nothing was broken and something could
+be judged, 4 otherwise.
 """
 
 

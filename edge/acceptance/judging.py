@@ -74,7 +74,7 @@ def false_events(one: Realised) -> Clause:
         return _clause("false events", one.camera, promised, seen, "broken")
     if allowed < LEAST_EVENTS:  # so short a time allows not even one: silence in it proves nothing
         needed = LEAST_EVENTS / one.promised_per_day * 24.0
-        seen += f"; to judge this takes {needed:.0f} hours watched or more"
+        seen += f"; to judge this takes {needed:.3g} hours watched or more"
         return _clause("false events", one.camera, promised, seen, "not judged")
     if one.false + open_count > most:
         seen += "; whether these are too many depends on the answers: prednet-edge ack ID real|false"

@@ -5,6 +5,7 @@ The last line is a comment with the signature of every byte before it; no browse
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -65,10 +66,14 @@ def write_page(acceptance: Acceptance, state_directory: Path, out: Path) -> str:
 
 
 def device_key(state_directory: Path) -> Path:
-    """Return the device's own private key, which is made where there is none."""
+    """Return the device's own private key, which is made where there is none, for the state directory's owner."""
     key = state_directory / KEY_FILE
     if not key.exists():
         make_key(key)
+        if os.geteuid() == 0:
+            owner = state_directory.stat()
+            for made in (key, key.with_suffix(".pub")):
+                os.chown(made, owner.st_uid, owner.st_gid)
     return key
 
 

@@ -11,11 +11,11 @@ from types import TracebackType
 
 import msgspec
 
-from edge.errors import ConfigInvalid
 from edge.messages import Event, Info, encode, utc_from_seconds
-from edge.mqtt.connection import BrokerSettings, RetryPolicy, new_client
+from edge.mqtt.connection import BrokerSettings, RetryPolicy
 from edge.mqtt.handover import Handover, HeardCommand, Message
 from edge.mqtt.link import GOODBYE_SECONDS, Link
+from edge.mqtt.tls_check import check_tls
 from edge.outbox import Outbox
 from edge.topics import INFO, STATUS, Topics, reply_subtopic
 
@@ -76,10 +76,7 @@ class Publisher:
 
     def open(self) -> None:
         """Begin to connect: what was set before is sent in the contract's order. Raises ConfigInvalid."""
-        try:
-            new_client(self._settings, "5")
-        except OSError as error:
-            raise ConfigInvalid(f"A TLS file of the MQTT connection cannot be read: {error}.") from error
+        check_tls(self._settings)
         self._is_open = True
         self._thread.start()
 
@@ -134,10 +131,10 @@ class Publisher:
         message = Message(reply_subtopic(request_id), payload, retain=False, qos=1, expiry_seconds=REPLY_EXPIRY_SECONDS)
         self._handover.reply(message)
 
-    def publish_event(self, event: Event) -> Event:
-        """Put the event on disk and have it sent; return it with `seq` and `boot_id`. Raises MessageError."""
+    def publish_event(self, event: Event, *, is_hooked: bool = True) -> Event:
+        """Put the event on disk and have it sent; return it with `seq` and `boot_id`. See `Outbox.put`."""
         moment = msgspec.structs.replace(event.time, published=utc_from_seconds(self._wall_clock()))
-        stored = self._outbox.put(msgspec.structs.replace(event, time=moment))
+        stored = self._outbox.put(msgspec.structs.replace(event, time=moment), is_hooked=is_hooked)
         self._handover.wake()
         return stored
 

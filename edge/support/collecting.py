@@ -32,8 +32,9 @@ from edge.hardware import is_throttled, temperatures_celsius
 from edge.health import free_bytes
 from edge.setup import read_device
 from edge.support.redaction import redacted, secrets_of
-from edge.topics import default_device
+from edge.topics import EVENTS, default_device
 from edge.updates.store import BundleStore
+from edge.window import seen_through
 
 # Of each file the end is kept, which is what happened last.
 MOST_BYTES = 2 * 2**20
@@ -45,6 +46,8 @@ PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "av", "opencv-python-head
             "PyYAML", "cryptography", "pycuda", "cuda-bindings", "tensorrt")  # fmt: skip
 # Small files of the state directory that say how it is; none of them holds a picture.
 STATE_FILES = ("alive.json", "self_tests.json", "switches.json", "audit.jsonl", "audit.jsonl.1", "home_assistant.json")
+# Events stand in their ledger; a snapshot is a picture.
+NO_TEXT = (f"/{EVENTS}", "/snapshot")
 Part = Callable[[], str]
 
 
@@ -113,6 +116,7 @@ def _of_state(config: Config, state: Path) -> Iterator[tuple[str, Part]]:
             yield f"state/{name}", lambda name=name: _tail(state / name)  # type: ignore[misc]
     yield "state/coverage.json", lambda: _json(_coverage(state))
     yield "state/events.json", lambda: _json(_events(state))
+    yield "state/told.json", lambda: _json(_told(state))
     yield "state/outbox.json", lambda: _json(_outbox(state))
     yield "bundles/state.json", lambda: _json(BundleStore(state).state)
     for bundle in BundleStore(state).installed():
@@ -169,8 +173,14 @@ def _events(state: Path) -> list[object]:
         return [msgspec.to_builtins(event) for event in ledger.events(now - DAYS * DAY_SECONDS, now)]
 
 
+def _told(state: Path) -> dict[str, str]:
+    """What the running daemon says now on each topic: states, faults, health with the outbox's depth."""
+    seen = seen_through(state)
+    return {one.topic: one.payload.decode("utf-8", "replace") for one in seen if not one.topic.endswith(NO_TEXT)}
+
+
 def _outbox(state: Path) -> dict[str, int]:
-    """How much waits in the outbox, read beside the daemon that owns it."""
+    """How much waits in the outbox of a daemon that does not run; one that does owns the file, and tells it itself."""
     with closing(sqlite3.connect(f"file:{state / 'outbox.sqlite'}?mode=ro", uri=True, timeout=2.0)) as database:
         count, size = database.execute("SELECT count(*), coalesce(sum(length(payload)), 0) FROM messages").fetchone()
     return {"messages": count, "bytes": size}

@@ -100,7 +100,7 @@ def wait_until_healthy(
     while True:
         alive = read_alive(state_directory)
         wrong = unhealthy(alive, time.monotonic())
-        if alive is not None and not wrong and not alive.bundle.startswith(bundle):
+        if alive is not None and not wrong and not alive.bundle.startswith(f"sha256:{bundle.removeprefix('sha256:')}"):
             wrong = f"it runs the bundle {alive.name} ({alive.bundle}), not {bundle}"
         if alive is not None and not wrong:
             return alive

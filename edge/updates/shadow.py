@@ -13,13 +13,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from edge.errors import PrednetError
 from edge.files import write_whole
 from edge.frames import Frame
 from edge.messages import utc_from_seconds
@@ -102,7 +101,8 @@ class Shadow:
         bundle = next(iter(models.values())).bundle
         self._models, self._judges, self._share, self._wall_clock = dict(models), dict(judges), share, wall_clock
         self._path, self._rate_hz = folder / REPORT_FILE, bundle.spec.form.rate_hz
-        self._report = read_report(folder) or Report(digest=bundle.digest, since=utc_from_seconds(wall_clock()))
+        report = read_report(folder) or Report(digest=bundle.digest, since=utc_from_seconds(wall_clock()))
+        self._report = msgspec.structs.replace(report, failure="")  # it is tried again
         self._before = self._report
         self._bursts: queue.Queue[_Burst | None] = queue.Queue(MOST_WAITING)
         self._open: _Burst | None = None
@@ -170,22 +170,20 @@ class Shadow:
         model = next(iter(self._models.values()))
         try:
             runner = runner_of(model.bundle, model.variant, slots=1, threads=1)
-        except PrednetError as error:
+            with closing(runner):
+                self._judge_bursts(runner)
+        except Exception as error:  # noqa: BLE001 - whatever a library raises ends the shadow, never without a word
             self._fail(str(error))
-            return
+        self._write()
+
+    def _judge_bursts(self, runner: Runner) -> None:
         written = -WRITE_SECONDS
         while (burst := self._bursts.get()) is not None and not self._stopping.is_set():
             known = self._report.disagreements
-            try:
-                self._judge(burst, runner)
-            except PrednetError as error:
-                self._fail(str(error))
-                break
+            self._judge(burst, runner)
             if self._report.disagreements != known or time.monotonic() - written >= WRITE_SECONDS:
                 self._write()
                 written = time.monotonic()
-        runner.close()
-        self._write()
 
     def _judge(self, burst: _Burst, runner: Runner) -> None:
         camera, judge = burst.camera, self._judges[burst.camera]
@@ -205,7 +203,6 @@ class Shadow:
     def _fail(self, reason: str) -> None:
         log.error("shadow_failed reason=%r", reason)
         self._report = msgspec.structs.replace(self._report, failure=reason)
-        self._write()
 
     def _write(self) -> None:
         try:

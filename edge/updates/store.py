@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -119,11 +119,12 @@ class BundleStore:
 
     def put(self, bundle: Bundle) -> Bundle:
         """Keep a copy of a bundle that was read, and return the copy; what is no longer used makes room."""
+        with suppress(PrednetError):  # not there, or damaged since: it is written anew
+            return self.read(bundle.digest)
         path = self.path_of(bundle.digest)
-        if not path.exists():
-            self._make(path.parent)
-            write_whole(path, bundle.path.read_bytes())
-            self._prune(bundle.digest)
+        self._make(path.parent)
+        write_whole(path, bundle.path.read_bytes())
+        self._prune(bundle.digest)
         return self.read(bundle.digest)
 
     def keep_normal(self, digest: str, key: str, source: Path) -> None:

@@ -1,0 +1,127 @@
+"""What a shadow costs the river: the same frames with a second bundle beside the live one, and without.
+
+  python benchmarks/shadow.py [--cameras 4] [--seconds 120] [--share 0.1]
+
+The shipped bundle watches the drawn factory at its own rate in the daemon's own river, one thread a session, and is its
+own shadow. In turns of twenty seconds the shadow is shown every moment, or none. Timed is each round from its frames to
+its last moment, the processor time of the river's own thread, and that of the whole process; the share of frames
+that the shadow took stands beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from machine import ROOT, measured_on
+from tqdm import tqdm
+
+sys.path.insert(0, str(ROOT))
+
+from edge.bundle import Bundle, read_bundle
+from edge.demo import BUNDLE
+from edge.detection import Rules
+from edge.frames import Frame, Image
+from edge.model import AUTO, chosen_variant, runner_of, with_normal
+from edge.moments import Round
+from edge.pipeline import watch
+from edge.sources import open_source
+from edge.updates.shadow import Shadow
+
+TURN_SECONDS = 20.0
+WARM_SECONDS = 3.0
+
+
+@dataclass
+class Costs:
+    """Seconds of each round, and processor seconds of the river's thread and of the process, in turns of one kind."""
+
+    rounds: list[float] = field(default_factory=list)
+    river: list[float] = field(default_factory=list)
+    process: list[float] = field(default_factory=list)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cameras", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--share", type=float, default=0.1, help="of the frames, for the shadow (default: 0.1)")
+    parsed = parser.parse_args()
+    print(f"{measured_on()}; {parsed.cameras} cameras, share {parsed.share:g}", flush=True)
+    bundle = read_bundle(BUNDLE)
+    images = drawn(bundle, parsed.seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        measure(bundle, images, parsed.cameras, parsed.share, Path(folder))
+
+
+def drawn(bundle: Bundle, seconds: float) -> list[Image]:
+    """Return the frames of one camera, drawn ahead so that drawing is not timed."""
+    source = open_source("test://factory", bundle.spec.form)
+    count = round(seconds * bundle.spec.form.rate_hz)
+    try:
+        return [frame.image.copy() for frame in islice(source.frames(), count) if frame is not None]
+    finally:
+        source.close()
+
+
+def measure(bundle: Bundle, images: list[Image], count: int, share: float, folder: Path) -> None:
+    """Run the river in turns, and print both costs side by side."""
+    variant, rate_hz = chosen_variant(bundle, AUTO), bundle.spec.form.rate_hz
+    models = {f"cam{number}": with_normal(bundle, variant, None) for number in range(count)}
+    judges = {camera: model.judge(Rules()) for camera, model in models.items()}
+    runner = runner_of(bundle, variant, slots=count, threads=1)
+    shadow = Shadow(models, judges, share, folder)
+    costs, taken, began = {False: Costs(), True: Costs()}, [0.0], time.monotonic()
+
+    def paced() -> Iterator[Round]:
+        for number, image in enumerate(tqdm(images, unit="round", disable=None)):
+            due = began + number / rate_hz
+            time.sleep(max(due - time.monotonic(), 0.0))
+            taken[0] = time.monotonic()
+            yield Round({camera: Frame(image.copy(), due) for camera in models})
+
+    river, process = time.thread_time(), time.process_time()
+    for number, moment in enumerate(watch(paced(), runner, judges)):
+        since = moment.seconds - began
+        is_shadowed = (since // TURN_SECONDS) % 2 == 1
+        if is_shadowed:
+            shadow.see(moment)
+        if number % count == count - 1:
+            cost, now = costs[is_shadowed], (time.thread_time(), time.process_time())
+            if since % TURN_SECONDS > WARM_SECONDS:  # a look of the turn before has ended by then
+                cost.rounds.append(time.monotonic() - taken[0])
+                cost.river.append(now[0] - river)
+                cost.process.append(now[1] - process)
+            river, process = now
+    shadow.close()
+    runner.close()
+    tell(costs, shadow)
+
+
+def tell(costs: dict[bool, Costs], shadow: Shadow) -> None:
+    """Print the table, and how much the shadow looked at."""
+    print("| a round, ms | median | 95th percentile | river's processor | process's processor |\n|---|---|---|---|---|")
+    for is_shadowed, cost in costs.items():
+        rounds = sorted(cost.rounds)
+        cells = (statistics.median(rounds), rounds[int(0.95 * len(rounds))], statistics.mean(cost.river),
+                 statistics.mean(cost.process))  # fmt: skip
+        told = " | ".join(f"{1000.0 * cell:.2f}" for cell in cells)
+        print(f"| {'with' if is_shadowed else 'without'} a shadow | {told} |")
+    extra = statistics.mean(costs[True].process) / statistics.mean(costs[False].process)
+    report = shadow.report
+    print(
+        f"a shadow takes {extra - 1.0:+.0%} of the processor; it took {report.frames} of {report.live_frames} frames "
+        f"({report.frames / max(report.live_frames, 1):.0%}), {report.dropped} looks were dropped"
+    )
+
+
+if __name__ == "__main__":
+    main()
