@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from edge.audit import AuditLog, Entry, excerpt
+from edge.audit import AuditLog, Entry, asking_user, excerpt
 from edge.coverage_ledger import Ledger, hour_of
 from edge.desk import LEDGER_FILE
 from edge.event_ledger import JUDGED_KINDS, LedgerEvent, Verdict, open_existing
@@ -89,7 +88,7 @@ def audit_verdict(state: Path, event_id: str, verdict: Verdict, now_seconds: flo
     entry = Entry(
         time=utc_from_seconds(now_seconds), verb="acknowledge", request_id=None,
         status="ok" if is_known else "error", code="done" if is_known else "failed", bytes=0,
-        payload=excerpt(f"event_id={event_id} verdict={verdict} by={getpass.getuser()}".encode()),
+        payload=excerpt(f"event_id={event_id} verdict={verdict} by={asking_user()}".encode()),
     )  # fmt: skip
     AuditLog(state / "audit.jsonl").write(entry)
 

@@ -299,6 +299,7 @@ def test_a_daemons_faults_are_in_the_report(tmp_path: Path) -> None:
         (["--since", "soon"], "'soon' is no span of time; write 30m, 12h, 7d or 2w."),
         (["--timezone", "Mars/Olympus"], "--timezone Mars/Olympus: this machine knows no such zone"),
         (["-o", "/none/r.html"], "/none/r.html: there is no folder /none; make it first."),
+        (["--pictures", "-1"], "--pictures -1: a number of events from 0 on is expected."),
     ],
 )
 def test_what_cannot_be_reported_is_one_sentence(
