@@ -207,6 +207,8 @@ BENCHMARKS = (
 # Files of this folder that measure nothing by themselves, and what they are for.
 OTHERS: Mapping[str, str] = {
     "all.py": "runs every benchmark and writes docs/benchmarks.md",
+    "arm64.sh": "tries a package that was built, on arm64 under emulation",
+    "boot_deb.py": "tries a package that was built, under a real systemd",
     "booted.py": "the machine of boot_units.py",
     "demo_bundle.sh": "makes the bundle of `make demo`",
     "entries.py": "this table",
