@@ -57,7 +57,10 @@ def test_the_rate_is_that_of_false_events_in_the_time_watched() -> None:
         "busy: 5 events (1 real, 2 false, 1 unsure, 1 without an answer); 4 false events a day in 0.50 days watched, "
         "8 if all that is open was false; promised: at most 1 a day"
     )
-    assert realised("busy", events, 0.0, None).false_per_day is None
+    for seconds, told in ((0.0, "not watched in this time"), (1200.0, "watched for 20 minutes, which is too short")):
+        short = realised("busy", events, seconds, None)
+        assert short.false_per_day is None
+        assert told in line_of_realised(short)
 
 
 def test_an_answer_is_kept_and_replaced_and_audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -213,7 +213,7 @@ def test_a_week_in_which_nothing_happened_says_so(tmp_path: Path) -> None:
     ("promised", "false", "most", "word"),
     [
         (None, 1.0, 1.0, "nothing was promised"),
-        (1.0, None, None, "not watched"),
+        (1.0, None, None, "not watched for long enough"),
         (1.0, 0.5, 1.0, "within the promise"),
         (1.0, 0.5, 1.5, "depends on open answers"),
         (1.0, 1.5, 2.0, "above what was promised"),
