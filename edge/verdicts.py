@@ -28,7 +28,8 @@ class Realised(msgspec.Struct, frozen=True):
     """What became of a camera's promise.
 
     `false_per_day` counts events that people called false, a day watched; `most_per_day` those too of which nobody said
-    anything certain. None while less than LEAST_SECONDS were watched. `promised_per_day` is None where nothing was promised.
+    anything certain. None while less than LEAST_SECONDS were watched. `promised_per_day` is None where nothing was
+    promised.
     """
 
     camera: str
