@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import time
 from pathlib import Path
 
 import msgspec
 
 from edge.command import Parser
-from edge.errors import UsageError
+from edge.errors import PrednetError, UsageError
 
 ACK_HELP = """Say of an event whether it was real; see what the promise is worth; take the clips for the next training.
 
@@ -54,8 +55,13 @@ def _say(parsed: argparse.Namespace, state: Path) -> int:
     from edge.event_ledger import open_existing  # noqa: PLC0415
     from edge.verdicts import audit_verdict  # noqa: PLC0415
 
-    with open_existing(state) as ledger:
-        event = ledger.acknowledge(parsed.event_id, parsed.answer, time.time())
+    try:
+        with open_existing(state) as ledger:
+            event = ledger.acknowledge(parsed.event_id, parsed.answer, time.time())
+    except sqlite3.Error as error:
+        raise PrednetError(
+            f"{state}: the answer is not kept ({error}); call it with sudo, or as the daemon's user."
+        ) from error
     audit_verdict(state, parsed.event_id, parsed.answer, time.time(), is_known=event is not None)
     if event is None:
         raise UsageError(f"{parsed.event_id}: there was no such event here; 'prednet-edge evidence list' names some.")

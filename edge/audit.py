@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import pwd
 from pathlib import Path
 
 import msgspec
@@ -29,6 +31,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def excerpt(payload: bytes) -> str:
     """Return the beginning of a payload, without characters that a terminal would obey."""
     return payload[:EXCERPT_LENGTH].decode("ascii", "backslashreplace").encode("unicode_escape").decode("ascii")
+
+
+def asking_user() -> str:
+    """Return who runs this program: the user that the kernel knows, whatever USER says; behind sudo also who called."""
+    user = os.getuid()
+    try:
+        name = pwd.getpwuid(user).pw_name
+    except KeyError:  # a container's user of no name
+        name = str(user)
+    caller = os.environ.get("SUDO_USER") if user == 0 else None
+    return name if caller is None else f"{name} for {caller}"
 
 
 class AuditLog:

@@ -6,9 +6,10 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from edge import __version__
-from edge.errors import FAILURE, USAGE, PrednetError
+from edge.errors import FAILURE, USAGE, PrednetError, UsageError
 from edge.journal import formatter_for
 
 INTERRUPTED = 130
@@ -32,6 +33,12 @@ def parser_for(program: str, description: str) -> tuple[Parser, argparse._SubPar
     parser = Parser(prog=program, description=description)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser, parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+
+def check_folder_of(path: Path) -> None:
+    """Raise UsageError where a file cannot be written for want of a folder: before long work, not after it."""
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.absolute().parent}; make it first.")
 
 
 def run_command(parser: Parser, arguments: Sequence[str] | None) -> int:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from edge.command import Parser
-from edge.errors import UsageError
+from edge.errors import PrednetError, UsageError
+
+if TYPE_CHECKING:
+    from edge.evidence_store import Kept
 
 EVIDENCE_HELP = """Show what is kept of events, or delete a camera's or a time's.
 
@@ -39,9 +45,7 @@ def add_evidence_command(commands: argparse._SubParsersAction[Parser]) -> None:
 
 def _evidence(parsed: argparse.Namespace) -> int:
     from edge.config_file import read_config  # noqa: PLC0415 - only a command opens the doors that it needs
-    from edge.evidence_store import FOLDER, chosen, delete_logged, kept_evidence  # noqa: PLC0415
-    from edge.ring import FOLDER as RING  # noqa: PLC0415
-    from edge.ring_room import delete_films  # noqa: PLC0415
+    from edge.evidence_store import FOLDER, chosen, kept_evidence  # noqa: PLC0415
 
     state = Path(read_config(parsed.config).state_directory)
     first, last = seconds_from_time(parsed.first), seconds_from_time(parsed.last)
@@ -54,12 +58,27 @@ def _evidence(parsed: argparse.Namespace) -> int:
         told |= {"bytes": str(one.bytes), "folder": str(one.folder)}
         print(msgspec.json.encode(told).decode() if parsed.json else "  ".join(told.values()))
     if parsed.what == "delete":
-        films = delete_films(state / RING, parsed.camera, first, last)
-        asked = f"camera={parsed.camera} from={parsed.first} to={parsed.last}"
-        freed = delete_logged(state, found, asked, time.time(), films)
-        if not parsed.json:
-            print(f"deleted: {len(found)} events, {freed / 1e6:.1f} MB; {films} minutes of the ring's frames")
+        _delete(parsed, state, found)
+    elif not found:
+        print(f"no evidence is kept of {parsed.camera or 'any camera'} in that time", file=sys.stderr)
     return 0
+
+
+def _delete(parsed: argparse.Namespace, state: Path, found: Sequence[Kept]) -> None:
+    from edge.evidence_store import delete_logged  # noqa: PLC0415
+    from edge.ring import FOLDER as RING  # noqa: PLC0415
+    from edge.ring_room import films_within  # noqa: PLC0415
+
+    films = films_within(state / RING, parsed.camera, seconds_from_time(parsed.first), seconds_from_time(parsed.last))
+    asked = f"camera={parsed.camera} from={parsed.first} to={parsed.last}"
+    freed, left = delete_logged(state, found, films, asked, time.time())
+    if left:
+        raise PrednetError(
+            f"{left[0]}: this, and {len(left) - 1} more of what was asked for, may not be deleted by this user and is "
+            "still there; call it with sudo, or as the daemon's user."
+        )
+    if not parsed.json:
+        print(f"deleted: {len(found)} events, {freed / 1e6:.1f} MB; {len(films)} minutes of the ring's frames")
 
 
 def seconds_from_time(text: str | None) -> float | None:

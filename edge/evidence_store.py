@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-import getpass
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from edge.audit import AuditLog, Entry
+from edge.audit import AuditLog, Entry, asking_user
 from edge.evidence_settings import Evidence
 from edge.labels import seconds_from_event_id
 from edge.messages import Event, utc_from_seconds
@@ -106,13 +106,13 @@ def make_room(
     kept = [one for one in kept if one.folder not in gone]
     over = sum(one.bytes for one in kept) - settings.megabytes * 1e6
     lacking = max(over, settings.free_megabytes * 1e6 - free_bytes)
-    for path, size in sacrifices(kept):
+    for path, _ in sacrifices(kept):
         if lacking <= 0:
             break
-        deleted_bytes([path])
+        freed = deleted_bytes([path])
         known.pop(path, None)
         known.pop(path.parent, None)
-        lacking, free_bytes = lacking - size, free_bytes + size
+        lacking, free_bytes = lacking - freed, free_bytes + freed
     return free_bytes
 
 
@@ -122,16 +122,27 @@ def _is_old(one: Kept, settings: Evidence, now_seconds: float) -> bool:
 
 
 def deleted_bytes(paths: Iterable[Path]) -> int:
-    """Delete files and whole folders, and return how many bytes they took."""
+    """Delete files and whole folders, and return how many bytes are gone: what may not be deleted stays."""
     freed = 0
     for path in paths:
+        before = _bytes_at(path)
         if path.is_dir():
-            freed += sum(one.stat().st_size for one in path.iterdir())
             shutil.rmtree(path, ignore_errors=True)
-        elif path.exists():
-            freed += path.stat().st_size
-            path.unlink(missing_ok=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+        freed += before - _bytes_at(path)
     return freed
+
+
+def _bytes_at(path: Path) -> int:
+    """The bytes of a file, or of all files of a folder; what has gone meanwhile counts 0."""
+    total = 0
+    with suppress(OSError):
+        for one in path.iterdir() if path.is_dir() else [path]:
+            with suppress(FileNotFoundError):
+                total += one.stat().st_size
+    return total
 
 
 def chosen(
@@ -148,20 +159,23 @@ def chosen(
 
 
 def delete_logged(
-    state_directory: Path, found: Sequence[Kept], asked: str, now_seconds: float, minutes_of_frames: int = 0
-) -> int:
-    """Delete evidence on request, write that to the audit log, and return the bytes that it took.
+    state_directory: Path, found: Sequence[Kept], films: Sequence[Path], asked: str, now_seconds: float
+) -> tuple[int, list[Path]]:
+    """Delete evidence and frames of the score ring on request, and write that to the audit log.
 
-    `minutes_of_frames` of the score ring were deleted with it.
+    Return the bytes that are gone, and what could not be deleted.
     """
-    freed = deleted_bytes(one.folder for one in found)
-    payload = f"{asked} by={getpass.getuser()} events={len(found)} bytes={freed} minutes_of_frames={minutes_of_frames}"
+    asked_for = [*(one.folder for one in found), *films]
+    freed = deleted_bytes(asked_for)
+    left = [path for path in asked_for if path.exists()]
+    payload = f"{asked} by={asking_user()} events={len(found)} minutes_of_frames={len(films)} bytes={freed}"
     entry = Entry(
-        time=utc_from_seconds(now_seconds), verb="evidence_delete", request_id=None, status="ok", code="done",
-        bytes=0, payload=payload,
+        time=utc_from_seconds(now_seconds), verb="evidence_delete", request_id=None,
+        status="error" if left else "ok", code="failed" if left else "done", bytes=0,
+        payload=f"{payload} not_deleted={len(left)}" if left else payload,
     )  # fmt: skip
     AuditLog(state_directory / "audit.jsonl").write(entry)
-    return freed
+    return freed, left
 
 
 def remove_unfinished(root: Path) -> None:

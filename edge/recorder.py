@@ -99,14 +99,29 @@ class Recorder:
     def _run(self) -> None:
         self._guarded(lambda: remove_unfinished(self._root), "start")
         while (item := self._items.get()) is not None:
-            if isinstance(item, Moment):
-                self._look(item)
-            else:
-                self._mark(item)
+            self._take_in(item)
             if time.monotonic() >= self._sweep_due:
                 self._guarded(self._sweep, "sweep")
         for event_id in list(self._takes):
             self._finish(event_id)
+
+    def _take_in(self, item: Moment | Event) -> None:
+        """Take one item in; what fails in a way that nobody foresaw costs what is open of its camera, and no more."""
+        try:
+            if isinstance(item, Moment):
+                self._look(item)
+            else:
+                self._mark(item)
+        except Exception:
+            log.exception("recorder_failed camera=%s", item.camera)
+            for event_id in [name for name, take in self._takes.items() if take.event.camera == item.camera]:
+                self._drop(self._takes.pop(event_id))
+
+    def _drop(self, take: Take) -> None:
+        """Leave nothing of a take; that is told once its event has ended."""
+        self._guarded(take.drop, "drop")
+        if take.end_seconds is not None:
+            self._answer(take.event, EventEvidence(status="dropped"))
 
     def _look(self, moment: Moment) -> None:
         past = self._past.setdefault(moment.camera, deque())
@@ -150,10 +165,10 @@ class Recorder:
         except OSError as error:
             log.warning("evidence_refused event=%s error=%s", event.event_id, error)
             return None
+        self._takes[event.event_id] = take
         for moment in self._past.get(camera, ()):
             take.see(moment)
             time.sleep(PAUSE_SECONDS)
-        self._takes[event.event_id] = take
         return take
 
     def _finish(self, event_id: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
-from edge.command import Parser
+from edge.command import Parser, check_folder_of
 from edge.errors import UsageError
 
 REPORT_HELP = """Write one HTML page for people who do not know the program: when the cameras were watched, what
@@ -46,8 +46,10 @@ def _report(parsed: argparse.Namespace) -> int:
     from edge.setup import read_device  # noqa: PLC0415
 
     words, now = Words(_zone(parsed.timezone)), time.time()
-    if not parsed.json and not parsed.out.absolute().parent.is_dir():
-        raise UsageError(f"{parsed.out}: there is no folder {parsed.out.absolute().parent}; make it first.")
+    if parsed.pictures < 0:
+        raise UsageError(f"--pictures {parsed.pictures}: a number of events from 0 on is expected.")
+    if not parsed.json:
+        check_folder_of(parsed.out)
     report = gather(read_device(parsed.config), now - seconds_from_span(parsed.since), now)
     if parsed.json:
         print(msgspec.json.encode(report).decode())

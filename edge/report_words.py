@@ -83,7 +83,7 @@ def promise_word(one: Realised) -> str:
     if one.promised_per_day is None:
         return "nothing was promised"
     if one.false_per_day is None or one.most_per_day is None:
-        return "not watched"
+        return "not watched for long enough"
     if one.false_per_day > one.promised_per_day:
         return "above what was promised"
     return "within the promise" if one.most_per_day <= one.promised_per_day else "depends on open answers"

@@ -20,14 +20,14 @@ def kept_bytes(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_size for path in sorted(found, key=begun_seconds)}
 
 
-def delete_films(folder: Path, camera: str | None, first_seconds: float | None, last_seconds: float | None) -> int:
-    """Delete the frames of the minutes that reach into a time (Unix time), of a camera or of all; return how many."""
+def films_within(
+    folder: Path, camera: str | None, first_seconds: float | None, last_seconds: float | None
+) -> list[Path]:
+    """Return the frames of the minutes that reach into a time (Unix time), of a camera or of all."""
     first = -math.inf if first_seconds is None else first_seconds - SEGMENT_SECONDS
     last = math.inf if last_seconds is None else last_seconds
-    films = [path for path in folder.glob(f"{camera or '*'}/[!.]*{FILM}") if first < begun_seconds(path) < last]
-    for film in films:
-        film.unlink(missing_ok=True)
-    return len(films)
+    films = [path for path in folder.glob(f"*/[!.]*{FILM}") if camera in (None, path.parent.name)]
+    return [path for path in films if first < begun_seconds(path) < last]
 
 
 def make_room(kept: dict[Path, int], open_bytes: int, settings: RingSettings, free_bytes: int) -> int:

@@ -137,7 +137,7 @@ def parameter_sets(data: bytes, codec: str) -> bytes:
     """Return what a decoder must know of H.264 or H.265, out of a key frame with start codes; empty without one."""
     kinds = {"h264": {7, 8}, "hevc": {32, 33, 34}}.get(codec, set())
     found = b""
-    for unit in data.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1")[1:]:
+    for unit in filter(None, data.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1")[1:]):
         kind = unit[0] & 31 if codec == "h264" else unit[0] >> 1 & 63
-        found += b"\0\0\0\1" + unit.rstrip(b"\0") if unit and kind in kinds else b""
+        found += b"\0\0\0\1" + unit.rstrip(b"\0") if kind in kinds else b""
     return found

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from edge.audit import AuditLog, Entry, excerpt
+from edge.audit import AuditLog, Entry, asking_user, excerpt
 from edge.coverage_ledger import Ledger, hour_of
 from edge.desk import LEDGER_FILE
 from edge.event_ledger import JUDGED_KINDS, LedgerEvent, Verdict, open_existing
@@ -19,6 +18,8 @@ from edge.messages import utc_from_seconds
 from edge.model import Model
 from edge.setup import Device
 
+# From less than this no rate a day is reckoned.
+LEAST_SECONDS = 3600.0
 _DAY_SECONDS = 86400.0
 INDEX = "events.json"
 
@@ -27,7 +28,8 @@ class Realised(msgspec.Struct, frozen=True):
     """What became of a camera's promise.
 
     `false_per_day` counts events that people called false, a day watched; `most_per_day` those too of which nobody said
-    anything certain. None while nothing was watched. `promised_per_day` is None where nothing was promised.
+    anything certain. None while less than LEAST_SECONDS were watched. `promised_per_day` is None where nothing was
+    promised.
     """
 
     camera: str
@@ -48,7 +50,7 @@ def realised(
     """Return what people said of a camera's surprises and stalls, over the seconds in which it was watched."""
     said = [one.verdict for one in events if one.camera == camera and one.kind in JUDGED_KINDS]
     real, false, unsure = (said.count(verdict) for verdict in ("real", "false", "unsure"))
-    days = watched_seconds / _DAY_SECONDS
+    days, is_enough = watched_seconds / _DAY_SECONDS, watched_seconds >= LEAST_SECONDS
     return Realised(
         camera=camera,
         watched_days=round(days, 4),
@@ -57,8 +59,8 @@ def realised(
         false=false,
         unsure=unsure,
         unanswered=said.count(None),
-        false_per_day=round(false / days, 3) if days > 0.0 else None,
-        most_per_day=round((len(said) - real) / days, 3) if days > 0.0 else None,
+        false_per_day=round(false / days, 3) if is_enough else None,
+        most_per_day=round((len(said) - real) / days, 3) if is_enough else None,
         promised_per_day=promised_per_day,
     )
 
@@ -89,7 +91,7 @@ def audit_verdict(state: Path, event_id: str, verdict: Verdict, now_seconds: flo
     entry = Entry(
         time=utc_from_seconds(now_seconds), verb="acknowledge", request_id=None,
         status="ok" if is_known else "error", code="done" if is_known else "failed", bytes=0,
-        payload=excerpt(f"event_id={event_id} verdict={verdict} by={getpass.getuser()}".encode()),
+        payload=excerpt(f"event_id={event_id} verdict={verdict} by={asking_user()}".encode()),
     )  # fmt: skip
     AuditLog(state / "audit.jsonl").write(entry)
 
@@ -98,7 +100,12 @@ def line_of_realised(one: Realised) -> str:
     """Return one line for people."""
     said = f"{one.real} real, {one.false} false, {one.unsure} unsure, {one.unanswered} without an answer"
     if one.false_per_day is None:
-        rate = "not watched in this time"
+        minutes = one.watched_days * _DAY_SECONDS / 60.0
+        rate = (
+            f"watched for {minutes:.0f} minutes, which is too short for a rate"
+            if minutes
+            else "not watched in this time"
+        )
     else:
         rate = f"{one.false_per_day:g} false events a day in {one.watched_days:.2f} days watched"
         if one.most_per_day != one.false_per_day:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from tqdm import tqdm
 
-from edge.command import Parser
+from edge.command import Parser, check_folder_of
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def run_what_if(parsed: argparse.Namespace) -> int:
     wish, device = wish_from_texts(parsed.what_if), read_device(parsed.config)
     ring, stretch = ring_of(device.config.state_directory), _stretch(parsed.since, parsed.until, time.time())
     sheet = parsed.sheet or (None if parsed.json else Path("what-if.html"))
+    if sheet is not None:
+        check_folder_of(sheet)
     answers = []
     for camera in [parsed.camera] if parsed.camera else list(device.config.cameras):
         answer = _answer(device, ring, camera, stretch, wish)

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from edge.calibrated import Calibration, Limits
 from edge.errors import PrednetError
 from edge.model import Model
+from edge.normality import Map
 from edge.privacy import Shape
-from edge.zones import Zone, is_alike, sensitivity_of, zones_of
+from edge.zones import Zone, covers_of, is_alike, sensitivity_of, zones_of
 
 
 def zoned(
@@ -20,12 +23,15 @@ def zoned(
     """Return the model with a camera's zones and masks in force.
 
     Where they count the cells otherwise than those that the limits were fitted with, or black out another part of the
-    picture, the model is outdated and promises nothing. Raises PrednetError where nothing is left to be watched.
+    picture, the model is outdated and promises nothing; black that was not there when it learned what is normal is not
+    judged. Raises PrednetError where nothing is left to be watched.
     """
     fitted, grid = model.calibration, model.bundle.spec.grid
     wanted = sensitivity_of(zones, ignore_masks, grid)
+    if list(fitted.privacy_masks or ()) != list(privacy_masks):
+        wanted = _left_out(wanted, privacy_masks, grid)
     if wanted is not None and not wanted.any():
-        raise PrednetError("its zones and ignore_masks leave no cell to be watched; leave some of the picture open.")
+        raise PrednetError("its zones and masks leave no cell to be watched; leave some of the picture open.")
     is_outdated = not is_alike(wanted, fitted.normality.sensitivity) or (
         fitted.privacy_masks is not None and list(fitted.privacy_masks) != list(privacy_masks)
     )
@@ -33,6 +39,21 @@ def zoned(
         normality = replace(fitted.normality, sensitivity=wanted)
         fitted = replace(fitted, normality=normality, limits=_without_promise(fitted.limits))
     return replace(model, calibration=fitted, zones=zones_of(zones, grid), is_outdated=is_outdated)
+
+
+def _left_out(sensitivity: Map | None, masks: Sequence[Shape], grid: tuple[int, int]) -> Map | None:
+    """Return a sensitivity without the cells that masks touch, and without those around them, which see their edges.
+
+    Where that would leave nothing, those around are judged.
+    """
+    touched = np.zeros(grid, np.bool_)
+    for cover in covers_of(masks, grid):
+        touched |= cover > 0.0
+    if not touched.any():
+        return sensitivity
+    around = sliding_window_view(np.pad(touched, 1), (3, 3)).any(axis=(2, 3))
+    whole = np.ones(grid, np.float32) if sensitivity is None else sensitivity
+    return np.where(touched if around.all() else around, np.float32(0.0), whole)
 
 
 def told_outdated(config: str, camera: str, profile: str = "") -> str:

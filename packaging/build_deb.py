@@ -110,6 +110,7 @@ def lay_wheels(target: Target, wheels: Path, site: Path) -> None:
     platforms = [f"--platform={one}_{MACHINES[target.arch]}" for one in PLATFORMS]
     command = [sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check", "install", "--quiet",
                "--no-index", "--no-compile", "--find-links", str(wheels), "--only-binary=:all:", "--implementation=cp",
+               "--ignore-requires-python",  # pip compares it with the Python that builds, not with the device's
                "--python-version", target.python, *platforms, "--target", str(site),
                *map(str, sorted(wheels.glob("*.whl")))]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - pip, of this Python

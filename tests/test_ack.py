@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from pathlib import Path
 
@@ -56,7 +57,10 @@ def test_the_rate_is_that_of_false_events_in_the_time_watched() -> None:
         "busy: 5 events (1 real, 2 false, 1 unsure, 1 without an answer); 4 false events a day in 0.50 days watched, "
         "8 if all that is open was false; promised: at most 1 a day"
     )
-    assert realised("busy", events, 0.0, None).false_per_day is None
+    for seconds, told in ((0.0, "not watched in this time"), (1200.0, "watched for 20 minutes, which is too short")):
+        short = realised("busy", events, seconds, None)
+        assert short.false_per_day is None
+        assert told in line_of_realised(short)
 
 
 def test_an_answer_is_kept_and_replaced_and_audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,6 +82,22 @@ def test_an_answer_is_kept_and_replaced_and_audited(tmp_path: Path, capsys: pyte
         ("acknowledge", "error")
     ]
     assert f"event_id={event_id} verdict=false by=" in lines[1]["payload"]
+
+
+def test_an_answer_that_cannot_be_kept_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may only read is told so in a sentence, and what to do."""
+    config = write_device(tmp_path)
+    with EventLedger(tmp_path / "state" / EVENTS_FILE) as ledger:
+        event_id = noted(ledger, time.time() - 60, 1)
+
+    def refuse(*_: object) -> None:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(EventLedger, "acknowledge", refuse)
+    assert main(["ack", event_id, "real", "--config", str(config)]) == 1
+    assert "the answer is not kept (attempt to write a readonly database); call it with sudo" in capsys.readouterr().err
 
 
 def write_device(folder: Path) -> Path:

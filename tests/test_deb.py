@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
+import sys
 import sysconfig
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +94,22 @@ def test_the_package_says_what_it_needs(request: pytest.FixtureRequest, fixture:
     assert {line.split()[1] for line in listed.splitlines()} == {"root/root"}
     assert f"/opt/prednet-edge/bin/python3 -> /usr/bin/python{python}" in listed
     assert f"./opt/prednet-edge/lib/python{python}/site-packages/edge/cli.py" in listed
+
+
+def test_a_wheel_is_asked_for_the_devices_python_and_not_for_the_builders(
+    tree: Path, wheels: Path, tmp_path: Path
+) -> None:
+    """One that this machine's Python is too old or too new for."""
+    folder = Path(shutil.copytree(wheels, tmp_path / "wheels"))
+    info, here_is = "other-1.0.dist-info", f"3.{sys.version_info.minor}"
+    with zipfile.ZipFile(folder / "other-1.0-py3-none-any.whl", "w") as archive:
+        needs = f"Metadata-Version: 2.1\nName: other\nVersion: 1.0\nRequires-Python: !={here_is}.*\n"
+        archive.writestr(f"{info}/METADATA", needs)
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/RECORD", "")
+    built(tree, folder, tmp_path / "out", "3.12" if here_is != "3.12" else "3.10", "arm64")
 
 
 def test_a_wrong_folder_of_wheels_is_told(tree: Path, tmp_path: Path) -> None:

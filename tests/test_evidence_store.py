@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -127,6 +128,47 @@ def test_deletion_on_request_is_logged(tmp_path: Path, capsys: pytest.CaptureFix
     assert f"camera=press3 from={since} to=None by=" in entry["payload"]
     assert main(["evidence", "list", "--json", "--config", str(config)]) == 0
     assert [json.loads(line)["event_id"] for line in capsys.readouterr().out.splitlines()] == [kept, other]
+
+
+def test_what_may_not_be_deleted_is_said_and_logged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may not delete is told that all is still there, with exit code 1; the audit log does not say that it went."""
+    root, config = tmp_path / "state" / "evidence", write_config(tmp_path)
+    event_id = put(root, 1)
+    monkeypatch.setattr(shutil, "rmtree", lambda _path, ignore_errors: None)  # what it does where nothing is allowed
+    assert main(["evidence", "delete", "--config", str(config), "--camera", "press3"]) == 1
+    said = capsys.readouterr()
+    assert f"{event_id}: this, and 0 more" in said.err
+    assert "deleted:" not in said.out
+    entry = json.loads((tmp_path / "state" / "audit.jsonl").read_text())
+    assert (entry["status"], entry["code"]) == ("error", "failed")
+    assert entry["payload"].endswith("bytes=0 not_deleted=1")
+    assert len(names(root, event_id)) == 4
+
+
+def test_deletion_takes_nothing_of_cameras_that_are_not_named(tmp_path: Path) -> None:
+    """A camera's name is no pattern and no path: frames elsewhere stay."""
+    (tmp_path / "state" / "evidence").mkdir(parents=True)
+    config, films = write_config(tmp_path), [tmp_path / "state" / "ring" / "press3", tmp_path / "footage"]
+    for folder in films:
+        folder.mkdir(parents=True)
+        (folder / "00000000001000.mkv").write_bytes(b"film")
+    for camera in ("*", "../../footage", "press"):
+        assert main(["evidence", "delete", "--config", str(config), "--camera", camera]) == 0
+    assert all((folder / "00000000001000.mkv").exists() for folder in films)
+
+
+def test_who_asked_is_not_what_the_environment_claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The audit log names the user that the kernel knows, also one without a name, as containers have."""
+    config = write_config(tmp_path)
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    for variable in ("LOGNAME", "USER"):
+        monkeypatch.setenv(variable, "somebody-else")
+    monkeypatch.setattr(os, "getuid", lambda: 61_234_567)  # nobody's
+    put(tmp_path / "state" / "evidence", 1)
+    assert main(["evidence", "delete", "--config", str(config), "--camera", "press3"]) == 0
+    assert " by=61234567 " in json.loads((tmp_path / "state" / "audit.jsonl").read_text())["payload"]
 
 
 def test_everything_is_never_deleted_by_leaving_words_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 
 from edge.page.app import OPEN, ROUTES
 from edge.page.guard import HEADERS
+from edge.page.settings import Page
+from edge.page.token import open_token
 from tests.page_serving import EVENT_ID, TOKEN, Served, bearer, moment_of, served
 
 PLACE = f"/evidence/busy/{EVENT_ID}/clip.mp4"
@@ -159,3 +162,19 @@ def test_wrong_tokens_are_told_in_the_log_once_a_minute_and_never_themselves(
     assert len(lines) == 1
     assert "guess" not in caplog.text
     assert TOKEN not in caplog.text
+
+
+def test_a_token_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full when the token is made leaves none, and the next start makes one."""
+
+    def refuse(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuse)
+        with pytest.raises(OSError, match="No space"):
+            open_token(tmp_path, Page())
+    assert list(tmp_path.iterdir()) == []
+    token = open_token(tmp_path, Page())
+    assert open_token(tmp_path, Page()) == token
+    assert [path.name for path in tmp_path.iterdir()] == ["page.token"]

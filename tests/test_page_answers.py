@@ -19,8 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edge.page import aside
 from edge.page.app import BODY_BYTES
-from edge.page.server import HEADER_BYTES
+from edge.page.server import HEADER_BYTES, THREADS
 from tests.page_serving import CLIP, EVENT_ID, TOKEN, Served, bearer, moment_of, served
 
 PLACE = f"/evidence/busy/{EVENT_ID}/clip.mp4"
@@ -186,6 +187,34 @@ def test_a_limit_is_told_with_its_bounds_and_what_it_would_have_told(page: Serve
     as_json = bearer() | {"Content-Type": "application/json"}
     assert page.ask("/api/cameras/busy/limit", "POST", as_json, '{"on": 4.5}')[0] == 200
     assert page.commands[-1] == ("threshold", {"camera": "busy", "on": 4.5})
+
+
+def test_limits_that_are_tried_leave_threads_to_pictures_and_numbers(
+    page: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many ask at once what a limit would have told, and however long that takes, the rest is answered."""
+    go_on, statuses = threading.Event(), []
+    monkeypatch.setattr(aside, "_answered", lambda *_: {"found": None} if go_on.wait(30.0) else {})
+    level = page.serving.switches.own("busy").on
+
+    def try_limit() -> None:
+        statuses.append(page.ask(f"/api/cameras/busy/limit?on={level}", headers=bearer())[0])
+
+    asking = [threading.Thread(target=try_limit) for _ in range(2 * THREADS)]
+    for one in asking:
+        one.start()
+    try:
+        deadline = time.monotonic() + 20.0
+        while len(statuses) < len(asking) - aside.SEATS:
+            assert time.monotonic() < deadline, "who finds no seat is told so at once"
+            time.sleep(0.01)
+        assert set(statuses) == {429}
+        assert page.ask_in("/api/live")["status"] == "online"
+    finally:
+        go_on.set()
+        for one in asking:
+            one.join(30.0)
+    assert statuses[-aside.SEATS :] == [200] * aside.SEATS
 
 
 def test_the_live_picture_is_frame_prediction_and_error_of_one_moment(page: Served) -> None:

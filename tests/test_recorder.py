@@ -22,9 +22,10 @@ from edge.evidence_store import EVENT_FILE
 from edge.frames import Frame
 from edge.heat import error_picture
 from edge.level import Level
-from edge.messages import Event, EventTime, new_event_id, utc_from_seconds
+from edge.messages import Event, EventEvidence, EventTime, new_event_id, utc_from_seconds
 from edge.moments import Moment, Sensed
 from edge.recorder import MOST_MOMENTS, Recorder
+from edge.take import Take
 
 SETTINGS = Evidence(pre_roll_seconds=2.0, post_roll_seconds=1.0, longest_seconds=20.0, free_megabytes=0.0)
 SHAPE = (32, 40, 1)
@@ -225,6 +226,29 @@ def test_a_disk_that_refuses_leaves_nothing_half_done(tmp_path: Path) -> None:
         (told,) = settle(recorder)
         assert told.evidence is not None
         assert told.evidence.status == "ready"
+
+
+def test_what_nobody_foresaw_costs_one_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its evidence is told as dropped, nothing of it stays, and the recorder records the next event."""
+    began, real = time.monotonic(), Take._film
+
+    def fail(take: Take, moment: Moment) -> None:
+        if moment.seconds - began > 5.5:
+            raise KeyError("unforeseen")
+        real(take, moment)
+
+    monkeypatch.setattr(Take, "_film", fail)
+    with recorder_at(tmp_path) as recorder:
+        play(recorder, began, 9.0, new_id())
+        (told,) = settle(recorder)
+        assert told.evidence == EventEvidence(status="dropped")
+        monkeypatch.setattr(Take, "_film", real)
+        began = time.monotonic() + 20.0
+        play(recorder, began, 10.0, new_event_id(time.time(), bytes([1] * 10)))
+        (told,) = settle(recorder)
+    assert told.evidence is not None
+    assert told.evidence.status == "ready"
+    assert [path.name for path in (tmp_path / "evidence" / "a").iterdir()] == [told.event_id]
 
 
 def test_what_a_power_cut_left_is_removed_at_the_next_start(tmp_path: Path) -> None:

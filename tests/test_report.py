@@ -213,7 +213,7 @@ def test_a_week_in_which_nothing_happened_says_so(tmp_path: Path) -> None:
     ("promised", "false", "most", "word"),
     [
         (None, 1.0, 1.0, "nothing was promised"),
-        (1.0, None, None, "not watched"),
+        (1.0, None, None, "not watched for long enough"),
         (1.0, 0.5, 1.0, "within the promise"),
         (1.0, 0.5, 1.5, "depends on open answers"),
         (1.0, 1.5, 2.0, "above what was promised"),
@@ -299,6 +299,7 @@ def test_a_daemons_faults_are_in_the_report(tmp_path: Path) -> None:
         (["--since", "soon"], "'soon' is no span of time; write 30m, 12h, 7d or 2w."),
         (["--timezone", "Mars/Olympus"], "--timezone Mars/Olympus: this machine knows no such zone"),
         (["-o", "/none/r.html"], "/none/r.html: there is no folder /none; make it first."),
+        (["--pictures", "-1"], "--pictures -1: a number of events from 0 on is expected."),
     ],
 )
 def test_what_cannot_be_reported_is_one_sentence(

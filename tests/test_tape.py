@@ -159,5 +159,6 @@ def test_parameter_sets_are_found_among_start_codes() -> None:
     units = [b"\x67sps", b"\x68pps", b"\x65picture"]
     data = b"\0\0\0\1" + units[0] + b"\0\0\1" + units[1] + b"\0\0\0\1" + units[2]
     assert parameter_sets(data, "h264") == b"\0\0\0\1\x67sps\0\0\0\1\x68pps"
+    assert parameter_sets(b"\0\0\1" + data + b"\0\0\1", "h264") == parameter_sets(data, "h264"), "empty units"
     assert parameter_sets(data, "mjpeg") == b""
     assert list(itertools.chain(parameter_sets(b"\xff\xd8jpeg", "h264"))) == []

@@ -220,6 +220,7 @@ CALLS = [
     (["--since", "soon", "--config", "CONFIG"], "'soon' is no span of time"),
     (["--since", "1h", "--until", "2h", "--config", "CONFIG"], "it ends before it begins"),
     (["--since", "1h", "--camera", "x", "--config", "CONFIG"], "has no camera 'x'"),
+    (["--since", "1h", "--sheet", "/none/a.html", "--config", "CONFIG"], "/none/a.html: there is no folder /none"),
 ]
 
 

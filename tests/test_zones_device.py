@@ -7,17 +7,23 @@ import re
 import shlex
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from calibration.cli import main as calibrate
+from calibration.footage import read_footage
 from edge.cli import main
 from edge.config_file import read_config
 from edge.daemon import watch_device
+from edge.detection import Rules
 from edge.errors import ConfigInvalid
 from edge.messages import Event
 from edge.mqtt import BrokerSettings, Received, Subscriber
+from edge.pipeline import rounds_from_frames, watch
+from edge.privacy import mask_from_shapes
 from edge.setup import read_device
 from tests.brokers import Mosquitto
 from tests.test_daemon import ACCIDENT, R, broker, write_clip  # noqa: F401 - a fixture is used by its name
@@ -105,6 +111,35 @@ def test_a_zone_that_counts_as_all_else_needs_no_new_calibration(tmp_path: Path)
     assert not read_device(config).models["busy"].is_calibrated
 
 
+DEMO = Path(__file__).parents[1] / "edge" / "data" / "demo.prednet"
+BLACK = "[[0.0, 0.0], [0.3, 0.2]]"
+
+
+def test_black_that_was_not_learned_is_not_judged(tmp_path: Path) -> None:
+    """A privacy mask laid on a camera with the bundle's normality tells no event of its own, for all that it is black.
+
+    Without the mask being known to the judge the same frames are far above the limit: the test would see it.
+    """
+    told = {}
+    for name, masks in (("known", f"    privacy_masks: [{BLACK}]\n"), ("unknown", "")):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(
+            f"site: a\nbundle: {DEMO}\nstate_directory: state\nthreads: 1\ncameras:\n  gate:\n    source: test://factory?seed=3\n{masks}"
+        )
+        model, rules = read_device(path).models["gate"], Rules()
+        form = model.bundle.spec.form
+        mask = mask_from_shapes([((0.0, 0.0), (0.3, 0.2))], form.height, form.width)
+        assert mask is not None
+        frames = read_footage(["test://factory?seed=3&seconds=4"], form)[0].frames()
+        masked = [replace(frame, image=np.where(mask[..., None], np.uint8(0), frame.image)) for frame in frames]
+        runner = model.runner(1, 1)
+        moments = list(watch(rounds_from_frames("gate", masked), runner, {"gate": model.judge(rules)}))
+        told[name] = max(one.level.mean for one in moments if one.level is not None and one.surprise is not None)
+        limit = model.calibration.limit.on
+    assert told["unknown"] > 2.0 * limit
+    assert told["known"] < limit
+
+
 MISTAKES = [
     (f"zones: {{Belt 1: {{polygon: {CORNER}}}}}", ".zones.Belt 1: The zone 'Belt 1' cannot stand in a topic"),
     ("zones: {belt: {polygon: [[0, 0]]}}", ".zones.belt.polygon: it has 1 points; give two opposite corners"),
@@ -137,7 +172,7 @@ def test_a_mistake_is_named_with_its_line(camera: str, message: str, tmp_path: P
 def test_a_picture_that_is_ignored_altogether_is_refused(tmp_path: Path) -> None:
     """A camera that could never say anything does not start in silence."""
     config = write_config(tmp_path, "    ignore_masks: [[[0, 0], [1, 1]]]\n")
-    with pytest.raises(ConfigInvalid, match=r"cameras\.busy: its zones and ignore_masks leave no cell to be watched"):
+    with pytest.raises(ConfigInvalid, match=r"cameras\.busy: its zones and masks leave no cell to be watched"):
         read_device(config)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from werkzeug.exceptions import BadRequest, Conflict, GatewayTimeout, NotFound, ServiceUnavailable
+from werkzeug.exceptions import BadRequest, Conflict, GatewayTimeout, NotFound, ServiceUnavailable, TooManyRequests
 from werkzeug.utils import redirect, send_file
 from werkzeug.wrappers import Request, Response
 
 from edge.errors import PrednetError
+from edge.page.aside import NoSeat
 from edge.page.guard import Wrong, begin_session, end_session, has_bearer, has_session, is_from_elsewhere
 from edge.page.limits import limit_of_text, told_limit
 from edge.page.listing import MOST_EVENTS, TYPES, evidence_file, listed
@@ -117,6 +118,8 @@ def limit(room: Room, request: Request, camera: str) -> Response:
     question = Question(str(room.serving.state_directory), camera, on, room.serving.wall_clock())
     try:
         told = room.serving.aside.ask(question)
+    except NoSeat as error:
+        raise TooManyRequests(str(error)) from error
     except PrednetError as error:
         raise ServiceUnavailable(str(error)) from error
     return json_response(told)

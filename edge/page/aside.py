@@ -20,6 +20,12 @@ from edge.page.trying import Question
 COMMAND = (sys.executable, "-c", "from edge.page.trying import main; main()")
 ANSWER_SECONDS = 30.0
 IDLE_SECONDS = 60.0
+# One is answered and one waits: the other threads of the page are left to pictures and numbers.
+SEATS = 2
+
+
+class NoSeat(PrednetError):
+    """Others ask already: ask again."""
 
 
 class Aside:
@@ -30,6 +36,7 @@ class Aside:
 
     def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
         self._lock, self._idle_seconds = threading.Lock(), idle_seconds
+        self._seats = threading.BoundedSemaphore(SEATS)
         self._process: subprocess.Popen[bytes] | None = None
         self._asked_seconds = 0.0
 
@@ -40,7 +47,15 @@ class Aside:
         return None if process is None else process.pid
 
     def ask(self, question: Question) -> dict[str, Any]:
-        """Return the answer. Raises PrednetError where the process ends or takes too long."""
+        """Return the answer. Raises NoSeat where others wait, PrednetError where the process ends or takes too long."""
+        if not self._seats.acquire(blocking=False):
+            raise NoSeat("Other limits are being tried; ask again.")
+        try:
+            return self._asked(question)
+        finally:
+            self._seats.release()
+
+    def _asked(self, question: Question) -> dict[str, Any]:
         with self._lock:
             self._process = process = self._process or _begun()
             self._asked_seconds = time.monotonic()

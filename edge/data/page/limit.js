@@ -4,6 +4,8 @@ import { make, setText, span } from "./camera.js";
 import { short } from "./chart.js";
 
 const PAUSE_MILLISECONDS = 150;
+const AGAIN_MILLISECONDS = 1000;
+const TOO_MANY = 429; // others try limits
 const DIGITS = 4; // of a limit that is asked for and set
 
 /** Fill the camera's card with its slider; `redraw` is called when another limit is tried. */
@@ -64,20 +66,35 @@ function showButtons(slider) {
   slider.input.setAttribute("aria-valuetext", `level ${short(camera.tried ?? told.on)}`);
 }
 
+let turn = Promise.resolve(); // of all cameras: the device tries one limit at a time, and pictures need its threads
+
 /** Ask what the limit would have told; one question at a time, and the last one is never left out. */
 async function ask(slider) {
   if (slider.isAsking) { slider.isWaiting = true; return; }
   slider.isAsking = true;
-  const on = slider.camera.tried ?? slider.told.on;
+  turn = turn.then(() => askInTurn(slider));
+  await turn;
+  slider.isAsking = false;
+  if (slider.isWaiting) { slider.isWaiting = false; ask(slider); }
+}
+
+async function askInTurn(slider) {
   try {
-    const reply = await fetch(`/api/cameras/${slider.camera.name}/limit?on=${on}`);
+    const reply = await tried(slider);
     const told = await reply.json();
     show(slider, reply.ok ? told : { error: told.error });
   } catch {
     show(slider, { error: "The device did not answer." });
   }
-  slider.isAsking = false;
-  if (slider.isWaiting) { slider.isWaiting = false; ask(slider); }
+}
+
+async function tried(slider) {
+  for (;;) {
+    const on = slider.camera.tried ?? slider.told.on;
+    const reply = await fetch(`/api/cameras/${slider.camera.name}/limit?on=${on}`);
+    if (reply.status !== TOO_MANY) return reply;
+    await new Promise((done) => { setTimeout(done, AGAIN_MILLISECONDS); });
+  }
 }
 
 function show(slider, told) {
