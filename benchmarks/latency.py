@@ -46,7 +46,7 @@ from edge.scene.footage import write_scene
 from edge.setup import Device, read_device
 from edge.sources import open_source
 from tests.brokers import mosquitto
-from tests.test_daemon import write_clip
+from tests.films import write_clip
 from tests.tiny import normal_images, write_tiny_bundle
 
 TARGET_MS = 150.0

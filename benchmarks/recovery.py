@@ -35,8 +35,8 @@ sys.path.insert(0, str(ROOT))
 from edge.demo import BUNDLE
 from edge.mqtt import BrokerSettings, Received, Subscriber
 from tests.brokers import Mosquitto, mosquitto
-from tests.test_daemon import start
-from tests.test_rtsp import RtspServer
+from tests.daemons import start
+from tests.rtsp_cameras import RtspServer
 
 TOPIC = "prednet/v1/bench/edge1"
 FILM_SECONDS = 240.0  # more than lies between two starts of the camera

@@ -22,8 +22,8 @@ from export.bundle import MadeVariant, write_bundle
 from export.golden import golden_answer, golden_frames
 from export.step import spec_from_architecture, step_onnx
 from export.variants.forms import form_of
+from tests.films import write_clip
 from tests.tampering import Members, sealed
-from tests.test_daemon import write_clip
 from tests.tiny import (
     RATE_HZ,
     clip_from,

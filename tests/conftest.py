@@ -1,14 +1,16 @@
-"""What holds for every test: each message that a device publishes in it keeps the contract."""
+"""What every test has: each message that a device publishes in it is held to the contract; a broker for who asks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge.mqtt.connection import Wire
 from edge.mqtt.subscriber import Subscriber
+from tests.brokers import Mosquitto, mosquitto
 from tests.holding import violations
 
 
@@ -37,3 +39,12 @@ def every_message_keeps_the_contract(
         found.extend(of_children.read_text(encoding="utf-8").splitlines())
         of_children.unlink()
     assert not found, f"{len(found)} messages break the contract: {found[:5]}"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """Run a Mosquitto of the test's own."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    with mosquitto(folder) as real:
+        yield real

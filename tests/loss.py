@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.brokers import Mosquitto
+from tests.films import write_clip
 from tests.holding import child_environment
-from tests.test_daemon import write_clip
 from tests.tiny import normal_images, with_accident, write_tiny_bundle
 
 FRAMES = 140

@@ -30,7 +30,7 @@ from edge.page.serving import Orders, Serving
 from edge.setup import read_device
 from edge.switches import Switches
 from tests.brokers import free_port
-from tests.test_daemon import write_config
+from tests.daemons import write_config
 
 TOKEN = "correct-horse-battery-staple"
 EVENT_ID = "01JDA6Q3R8W5Z0M7T9K4C2B1XE"

@@ -16,10 +16,10 @@ from edge.detection import Rules
 from edge.page.page_desk import read_place
 from edge.ring import FOLDER, SCORES, write_scores
 from tests.brokers import Mosquitto, mosquitto
+from tests.daemons import start
+from tests.films import write_h264
 from tests.http_camera import http_camera
 from tests.ringing import segment_of
-from tests.test_daemon import start
-from tests.test_evidence import write_h264
 from tests.tiny import normal_images, with_accident, write_tiny_bundle
 
 # As root in a container; nothing but the page is looked for, and no name is looked up.

@@ -18,7 +18,7 @@ from edge.messages import Event, EventScore, EventTime, EventZone, Fault, new_ev
 from edge.scene import Scene, scene_from_url
 from edge.scene.drawing import draw
 from edge.snapshot import jpeg_from_image, png_from_image
-from tests.test_daemon import write_clip
+from tests.films import write_clip
 from tests.tiny import normal_images, write_tiny_bundle
 
 DAY, HOUR = 86400.0, 3600.0

@@ -68,8 +68,8 @@ def event(number: int) -> Event:
     )
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
-    """Wait until a condition holds; fail after ten seconds, or as many as are given."""
+def wait_until(condition: Callable[[], bool], seconds: float = 2 * WAIT_SECONDS) -> None:
+    """Wait until a condition holds; fail after twenty seconds, or as many as are given."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition never held"

@@ -18,7 +18,8 @@ from edge.mqtt import BrokerSettings, Subscriber
 from edge.ring import ACTS, SCORED, Facts, Segment, row_type
 from edge.setup import read_device
 from tests.brokers import mosquitto
-from tests.test_daemon import R, receive, write_clip
+from tests.daemons import R, receive
+from tests.films import write_clip
 from tests.tiny import RATE_HZ, normal_images, with_accident, write_tiny_bundle
 
 ALL_TIME = (0.0, 4e9)

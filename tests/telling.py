@@ -16,7 +16,7 @@ from edge.outbox import Outbox
 from edge.setup import read_device
 from edge.switches import Switches
 from tests.brokers import free_port
-from tests.test_daemon import write_config
+from tests.daemons import write_config
 
 
 @contextmanager

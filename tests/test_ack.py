@@ -20,8 +20,8 @@ from edge.messages import Event, EventScore, EventTime, new_event_id
 from edge.verdicts import line_of_realised, realised
 from tests.brokers import mosquitto
 from tests.commanding import served
-from tests.test_daemon import write_config
-from tests.test_places import write_video
+from tests.daemons import write_config
+from tests.films import write_video
 from tests.tiny import write_tiny_bundle
 
 DAY = 86400.0

@@ -11,7 +11,7 @@ import pytest
 
 from tests.brokers import mosquitto
 from tests.commanding import Operator, running
-from tests.test_daemon import write_config
+from tests.daemons import write_config
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")

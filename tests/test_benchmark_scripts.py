@@ -20,7 +20,7 @@ from latency import filmed  # noqa: E402
 from edge.capture import Mailboxes  # noqa: E402
 from edge.captures import CameraSource, Captures  # noqa: E402
 from edge.frames import FrameFormat  # noqa: E402
-from tests.test_rtsp import RtspServer, frames_within, need_gstreamer  # noqa: E402
+from tests.rtsp_cameras import RtspServer, frames_within, need_gstreamer  # noqa: E402
 
 
 def test_a_late_recovery_is_a_missed_bound() -> None:

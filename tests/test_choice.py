@@ -25,8 +25,8 @@ from edge.runners import open_runner
 from edge.setup import read_device
 from edge.topics import default_device
 from tests import simulated
-from tests.test_variants import SPEC, made
 from tests.variant_bundle import write_variant_bundle
+from tests.variant_steps import SPEC, made
 
 MakeConfig = Callable[..., Config]
 

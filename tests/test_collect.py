@@ -16,7 +16,7 @@ from edge.errors import UsageError
 from edge.frames import FrameFormat
 from edge.recording import write_clip
 from edge.sample import ALIKE_LEVELS, Kept, signature_of, with_clip
-from tests.test_daemon import write_clip as write_film
+from tests.films import write_clip as write_film
 
 FORM = FrameFormat(32, 40, 1, 10.0)
 

@@ -22,7 +22,7 @@ from edge.mqtt.connection import MOST_PACKET_BYTES
 from edge.mqtt.handover import COMMAND_LIMIT, Handover
 from tests.brokers import mosquitto
 from tests.commanding import R, served
-from tests.test_daemon import write_config
+from tests.daemons import write_config
 
 NOW = 1_795_000_000.0
 SOON = utc_from_seconds(NOW + 60)

@@ -14,7 +14,7 @@ from edge.command_messages import VERBS
 from edge.coverage_ledger import hour_of
 from tests.brokers import Mosquitto, mosquitto
 from tests.commanding import Operator, R, served
-from tests.test_daemon import write_config
+from tests.daemons import write_config
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ import calibration.cli
 import edge.cli
 import export.cli
 from export.checkpoint import save_checkpoint
-from tests.test_daemon import write_clip, write_config
+from tests.daemons import write_config
+from tests.films import write_clip
 from tests.tiny import normal_images, repeating_weights, tiny_architecture, with_accident, write_tiny_bundle
 
 

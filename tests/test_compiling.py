@@ -15,8 +15,8 @@ from export.variants.draft import closed, opened
 from export.variants.forms import FOR_TENSORRT, form_of, roundable
 from tests.needs import need
 from tests.test_lint import list_scale, weight_alone, zero_point
-from tests.test_variants import RANGES, made
 from tests.tiny import random_weights, tiny_architecture
+from tests.variant_steps import RANGES, made
 
 
 @pytest.fixture

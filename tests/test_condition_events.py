@@ -15,7 +15,7 @@ from edge.moments import Moment, Sensed
 from edge.mqtt import BrokerSettings, Subscriber
 from edge.senses import Senses
 from tests.brokers import Mosquitto
-from tests.test_daemon import R, broker, receive, start  # noqa: F401 - a fixture is used by its name
+from tests.daemons import R, receive, start
 
 ROOT = Path(__file__).parents[1]
 TELLER = Teller(
@@ -66,7 +66,7 @@ def test_a_lost_camera_ends_its_conditions() -> None:
     assert [(event.type, event.end_reason) for event in events] == [("new", None), ("end", "camera_lost")]
 
 
-def test_a_covered_camera_reaches_a_subscriber_and_no_anomaly_does(tmp_path: Path, broker: Mosquitto) -> None:  # noqa: F811
+def test_a_covered_camera_reaches_a_subscriber_and_no_anomaly_does(tmp_path: Path, broker: Mosquitto) -> None:
     """`condition` is retained as [] and as blocked, one event of the kind `condition` opens and ends, none else."""
     config = tmp_path / "config.yaml"
     config.write_text(

@@ -17,7 +17,7 @@ from edge.hardware import is_throttled, temperatures_celsius
 from edge.messages import Condition, ConditionName
 from tests.brokers import mosquitto
 from tests.commanding import R, served
-from tests.test_daemon import write_config
+from tests.daemons import write_config
 
 NOON = seconds_of_hour("2026-11-22T12")
 

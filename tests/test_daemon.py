@@ -4,90 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from edge.capture import Mailboxes
 from edge.frames import Frame
 from edge.mqtt import BrokerSettings, Received, Subscriber
 from tests.brokers import Mosquitto
-from tests.holding import child_environment
-from tests.test_places import write_video
-from tests.tiny import normal_images, with_accident, write_tiny_bundle
-
-R = "prednet/v1/plant7/edge1"
-ACCIDENT = (60, 100)
-
-
-def write_clip(path: Path, images: np.ndarray) -> Path:
-    """Lossless video of grey images [T, H, W, 1] at 10 frames a second."""
-    import av  # noqa: PLC0415 - a test's own recorder
-
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=10)
-        stream.width, stream.height, stream.pix_fmt = images.shape[2], images.shape[1], "gray"
-        for image in images:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image[..., 0], format="gray")))
-        container.mux(stream.encode())
-    return path
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A real Mosquitto."""
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    mosquitto = Mosquitto(folder)
-    mosquitto.start()
-    yield mosquitto
-    mosquitto.kill()
-
-
-def write_config(folder: Path, port: int, loop: bool = False) -> Path:
-    """Two cameras on files: one with an accident, one without."""
-    write_tiny_bundle(folder / "tiny.prednet")
-    write_clip(folder / "busy.mkv", with_accident(normal_images(140, seed=5), *ACCIDENT))
-    write_clip(folder / "quiet.mkv", normal_images(140, seed=6))
-    path = folder / "config.yaml"
-    path.write_text(
-        f"site: plant7\ndevice: edge1\nbundle: tiny.prednet\nstate_directory: state\nthreads: 1\n"
-        f"cameras:\n  busy: {{source: busy.mkv, loop: {str(loop).lower()}}}\n"
-        f"  quiet: {{source: quiet.mkv, loop: {str(loop).lower()}}}\nmqtt: {{port: {port}}}\n"
-    )
-    return path
-
-
-def start(config: Path) -> subprocess.Popen[str]:
-    """Start `prednet-edge run` as a user would."""
-    command = [
-        sys.executable,
-        "-c",
-        "import sys; from edge.cli import main; sys.exit(main())",
-        "run",
-        "--config",
-        str(config),
-    ]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=child_environment())
-
-
-def receive(subscriber: Subscriber, until: str, seconds: float = 40.0) -> list[Received]:
-    """Collect messages until one whose topic and payload hold every word of `until`, or fail."""
-    received: list[Received] = []
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        for message in subscriber.messages(0.2):
-            received.append(message)
-            if all(word in f"{message.topic} {message.payload.decode()}" for word in until.split()):
-                return received
-            if time.monotonic() > deadline:
-                break
-    pytest.fail(f"{until} was not received; last: {received[-3:]}")
+from tests.daemons import ACCIDENT, R, receive, start, write_config
+from tests.films import write_video
 
 
 def events_of(received: list[Received]) -> list[dict[str, object]]:

@@ -26,8 +26,8 @@ from edge.setup import read_device
 from edge.small_database import open_or_begin_anew
 from edge.switches import Switch, Switches
 from tests.brokers import free_port
+from tests.films import write_clip
 from tests.publishing import event
-from tests.test_daemon import write_clip
 from tests.tiny import normal_images, write_tiny_bundle
 
 Damage = Callable[[bytes], bytes | None]

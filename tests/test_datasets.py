@@ -12,7 +12,7 @@ from scipy.io import savemat
 from calibration.datasets import read_dataset
 from calibration.labels import read_labels, read_masks
 from edge.errors import UsageError
-from tests.test_daemon import write_clip
+from tests.films import write_clip
 from tests.tiny import normal_images
 
 FRAMES = 12

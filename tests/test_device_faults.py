@@ -22,10 +22,10 @@ from edge.mqtt import Received
 from edge.switches import Switch, Switches
 from tests.brokers import Mosquitto
 from tests.commanding import Operator
+from tests.films import write_clip
 from tests.holding import child_environment
 from tests.loss import write_lively_config
 from tests.needs import absent
-from tests.test_daemon import broker, write_clip  # noqa: F401 - a fixture
 from tests.test_loss import small_disk
 from tests.tiny import normal_images
 
@@ -56,7 +56,7 @@ def faketime() -> str:
     return str(found) if found else absent("libfaketime is not installed: apt-get install libfaketime")
 
 
-def test_a_clock_that_steps_by_a_day_makes_no_event_and_loses_none(tmp_path: Path, broker: Mosquitto) -> None:  # noqa: F811
+def test_a_clock_that_steps_by_a_day_makes_no_event_and_loses_none(tmp_path: Path, broker: Mosquitto) -> None:
     """A day ahead and two back: events go on with their true lengths, a quiet camera has none, labels alone follow."""
     offset = tmp_path / "offset"
     offset.write_text("+0")
@@ -119,7 +119,7 @@ def _surprise_end(operator: Operator, before: int) -> tuple[Received, dict[str, 
         before = operator.heard.index(message) + 1
 
 
-def test_a_full_disk_stops_evidence_and_no_event(tmp_path: Path, broker: Mosquitto) -> None:  # noqa: F811
+def test_a_full_disk_stops_evidence_and_no_event(tmp_path: Path, broker: Mosquitto) -> None:
     """A file system without a free byte: `disk_low` and `evidence_stopped`, events all along; both end with room."""
     place = tmp_path / "small"
     within = small_disk(place, DISK_MEGABYTES)

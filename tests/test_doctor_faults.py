@@ -23,8 +23,8 @@ from edge.hardware import is_throttled
 from edge.health import DISK_LOW_BYTES
 from edge.launch import SOFTWARE
 from tests.brokers import Mosquitto, mosquitto
+from tests.rtsp_cameras import need_gstreamer
 from tests.test_doctor import lines, write_config
-from tests.test_rtsp import need_gstreamer
 from tests.variant_bundle import write_variant_bundle
 
 Fault = Callable[[pytest.MonkeyPatch, Path], None]

@@ -16,8 +16,8 @@ from edge.errors import DeviceUnavailable, PrednetError
 from export.step import step_onnx
 from tests import simulated
 from tests.needs import need
-from tests.test_variants import made
 from tests.tiny import random_weights, tiny_architecture
+from tests.variant_steps import made
 
 
 def for_sm86(trt: Any) -> Any:

@@ -17,7 +17,7 @@ from edge.runner import TensorSpec
 from edge.runner_onnx import OnnxRunner
 from tests import simulated
 from tests.step_runners import open_simulated
-from tests.test_variants import FRAMES, SPEC, made
+from tests.variant_steps import FRAMES, SPEC, made
 
 ONE = np.ones(1, np.bool_)
 

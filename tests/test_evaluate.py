@@ -21,7 +21,7 @@ from edge.moments import Judge
 from edge.pipeline import WARMUP_FRAMES
 from edge.places import Place
 from edge.runners import open_predictor
-from tests.test_daemon import write_clip
+from tests.films import write_clip
 from tests.tiny import RATE_HZ, clip_from, normal_images, with_accident, write_tiny_bundle
 
 PED2 = Path(__file__).parents[2] / "shared" / "data" / "ped2"

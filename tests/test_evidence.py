@@ -21,23 +21,12 @@ from edge.mqtt import BrokerSettings, Received, Subscriber
 from edge.setup import read_device
 from edge.tape import Tape
 from tests.brokers import free_port, mosquitto
-from tests.test_daemon import ACCIDENT, R, receive
-from tests.test_rtsp import FORM, LIBRARIES, RtspServer, need_gstreamer
+from tests.daemons import ACCIDENT, R, receive
+from tests.films import write_h264
+from tests.rtsp_cameras import FORM, LIBRARIES, RtspServer, need_gstreamer
 from tests.tiny import normal_images, with_accident, write_tiny_bundle
 
 EVIDENCE = "evidence: {pre_roll_seconds: 2, post_roll_seconds: 1, free_megabytes: 0}\n"
-
-
-def write_h264(path: Path, images: np.ndarray) -> Path:
-    """H.264 of grey images [T, H, W, 1] at 10 a second, a key frame every second, next to without loss."""
-    with av.open(str(path), "w") as container:
-        options = {"g": "10", "keyint_min": "10", "sc_threshold": "0", "crf": "1"}
-        stream = container.add_stream("libx264", rate=10, options=options)
-        stream.width, stream.height, stream.pix_fmt = images.shape[2], images.shape[1], "yuvj420p"
-        for image in images:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image[..., 0], format="gray")))
-        container.mux(stream.encode())
-    return path
 
 
 def watched(folder: Path, extra: str) -> list[Received]:

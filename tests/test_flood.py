@@ -12,8 +12,8 @@ from edge.labels import seconds_from_utc
 from edge.messages import Event
 from tests.brokers import mosquitto
 from tests.commanding import Operator, running
+from tests.daemons import write_config
 from tests.publishing import event
-from tests.test_daemon import write_config
 
 
 def message(number: int, type_: str) -> Event:

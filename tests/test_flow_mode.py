@@ -19,7 +19,7 @@ from edge.errors import ConfigInvalid, PrednetError, UsageError
 from edge.frames import Frame, FrameFormat
 from edge.moments import Moment
 from edge.setup import read_device
-from tests.test_daemon import write_clip
+from tests.films import write_clip
 from tests.tiny import normal_images, with_accident
 
 ACCIDENT = (60, 100)

@@ -12,8 +12,8 @@ import pytest
 from edge.mqtt import Subscriber
 from tests.brokers import Mosquitto, mosquitto
 from tests.commanding import WAIT_SECONDS, Operator, R, running
+from tests.daemons import write_config
 from tests.publishing import settings_of
-from tests.test_daemon import write_config
 
 TOPIC = "homeassistant/device/edge1/config"
 

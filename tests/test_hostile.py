@@ -27,7 +27,7 @@ from edge.places import place_from_spec
 from edge.sources import open_source
 from tests.brokers import Mosquitto
 from tests.commanding import Operator, R, running
-from tests.test_daemon import broker, write_config  # noqa: F401 - a fixture
+from tests.daemons import write_config
 from tests.test_hooks import Receiver
 
 FORM = FrameFormat(32, 40, 1, 10.0)
@@ -106,7 +106,7 @@ def test_a_device_that_lies_cannot_write_to_the_terminal_of_who_looks_at_the_fle
     assert printable("Presse 3 – größer") == "Presse 3 – größer"
 
 
-def test_a_huge_message_never_reaches_the_device(tmp_path: Path, broker: Mosquitto) -> None:  # noqa: F811
+def test_a_huge_message_never_reaches_the_device(tmp_path: Path, broker: Mosquitto) -> None:
     """The device tells its broker how much it takes; 30 MB to a command's topic cost it nothing, and it goes on."""
     with Operator(broker.port) as operator, running(write_config(tmp_path, broker.port, loop=True)):
         operator.wait("cam/busy/state", holding=b"watching")

@@ -38,8 +38,8 @@ from tests.tampering import (
     weights_of_nan,
     wide_manifest,
 )
-from tests.test_variants import RANGES
 from tests.tiny import random_weights, tiny_architecture, tiny_calibration
+from tests.variant_steps import RANGES
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ need("torch")
 import torch  # noqa: E402 - after the check that it is there
 
 from export.checkpoint import load_checkpoint  # noqa: E402
+from tests.films import write_clip  # noqa: E402
 from tests.foreign import (  # noqa: E402
     drawn,
     keras_json,
@@ -29,7 +30,6 @@ from tests.foreign import (  # noqa: E402
     write_hdf5,
 )
 from tests.oracle_leido import NumpyLeido  # noqa: E402
-from tests.test_daemon import write_clip  # noqa: E402
 from tests.tiny import normal_images  # noqa: E402
 
 SMALL = small(height=32, width=40)

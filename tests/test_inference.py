@@ -23,7 +23,6 @@ from edge.runner import Runner, Step, StepFailed
 from tests.brokers import Mosquitto
 from tests.commanding import Operator, running
 from tests.loss import write_lively_config
-from tests.test_daemon import broker  # noqa: F401 - a fixture
 from tests.tiny import clip_from, normal_images, tiny_calibration, tiny_runner
 
 # A restart opens a session of ONNX Runtime; on a busy machine that takes a second or two.
@@ -165,7 +164,7 @@ def test_what_cannot_be_opened_at_the_start_is_refused_as_ever() -> None:
 
 def test_a_device_whose_inference_fails_is_blind_and_watches_again_within_thirty_seconds(
     tmp_path: Path,
-    broker: Mosquitto,  # noqa: F811
+    broker: Mosquitto,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It raises, and then it hangs, within an event: that ends with `restart`, `inference_failed` is told, and it goes on."""

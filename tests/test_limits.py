@@ -43,8 +43,8 @@ from edge.level import Noise
 from edge.model import read_model
 from edge.promise import told_promise, told_rate
 from edge.setup import limited
+from tests.films import write_clip
 from tests.processes import PROCESSES, PULSES_PER_HOUR, correlated, pulses, track_of
-from tests.test_daemon import write_clip
 from tests.tiny import normal_images, write_tiny_bundle
 
 RULES = Rules()

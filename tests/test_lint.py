@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from export.variants.draft import Draft, closed, opened
 from export.variants.forms import FOR_TENSORRT
 from export.variants.lint import RULES, lint
-from tests.test_variants import made
+from tests.variant_steps import made
 
 INT8 = made("int8")
 

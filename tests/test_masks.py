@@ -23,7 +23,7 @@ from edge.moments import Judge
 from edge.normality import Normality
 from edge.pipeline import rounds_from_frames, watch
 from edge.zones import sensitivity_of
-from tests.test_daemon import write_clip
+from tests.films import write_clip
 
 FORM = FrameFormat(64, 80, 1, 10.0)
 SECONDS = 120

@@ -17,7 +17,7 @@ from edge.memory_diagnosis import MOST_FILES, write_diagnosis
 from edge.memory_watch import LOOK_SECONDS, WARM_SECONDS, MemoryWatch, Trend, sure_slope
 from tests.brokers import Mosquitto
 from tests.commanding import Operator, running
-from tests.test_daemon import broker, write_config  # noqa: F401 - a fixture
+from tests.daemons import write_config
 
 MB, HOUR, DAY = 1e6, 3600.0, 86400.0
 
@@ -101,7 +101,7 @@ def test_the_diagnosis_holds_readings_objects_threads_and_the_kernel_s_numbers(t
 
 def test_growth_is_told_by_the_device_and_diagnosed(
     tmp_path: Path,
-    broker: Mosquitto,  # noqa: F811
+    broker: Mosquitto,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A daemon whose memory grows, on blocks of 50 ms: `memory_slope` with its hint, and a file below `diagnostics/`."""

@@ -15,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.mqtt import Subscriber
 from tests.brokers import mosquitto
 from tests.commanding import Operator, R, running
+from tests.daemons import write_config
 from tests.publishing import (
     TOPICS,
     event,
@@ -27,7 +28,6 @@ from tests.publishing import (
     wait_until,
     watching,
 )
-from tests.test_daemon import write_config
 from tests.test_mqtt_faults import child, next_line
 
 

@@ -17,9 +17,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from edge.cli import main
 from edge.mqtt import BrokerSettings, Subscriber
+from tests.daemons import R, receive
 from tests.needs import need_program
 from tests.page_watching import Watched, chromium, opened, wait_until, watching
-from tests.test_daemon import R, receive
 
 STOPPED_SECONDS = 5.0
 

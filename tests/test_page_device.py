@@ -32,8 +32,9 @@ from edge.page.settings import Page
 from edge.page.token import configured_token, open_token
 from edge.setup import read_device
 from tests.brokers import free_port
+from tests.daemons import write_config
+from tests.films import write_clip
 from tests.page_serving import bearer, moment_of
-from tests.test_daemon import write_clip, write_config
 from tests.tiny import normal_images, write_tiny_bundle
 
 WAIT_SECONDS = 20.0

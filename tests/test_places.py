@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
@@ -14,33 +13,9 @@ from edge.frames import FrameFormat
 from edge.pacing import Pacer, is_gap
 from edge.places import Place, place_from_spec, places_from_spec
 from edge.sources import open_source
+from tests.films import write_images, write_video
 
 FORM = FrameFormat(32, 40, 1, 10.0)
-
-
-def write_video(path: Path, count: int, rate: int = 30, size: tuple[int, int] = (80, 64)) -> Path:
-    """A real H.264 file whose brightness rises with time."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate)
-        stream.width, stream.height = size
-        for number in range(count):
-            image = np.full((size[1], size[0], 3), 20 + 200 * number // count, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
-    return path
-
-
-def write_images(folder: Path, count: int) -> Path:
-    """A folder of PNG images 0.png, 1.png, …, whose brightness is their number."""
-    folder.mkdir(parents=True)
-    for number in range(count):
-        frame = av.VideoFrame.from_ndarray(np.full((64, 80, 3), number, np.uint8), format="rgb24")
-        with av.open(str(folder / f"{number}.png"), "w", format="image2") as container:
-            stream = container.add_stream("png", rate=1)
-            stream.width, stream.height, stream.pix_fmt = 80, 64, "rgb24"
-            container.mux(stream.encode(frame))
-            container.mux(stream.encode())
-    return folder
 
 
 def test_a_video_comes_at_the_networks_size_colour_and_rate(tmp_path: Path) -> None:

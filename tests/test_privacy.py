@@ -23,8 +23,8 @@ from edge.recording import read_film
 from edge.setup import read_device
 from edge.snapshot import jpeg_from_image
 from tests.brokers import free_port
+from tests.films import write_clip
 from tests.picture_search import FILMS, pictures_below
-from tests.test_daemon import write_clip
 from tests.tiny import write_tiny_bundle
 
 unit = st.floats(0.0, 1.0, allow_nan=False)

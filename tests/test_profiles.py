@@ -21,7 +21,7 @@ from edge.profile_switch import UNKNOWN_SECONDS, InForce
 from edge.profiles import Choice, Known, Profile, chosen
 from edge.setup import read_device
 from edge.switches import Switches
-from tests.test_daemon import write_clip
+from tests.films import write_clip
 from tests.test_site import restless_images
 from tests.test_zones_device import refusal_of
 from tests.tiny import normal_images, tiny_runner, with_accident, write_tiny_bundle

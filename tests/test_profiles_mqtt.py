@@ -9,7 +9,7 @@ from pathlib import Path
 from calibration.cli import main as calibrate
 from tests.brokers import Mosquitto
 from tests.commanding import Operator, running
-from tests.test_daemon import broker, write_clip  # noqa: F401 - a fixture is used by its name
+from tests.films import write_clip
 from tests.tiny import normal_images, with_accident, write_tiny_bundle
 
 HELD_SECONDS = 2.5
@@ -40,7 +40,7 @@ def said_of(health: bytes) -> dict[str, object]:
     return {key: camera[key] for key in ("profile", "held_back") if key in camera}
 
 
-def test_the_line_says_which_profile_judges(tmp_path: Path, broker: Mosquitto) -> None:  # noqa: F811
+def test_the_line_says_which_profile_judges(tmp_path: Path, broker: Mosquitto) -> None:
     """Unknown: disabled, and why; running: an event, calibrated; cleaning: it ends as disabled, and no more is said."""
     config = write_config(tmp_path, broker.port)
     with Operator(broker.port) as operator:

@@ -24,8 +24,8 @@ from edge.mqtt import Subscriber
 from edge.topics import Topics
 from tests.brokers import HOST, Mosquitto, free_port, mosquitto, program_path
 from tests.commanding import R, running
+from tests.daemons import write_config
 from tests.publishing import TIME, settings_of, wait_until
-from tests.test_daemon import write_config
 
 TOPICS = Topics("plant7", "edge1")
 FAULT = Fault(code="camera_lost", since=TIME, hint="x.", camera="press3")

@@ -21,9 +21,9 @@ from edge.errors import DEVICE_UNAVAILABLE, OK
 from edge.frames import FrameFormat
 from edge.sources import open_source
 from tests.brokers import Mosquitto, mosquitto, program_path
+from tests.films import write_clip
 from tests.needs import need, need_program
 from tests.publishing import wait_until
-from tests.test_daemon import write_clip
 from tests.tiny import normal_images, with_accident
 from tests.understood import PROGRAMS
 

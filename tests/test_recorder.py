@@ -6,7 +6,7 @@ import csv
 import resource
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from edge.messages import Event, EventEvidence, EventTime, new_event_id, utc_fro
 from edge.moments import Moment, Sensed
 from edge.recorder import MOST_MOMENTS, Recorder
 from edge.take import Take
+from tests.publishing import wait_until
 
 SETTINGS = Evidence(pre_roll_seconds=2.0, post_roll_seconds=1.0, longest_seconds=20.0, free_megabytes=0.0)
 SHAPE = (32, 40, 1)
@@ -89,14 +90,6 @@ def play(recorder: Recorder, began: float, seconds: float, event_id: str, end: f
         if end is not None and number == round(end * 10) + 10:
             recorder.hear(event_at("end", began + 5.0, began + end, event_id, end_reason="cleared"))
         wait_until(lambda: recorder._items.qsize() < 200)
-
-
-def wait_until(good: Callable[[], bool]) -> None:
-    """Wait, and fail after 20 s."""
-    deadline = time.monotonic() + 20.0
-    while not good():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def brightness(path: Path) -> list[float]:

@@ -26,9 +26,9 @@ from edge.setup import read_device
 from edge.verdicts import Realised
 from tests.brokers import free_port
 from tests.commanding import running
+from tests.daemons import write_config
 from tests.plant_week import DAY, HOUR, Week, write_week
 from tests.publishing import wait_until
-from tests.test_daemon import write_config
 from tests.understood import understood
 
 DOC = (Path(__file__).parents[1] / "docs" / "report.md").read_text(encoding="utf-8")

@@ -24,8 +24,8 @@ from edge.ring_coverage import covered
 from edge.ring_settings import RingSettings
 from edge.ring_writer import MOST_MOMENTS, RingWriter
 from tests.holding import child_environment
+from tests.publishing import wait_until
 from tests.ringing import ALL_TIME, facts, watched
-from tests.test_recorder import wait_until
 from tests.tiny import normal_images
 
 SETTINGS = RingSettings(free_megabytes=0.0)

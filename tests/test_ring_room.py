@@ -14,8 +14,8 @@ from edge.ring import FOLDER, Ring
 from edge.ring_coverage import covered
 from edge.ring_room import SCORES_SHARE, kept_bytes, make_room
 from edge.ring_settings import RingSettings
+from tests.publishing import wait_until
 from tests.ringing import ALL_TIME
-from tests.test_recorder import wait_until
 from tests.test_ring import bytes_below, show, writer_at
 
 

@@ -16,8 +16,8 @@ from edge.errors import OK, USAGE
 from export.architecture import parameter_shapes
 from export.variants.forms import form_of, roundable
 from tests import simulated
-from tests.test_variants import ARCHITECTURE, RANGES, SPEC, made
 from tests.variant_bundle import write_variant_bundle
+from tests.variant_steps import ARCHITECTURE, RANGES, SPEC, made
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))

@@ -27,8 +27,8 @@ from edge.outbox_file import Loss
 from samples import subscriber
 from tests.brokers import Mosquitto, mosquitto, program_path
 from tests.commanding import Operator, running
+from tests.daemons import write_config
 from tests.publishing import QUICK, TOPICS, event, settings_of, wait_until
-from tests.test_daemon import write_config
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = {

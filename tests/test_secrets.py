@@ -26,10 +26,10 @@ from edge.mqtt import BrokerSettings, Subscriber
 from edge.places import without_login
 from edge.sources import Capture
 from tests.brokers import mosquitto, program_path
+from tests.films import write_clip
 from tests.holding import child_environment
 from tests.http_camera import http_camera
-from tests.test_daemon import write_clip
-from tests.test_rtsp import LIBRARIES, RtspServer, need_gstreamer
+from tests.rtsp_cameras import LIBRARIES, RtspServer, need_gstreamer
 from tests.tiny import normal_images, with_accident, write_tiny_bundle
 
 USER = "me@plant"

@@ -17,8 +17,8 @@ from edge.mqtt import BrokerSettings, Subscriber
 from edge.restart_delay import LONGEST_SECONDS, begin, delay_seconds, forget
 from edge.service import run_daemon
 from tests.brokers import Mosquitto, free_port
+from tests.daemons import R, receive, write_config
 from tests.holding import child_environment
-from tests.test_daemon import R, broker, receive, write_config  # noqa: F401 - a fixture
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def started(config: Path, *options: str, **environment: str) -> Iterator[subproc
         daemon.communicate(timeout=20)
 
 
-def test_a_reload_swaps_a_good_configuration_and_falls_back_from_a_bad_one(tmp_path: Path, broker: Mosquitto) -> None:  # noqa: F811
+def test_a_reload_swaps_a_good_configuration_and_falls_back_from_a_bad_one(tmp_path: Path, broker: Mosquitto) -> None:
     """SIGHUP: refused where it is not valid; taken where it is; and taken back where it is valid and cannot watch."""
     config = write_config(tmp_path, broker.port, loop=True)
     good = config.read_text()
@@ -67,7 +67,7 @@ def test_a_reload_swaps_a_good_configuration_and_falls_back_from_a_bad_one(tmp_p
         receive(subscriber, "cam/quiet/state watching")
 
 
-def test_a_bad_configuration_at_a_start_gives_way_to_the_last_good_one(tmp_path: Path, broker: Mosquitto) -> None:  # noqa: F811
+def test_a_bad_configuration_at_a_start_gives_way_to_the_last_good_one(tmp_path: Path, broker: Mosquitto) -> None:
     """What came to watch is kept, word for word; the next start takes it, says so, and keeps it."""
     config, kept = write_config(tmp_path, broker.port, loop=True), tmp_path / "kept.yaml"
     good = config.read_text()

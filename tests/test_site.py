@@ -22,7 +22,7 @@ from edge.setup import read_device
 from edge.site_calibration import read_site
 from edge.sources import open_place
 from tests.brokers import free_port
-from tests.test_daemon import write_clip
+from tests.films import write_clip
 from tests.tiny import normal_images, with_accident, write_tiny_bundle
 
 LINE = "gst://videotestsrc is-live=true pattern=ball ! video/x-raw,width=80,height=64,framerate=30/1"
@@ -92,7 +92,7 @@ def test_what_a_configuration_lacks_is_said(
 
 def test_a_live_camera_is_learned_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A launch line is as live as a camera: so many seconds of it are taken, under its masks."""
-    from tests.test_rtsp import need_gstreamer  # noqa: PLC0415 - skips this test alone
+    from tests.rtsp_cameras import need_gstreamer  # noqa: PLC0415 - skips this test alone
 
     need_gstreamer()
     write_tiny_bundle(tmp_path / "tiny.prednet")
@@ -107,7 +107,7 @@ def test_a_live_camera_is_learned_through_its_own_library(
     capture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The configuration's `capture` captures the footage too, whatever `auto` would take on this machine."""
-    from tests.test_rtsp import RtspServer, need_gstreamer  # noqa: PLC0415 - skips this test alone
+    from tests.rtsp_cameras import RtspServer, need_gstreamer  # noqa: PLC0415 - skips this test alone
 
     need_gstreamer()
     backends: list[str] = []

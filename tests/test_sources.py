@@ -25,9 +25,9 @@ from edge.privacy import Shape
 from edge.scene import scene_from_url
 from edge.scene.footage import write_scene
 from edge.sources import Capture, needs_a_process, open_place, open_source
+from tests.films import write_images
 from tests.http_camera import http_camera
-from tests.test_places import write_images
-from tests.test_rtsp import RtspServer, need_gstreamer
+from tests.rtsp_cameras import RtspServer, need_gstreamer
 
 FORM = FrameFormat(128, 160, 1, 10.0)
 TEST_LINE = "gst://videotestsrc is-live=true pattern=smpte ! video/x-raw,width=320,height=240,framerate=30/1"

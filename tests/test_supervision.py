@@ -23,8 +23,8 @@ from edge.pipeline import watch
 from edge.setup import read_device
 from edge.supervision import ACCOUNT_SECONDS, Account, Supervisor
 from tests.brokers import Mosquitto
+from tests.daemons import write_config
 from tests.holding import child_environment
-from tests.test_daemon import broker, write_config  # noqa: F401 - a fixture
 
 WAIT_SECONDS = 30.0
 
@@ -88,7 +88,7 @@ def test_a_camera_is_accounted_for_where_it_is_judged_or_declared(account: Accou
     assert account.is_good is is_good
 
 
-def test_the_protocol_from_start_to_stop(tmp_path: Path, broker: Mosquitto, manager: Manager) -> None:  # noqa: F811
+def test_the_protocol_from_start_to_stop(tmp_path: Path, broker: Mosquitto, manager: Manager) -> None:
     """Ready once it watches, fed while it does, reloading and ready again on SIGHUP, stopping on SIGTERM."""
     config = write_config(tmp_path, broker.port, loop=True)
     environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000000"}
@@ -151,7 +151,7 @@ def watched(
     return thread, stopping
 
 
-def test_a_river_that_hangs_feeds_no_watchdog(tmp_path: Path, broker: Mosquitto, manager: Manager) -> None:  # noqa: F811
+def test_a_river_that_hangs_feeds_no_watchdog(tmp_path: Path, broker: Mosquitto, manager: Manager) -> None:
     """All other threads go on, capture and MQTT among them; nothing is said until the river goes on."""
     hangs, goes_on = threading.Event(), threading.Event()
 
@@ -179,7 +179,7 @@ def test_a_river_that_hangs_feeds_no_watchdog(tmp_path: Path, broker: Mosquitto,
 
 def test_one_camera_that_is_lost_in_the_river_starves_the_watchdog(
     tmp_path: Path,
-    broker: Mosquitto,  # noqa: F811
+    broker: Mosquitto,
     manager: Manager,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,

@@ -22,7 +22,7 @@ from edge.site_calibration import rate_of_site
 from edge.throttle import LOOK_SECONDS, WINDOW_LOOKS, Throttle
 from tests.brokers import Mosquitto
 from tests.commanding import Operator, running
-from tests.test_daemon import broker, write_clip  # noqa: F401 - a fixture
+from tests.films import write_clip
 from tests.test_inference import Faulty
 from tests.tiny import normal_images, with_accident, write_tiny_bundle
 
@@ -128,7 +128,7 @@ def slow_config(learned: Path, folder: Path, port: int) -> Path:
 def test_a_slow_device_goes_down_to_its_calibrated_rate_and_comes_back(
     learned: Path,
     tmp_path: Path,
-    broker: Mosquitto,  # noqa: F811
+    broker: Mosquitto,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Steps of 130 ms and more at 10 frames a second: `throttled`, then events at 5 by that rate's limit; and up once it is quick."""

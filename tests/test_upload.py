@@ -33,10 +33,10 @@ from edge.upload_settings import Upload
 from edge.uploader import MARK, UPLOAD_FAULTS, Retry, Uploader
 from tests.brokers import HOST, free_port, make_certificate, mosquitto
 from tests.commanding import served
+from tests.daemons import write_config
 from tests.holding import child_environment
 from tests.publishing import wait_until
 from tests.s3_server import S3Server, line, s3_server, tls_server
-from tests.test_daemon import write_config
 
 NOW = 1_800_000_000.0
 QUICK = Retry(first_seconds=0.05, longest_seconds=0.2, refused_seconds=0.2, fault_after_seconds=0.3)

@@ -13,34 +13,13 @@ from edge.runner_onnx import OnnxRunner
 from export.architecture import Architecture
 from export.step import spec_from_architecture, step_onnx
 from export.variants.cpu import WEIGHT_STEPS, cpu_convolutions
-from export.variants.forms import ROUNDED, VARIANTS, Form, form_of, roundable
+from export.variants.forms import ROUNDED, VARIANTS, form_of, roundable
 from export.variants.half import in_opset_19, with_half_body
 from export.variants.quantised import quantisable, with_int8_convolutions, with_int8_states, with_scaled_branches
 from export.variants.taps import range_name, tap_shapes, with_taps
 from tests.oracle import NumpyPredNet, convolution
-from tests.tiny import random_weights, tiny_architecture
-
-ARCHITECTURE = tiny_architecture()
-WEIGHTS = random_weights(ARCHITECTURE)
-STEP, SPEC = step_onnx(ARCHITECTURE, WEIGHTS), spec_from_architecture(ARCHITECTURE)
-FRAMES = np.random.default_rng(0).integers(60, 190, (12, 32, 40, 1), dtype=np.uint8)
-RANGES = {
-    "r0": 0.7,
-    "r1": 0.8,
-    "r2": 0.6,
-    "e0": 1.0,
-    "e1": 3.0,
-    "e2": 3.0,
-    "a1": 3.0,
-    "a2": 3.0,
-    "ahat1": 1.5,
-    "ahat2": 1.5,
-}
-
-
-def made(name: str) -> Form:
-    """A variant with every convolution whole that may be."""
-    return form_of(name, STEP, SPEC, RANGES, roundable(name, STEP))
+from tests.tiny import random_weights
+from tests.variant_steps import ARCHITECTURE, FRAMES, RANGES, SPEC, STEP, WEIGHTS, made
 
 
 def errors_of(step: bytes, spec: object = SPEC, frames: NDArray[np.uint8] = FRAMES) -> NDArray[np.float32]:

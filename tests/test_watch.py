@@ -32,11 +32,11 @@ from edge.watch_view import View, watch_filters, with_earlier, with_messages
 from edge.window import WINDOW_FILE, open_window, seen_through
 from tests.brokers import Mosquitto, free_port, mosquitto
 from tests.commanding import running
+from tests.daemons import write_config
 from tests.holding import child_environment
 from tests.needs import need_root, need_system_python
 from tests.publishing import TIME, wait_until
 from tests.test_ack import noted
-from tests.test_daemon import write_config
 from tests.understood import understood
 
 WHO = "plant7/edge1"

@@ -26,8 +26,8 @@ from edge.what_if import Change, preview
 from edge.what_if_change import change_from, models_under, told_promise_of, what_if
 from edge.what_if_pictures import pictures_of
 from edge.what_if_wish import Wish, told_wish, wish_from_texts
+from tests.daemons import ACCIDENT
 from tests.ringing import ALL_TIME, ZONES, segment_of, watched
-from tests.test_daemon import ACCIDENT
 from tests.tiny import normal_images, tiny_architecture, with_accident, write_tiny_bundle
 from tests.understood import understood
 

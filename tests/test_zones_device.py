@@ -26,7 +26,8 @@ from edge.pipeline import rounds_from_frames, watch
 from edge.privacy import mask_from_shapes
 from edge.setup import read_device
 from tests.brokers import Mosquitto
-from tests.test_daemon import ACCIDENT, R, broker, write_clip  # noqa: F401 - a fixture is used by its name
+from tests.daemons import ACCIDENT, R
+from tests.films import write_clip
 from tests.tiny import normal_images, with_accident, write_tiny_bundle
 
 CORNER = "[[0.5, 0.5], [1.0, 1.0]]"
@@ -53,7 +54,7 @@ def heard_of(config: Path, port: int) -> list[Received]:
         return list(subscriber.messages(0.5))
 
 
-def test_a_zones_anomaly_and_name_reach_a_subscriber(tmp_path: Path, broker: Mosquitto) -> None:  # noqa: F811
+def test_a_zones_anomaly_and_name_reach_a_subscriber(tmp_path: Path, broker: Mosquitto) -> None:
     """ON and OFF on the zone in which it happens, OFF alone on the other; the event names the one, and its share."""
     zones = f"    zones:\n      corner: {{polygon: {CORNER}}}\n      window: {{polygon: [[0, 0], [0.2, 0.2]]}}\n"
     received = heard_of(write_config(tmp_path, zones, broker.port), broker.port)
@@ -75,7 +76,7 @@ def faults_of(received: list[Received]) -> list[dict[str, str]]:
 
 def test_a_mask_that_the_limit_was_not_fitted_with_is_a_fault_until_the_site_is_learned(
     tmp_path: Path,
-    broker: Mosquitto,  # noqa: F811
+    broker: Mosquitto,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Events say `calibrated: false`, a fault names the command, `check` too; after the command all of it is gone."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from export.bundle import MadeVariant, write_bundle
 from export.golden import golden_answer, golden_frames
-from tests.test_variants import ARCHITECTURE, SPEC, made
 from tests.tiny import tiny_calibration
+from tests.variant_steps import ARCHITECTURE, SPEC, made
 
 VARIANTS = ("float", "int8", "fp16", "int8.fp16", "cpu")
 
