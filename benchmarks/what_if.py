@@ -12,25 +12,17 @@ s and 48 events; the median of five calls, in processor time and by the clock.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from machine import ROOT, measured_on
+from machine import measured_on
 from scipy.signal import lfilter
-from tqdm import tqdm
+from turns import RATE_HZ, Costs, a_frame, is_on, milliseconds, turns
 
-sys.path.insert(0, str(ROOT))
-
-from calibration.fit import fit_calibration, observe
-from edge.detection import Limit, Rules
-from edge.frames import Frame, FrameFormat
-from edge.model import judge_from_calibration
-from edge.moments import Round
-from edge.pipeline import watch
+from edge.detection import Limit
+from edge.frames import FrameFormat
 from edge.recording import Film
 from edge.ring import Ring, write_scores
 from edge.ring_settings import RingSettings
@@ -38,9 +30,7 @@ from edge.ring_writer import RingWriter
 from edge.sources import open_source
 from edge.what_if import Change, preview
 from tests.ringing import facts, segment_of
-from tests.tiny import clip_from, normal_images, tiny_architecture, tiny_runner
 
-RATE_HZ = 10.0
 TURN_SECONDS = 10.0
 DAY_MINUTES = 1440
 
@@ -105,58 +95,29 @@ def measure_size(folder: Path) -> None:
 
 def measure_river(count: int, seconds: float, folder: Path) -> None:
     """Run the river in turns and tell its times."""
-    architecture = tiny_architecture(height=128, width=160, stack=(1, 16, 32, 64), r_stack=(4, 16, 32, 64))
-    images = normal_images(100, height=128, width=160)
-    clips = [clip_from(images)]
-    calibration = fit_calibration(clips, observe(clips, tiny_runner(architecture=architecture)), RATE_HZ)
-    cameras = [f"cam{number}" for number in range(count)]
-    judges = {camera: judge_from_calibration(calibration, Rules()) for camera in cameras}
     writer, known = RingWriter(folder, RingSettings(free_megabytes=0.0)), facts(form=FrameFormat(128, 160, 1, RATE_HZ))
-    began = time.monotonic()
-    taken = [began]
-    rounds: dict[bool, list[float]] = {True: [], False: []}
-    river: dict[bool, list[float]] = {True: [], False: []}
-    process: dict[bool, float] = {True: 0.0, False: 0.0}
+    costs = {True: Costs(), False: Costs()}
     calls: list[float] = []
-    used, all_used = time.thread_time(), time.process_time()
-
-    def paced() -> Iterator[Round]:
-        for number in tqdm(range(round(seconds * RATE_HZ)), unit="round", disable=None):
-            due = began + number / RATE_HZ
-            time.sleep(max(due - time.monotonic(), 0.0))
-            taken[0] = time.monotonic()
-            yield Round({camera: Frame(images[number % len(images)].copy(), due) for camera in cameras})
-
-    for number, moment in enumerate(watch(paced(), tiny_runner(count, architecture), judges)):
-        is_kept = (moment.seconds - began) // TURN_SECONDS % 2 == 1
-        if is_kept:
+    for moment, since in turns(count, seconds, TURN_SECONDS, costs):
+        if is_on(since, TURN_SECONDS):
             before = time.perf_counter()
             writer.see(moment, None, known)
             calls.append(time.perf_counter() - before)
-        if number % count == count - 1:
-            if moment.seconds - began > 2.0:
-                rounds[is_kept].append(time.monotonic() - taken[0])
-                river[is_kept].append(time.thread_time() - used)
-                process[is_kept] += time.process_time() - all_used
-            used, all_used = time.thread_time(), time.process_time()
     writer.close(20.0)
-    report(count, rounds, river, process, calls, writer)
+    report(count, costs, calls, writer)
 
 
-def report(
-    count: int,
-    rounds: dict[bool, list[float]],
-    river: dict[bool, list[float]],
-    process: dict[bool, float],
-    calls: list[float],
-    writer: RingWriter,
-) -> None:
+def report(count: int, costs: dict[bool, Costs], calls: list[float], writer: RingWriter) -> None:
     """Print what was measured."""
     print(f"\n{count} cameras; dropped: {writer.drops}\n\n| milliseconds | ring | without | ratio |\n|---|---|---|---|")
-    for name, times, part in (("a round", rounds, 50), ("a round, 95 %", rounds, 95), ("river's thread", river, 50)):
-        kept, plain = (float(np.percentile(times[key], part)) * 1000 for key in (True, False))
+    for name, part, percentile in (
+        ("a round", "rounds", 50),
+        ("a round, 95 %", "rounds", 95),
+        ("river's thread", "river", 50),
+    ):
+        kept, plain = milliseconds(costs, part, percentile)
         print(f"| {name} | {kept:.1f} | {plain:.1f} | {kept / plain:.2f} |")
-    kept, plain = (process[key] / len(rounds[key]) / count * 1000 for key in (True, False))
+    kept, plain = a_frame(costs, count)
     print(f"| all threads a frame | {kept:.2f} | {plain:.2f} | {kept / plain:.2f} |")
     print(f"\nsee, microseconds: median {np.median(calls) * 1e6:.1f}, 99.9 % {np.percentile(calls, 99.9) * 1e6:.0f}")
 

@@ -38,12 +38,12 @@ DOORS = {
     "waitress": {"edge/page/server.py"},
     "werkzeug": {"edge/page/answers.py", "edge/page/app.py", "edge/page/guard.py"},
 }
-# Every Python file and shell script of the repository, tests and measurements too.
+# Every Python file, script and style sheet of the repository, tests and measurements too.
 EVERYWHERE = sorted(
     path
     for folder in (*ROOMS, "benchmarks", "packaging", "requirements", "samples", "tests")
     for path in (ROOT / folder).rglob("*")
-    if path.suffix in (".py", ".sh") and "__pycache__" not in path.parts
+    if path.suffix in (".py", ".sh", ".js", ".css") and "__pycache__" not in path.parts
 )
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
@@ -86,15 +86,12 @@ def test_every_door_exists_and_is_used() -> None:
 
 @pytest.mark.parametrize("path", EVERYWHERE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_file_says_what_it_is_for(path: Path) -> None:
-    """A Python file begins, in its very first line, with a sentence about it; a script in the line after `#!`."""
-    text = path.read_text(encoding="utf-8")
+    """A Python file begins, in its very first line, with a sentence about it; other files with a comment, after a `#!`."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    first = lines[1] if lines[0].startswith("#!") else lines[0]
     if path.suffix == ".py":
-        docstring = ast.get_docstring(ast.parse(text))
-        assert docstring is not None
-        assert text.startswith(('"""', 'r"""'))
-        first = docstring.splitlines()[0]
-        assert re.search(r"[.;:]$", first)
+        assert re.match(r'r?"""', first)
+        assert re.search(r'[.;:](""")?$', first)
     else:
-        first = text.splitlines()[1]
-        assert first.startswith("# ")
+        assert first.startswith(("# ", "// ", "/* "))
     assert len(first.split()) >= 3, first
