@@ -28,8 +28,8 @@ import os, sys
 from edge.outbox import Outbox
 ledger = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 put = Outbox.put
-def noted(self, event):
-    stored = put(self, event)
+def noted(self, event, **how):
+    stored = put(self, event, **how)
     os.write(ledger, f"{stored.boot_id} {stored.seq} {stored.event_id} {stored.type}\\n".encode())
     return stored
 Outbox.put = noted

@@ -486,8 +486,7 @@ def test_evidence_of_no_use_is_given_up(tmp_path: Path) -> None:
     uploader = Uploader(tmp_path, "", lambda: pytest.fail("nothing is to be put"), QUICK)
     try:
         uploader.add(msgspec.structs.replace(event, event_id="E2", evidence=EventEvidence(status="dropped")))
-        wait_until(lambda: uploader.lost == 1)
-        assert uploader.waiting == 0
+        wait_until(lambda: (uploader.lost, uploader.waiting) == (1, 0))
         assert seconds_from_event_id(event.event_id) == pytest.approx(NOW + 1, abs=0.01)
     finally:
         uploader.close()
