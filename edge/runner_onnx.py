@@ -127,8 +127,8 @@ def _session(model: bytes, threads: int, provider: str) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Threads that wait must sleep: spinning would cost a core of a device that waits most of the time, and where the other
-    # cores have work, a step with spinning threads takes twice as long (docs/decisions/0012-int8.md).
+    # Threads that wait must sleep: spinning would cost a core of a device that waits most of the time, and where the
+    # other cores have work, a step with spinning threads takes twice as long (docs/decisions/0012-int8.md).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Q/DQ graphs are computed as they are written: fused, they would give other numbers on every kind of processor.
     if provider == _CPU:
