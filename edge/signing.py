@@ -85,4 +85,6 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path}: the key cannot be read ({error.strerror}).") from error
+        raise UsageError(
+            f"{path}: the key cannot be read ({error.strerror}); give a PEM file that this user may read."
+        ) from error

@@ -53,7 +53,7 @@ def _accept(parsed: argparse.Namespace) -> int:
     if parsed.what == "verify":
         return _verify(parsed)
     if parsed.config is None:
-        raise UsageError("accept wants --config.")
+        raise UsageError("accept wants the configuration of the device: --config FILE.")
     return _key(parsed) if parsed.what == "key" else _judge(parsed)
 
 
@@ -87,7 +87,7 @@ def _verify(parsed: argparse.Namespace) -> int:
     from edge.signing import public_key_of  # noqa: PLC0415
 
     if parsed.page is None:
-        raise UsageError("accept verify wants a page.")
+        raise UsageError("accept verify wants a page: the file that accept -o wrote.")
     public = verify_page(parsed.page, None if parsed.key is None else public_key_of(parsed.key))
     told = f"{parsed.page}: as it was written, signed with {fingerprint(public)}"
     if parsed.key is None:

@@ -85,7 +85,7 @@ def verify_page(page: Path, public_key: str | None) -> str:
     try:
         data = page.read_bytes()
     except OSError as error:
-        raise UsageError(f"{page}: cannot be read ({error.strerror}).") from error
+        raise UsageError(f"{page}: cannot be read ({error.strerror}); give the page that accept -o wrote.") from error
     text, mark, rest = data.rpartition(_MARK)
     if not mark or not rest.endswith(_END):
         raise PrednetError(f"{page}: carries no signature at its end; ask for the file as the device wrote it.")

@@ -63,7 +63,7 @@ def _bundle(parsed: argparse.Namespace) -> int:
     if parsed.what == "hooks":
         return _hooks(parsed)
     if parsed.config is None:
-        raise UsageError(f"bundle {parsed.what} wants --config.")
+        raise UsageError(f"bundle {parsed.what} wants the configuration of the device: --config FILE.")
     needs_name = parsed.what in ("install", "activate", "shadow", "remove")
     if needs_name != (parsed.name is not None):
         raise UsageError(f"bundle {parsed.what} {'wants a NAME' if needs_name else 'takes no NAME'}.")
