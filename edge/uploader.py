@@ -61,7 +61,9 @@ class Uploader:
         self._retry, self._wall_clock = retry or Retry(), wall_clock
         self._items: queue.SimpleQueue[Path | Event | None] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._waiting: dict[Path, None] = {}
+        # What an earlier run left; looked for before anything new is finished, or it would be taken in twice.
+        left = (path for path in self._root.glob("*/[!.]*") if not (path / MARK).exists())
+        self._waiting: dict[Path, None] = dict.fromkeys(sorted(left, key=lambda path: path.name))
         self._unmarked: set[Path] = set()
         self._store: Store | None = None
         self._failures, self._due = 0, time.monotonic()
@@ -102,8 +104,6 @@ class Uploader:
         return self._root / (event.camera or "") / event.event_id
 
     def _run(self) -> None:
-        found = (path for path in self._root.glob("*/[!.]*") if not (path / MARK).exists())
-        self._waiting |= dict.fromkeys(sorted(found, key=lambda path: path.name))
         while not self._is_stopping:
             self._take_in()
             if self._waiting and not self._is_stopping and time.monotonic() >= self._due:

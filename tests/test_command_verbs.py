@@ -15,6 +15,7 @@ from edge.coverage_ledger import hour_of
 from tests.brokers import Mosquitto, mosquitto
 from tests.commanding import Operator, R, served
 from tests.daemons import write_config
+from tests.publishing import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +201,8 @@ def test_reload_keeps_the_last_good_configuration(operator: Operator, folder: Pa
     operator.wait("cam/quiet/score", len(operator.heard), b'"valid":true')
     config.write_text(good)
     assert operator.ask("reload")["result"]["is_changed"] is False
-    operator.wait("faults", before, b"[]")
+    told = f"{R}/faults"
+    wait_until(lambda: b"config_invalid" not in [one.payload for one in operator.heard if one.topic == told][-1])
 
 
 def test_switches_outlive_a_restart(operator: Operator, folder: Path) -> None:
