@@ -13,6 +13,8 @@ while :; do
     -t 'prednet/v1/+/+/cam/+/state' -t 'prednet/v1/+/+/cam/+/anomaly' -t 'prednet/v1/+/+/cam/+/condition'
   sleep 2 # the broker is away, or says no
 done | jq --null-input --raw-output --unbuffered '
+  def is_late:                                               # it waited: on the device, or in the broker while we were away
+    .historical or (.time.clock == "synced" and now - (.time.published | sub("[.][0-9]+Z$"; "Z") | fromdateiso8601) > 60);
   def with_event($e):
     ([$e.site, $e.device, $e.boot_id] | join("/")) as $boot
     | (.last[$boot] // ($e.seq - 1)) as $last
@@ -29,7 +31,7 @@ done | jq --null-input --raw-output --unbuffered '
         .seen[$key] = true
         | .say += ["keep\t\($e | tojson)"]                   # of an event the highest rev counts
         | if ($e.type == "new" or $e.type == "update") and ($e.kind == "surprise" or $e.kind == "stall")
-            and ($e.historical | not) and (.seen[$e.event_id] or .older[$e.event_id] | not) then
+            and ($e | is_late | not) and (.seen[$e.event_id] or .older[$e.event_id] | not) then
             .seen[$e.event_id] = true
             | .say += ["alarm\t\($e.site)/\($e.device) \($e.camera) \($e.kind) \($e.event_id)"]
           else . end
