@@ -9,6 +9,7 @@ must be. The package must be for this machine's Python (/usr/bin/python3). Needs
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import subprocess
@@ -33,8 +34,11 @@ PACKAGE, LATER = "/var/tmp/prednet-edge.deb", "/var/tmp/later.deb"  # noqa: S108
 KEPT = f"sha256sum {CONFIG}; find /var/lib/prednet-edge/evidence -name event.json | sort"
 
 
-def main(package: Path) -> int:
+def main() -> int:
     """Run every check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("package", type=Path, help="the package that `make deb` made")
+    package = parser.parse_args().package
     print(f"commit {commit()}; {platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"{package.name}, {package.stat().st_size / 1e6:.0f} MB")
     with tempfile.TemporaryDirectory() as folder, booted() as machine:
@@ -144,4 +148,4 @@ def purge(machine: Booted) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main())

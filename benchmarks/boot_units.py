@@ -9,6 +9,7 @@ where one is not as it must be. Needs root, mosquitto, and about four minutes, m
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -49,6 +50,7 @@ def check(what: str, is_good: bool, seen: object) -> None:
 
 def main() -> int:
     """Run every check."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print(f"commit {commit()}; {platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder, booted() as machine:
         print(machine.shell("systemctl --version | head -1"))

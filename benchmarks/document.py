@@ -38,13 +38,14 @@ def page(kept: Mapping[str, Kept], plots: Sequence[Plot]) -> str:
 
 
 def told_machines(kept: Mapping[str, Kept]) -> str:
-    """Return each machine that something was measured on, with its versions and commits."""
+    """Return each machine and set of versions that something was measured with, and the commits."""
     lines = ["| machine | commits | versions |", "|---|---|---|"]
-    for machine in dict.fromkeys(one.machine for one in kept.values()):
-        mine = [one for one in kept.values() if one.machine == machine]
-        commits = ", ".join(dict.fromkeys(one.commit for one in mine))
-        versions = ", ".join(f"{name} {version}" for name, version in mine[-1].versions.items())
-        lines.append(f"| {machine} | {commits} | {versions} |")
+    commits: dict[tuple[str, str], list[str]] = {}
+    for one in (one for one in kept.values() if one.exit_code is not None):
+        versions = ", ".join(f"{name} {version}" for name, version in one.versions.items())
+        commits.setdefault((one.machine, versions), []).append(one.commit)
+    for (machine, versions), found in commits.items():
+        lines.append(f"| {machine} | {', '.join(dict.fromkeys(found))} | {versions} |")
     return "\n".join(lines)
 
 

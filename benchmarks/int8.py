@@ -61,6 +61,7 @@ def drift(bundle: Bundle, footage: list[str], variants: list[str], steps: int) -
                                          lambda done, bar=bar: bar.update(done - bar.n))  # fmt: skip
         runner.close()
     moved = [told_drift(variant, rollouts["float"], rollouts[variant]) for variant in variants]
+    print(f"largest difference of the last tenth from the first: {max(moved):.4f} sd, at most {MOST_DRIFT} is allowed")
     return GATE_FAILED if max(moved) > MOST_DRIFT else 0
 
 

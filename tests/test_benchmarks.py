@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import os
 import re
+import runpy
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,17 +67,50 @@ def test_a_quick_run_ends_within_twenty_minutes() -> None:
     assert all(one.quick_minutes > 0.0 for one in BENCHMARKS if one.quick is not None)
 
 
-SCRIPTS = sorted({one.script for one in BENCHMARKS if one.script.endswith(".py")})
+PARSED = sorted({one.script for one in BENCHMARKS if one.script.endswith(".py")} | {"boot_deb.py"})
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_every_option_of_the_table_is_one_of_the_script(script: str) -> None:
-    """What the table passes stands in the script's own parser."""
-    source = (ROOT / "benchmarks" / script).read_text(encoding="utf-8")
-    for one in BENCHMARKS:
-        if one.script == script:
-            for option in re.findall(r"--[a-z0-9-]+", f"{one.arguments} {one.quick or ''}"):
-                assert re.search(rf'add_argument\(\s*"{option}"', source), f"{one.name}: {option}"
+class Understood(Exception):
+    """The script's own parser took its words; nothing is run."""
+
+
+def started(script: str, words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start a script as a user does, up to where it has understood its words."""
+    path = ROOT / "benchmarks" / script
+    assert "parse_args" in path.read_text(encoding="utf-8"), f"{script} would run, whatever it is asked"
+    monkeypatch.setattr(sys, "argv", [str(path), *words])
+    runpy.run_path(str(path), run_name="__main__")
+
+
+@pytest.mark.parametrize("script", PARSED)
+def test_every_script_says_what_it_measures_where_it_is_asked(
+    script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--help` prints what stands in its first lines, and measures nothing."""
+    with pytest.raises(SystemExit) as left:
+        started(script, ["--help"], monkeypatch)
+    assert left.value.code == 0
+    assert (ast.get_docstring(ast.parse((ROOT / "benchmarks" / script).read_text())) or "?").splitlines()[
+        0
+    ] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("is_quick", [True, False], ids=["quick", "full"])
+@pytest.mark.parametrize("one", [one for one in BENCHMARKS if one.script.endswith(".py")], ids=lambda one: one.name)
+def test_every_command_of_the_table_is_understood(
+    one: Benchmark, is_quick: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the table passes, with its folders filled in, is taken by the script's own parser."""
+
+    def parse_args(self: argparse.ArgumentParser, words: None = None) -> None:
+        left, unknown = self.parse_known_args(words)
+        raise Understood(left, unknown)
+
+    words = keeping.words_of(one, Choice(is_quick and one.quick is not None, tmp_path / "data", tmp_path / "out"))
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
+    with pytest.raises(Understood) as found:
+        started(one.script, words[2:], monkeypatch)
+    assert found.value.args[1] == []
 
 
 def test_every_command_of_the_page_and_the_makefile_exists() -> None:
