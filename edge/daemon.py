@@ -8,8 +8,8 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
-from dataclasses import replace
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge import __version__
@@ -29,7 +29,8 @@ from edge.evidence_desk import open_evidence
 from edge.hooks import hooks_of, running_hooks
 from edge.inference import GuardedRunner
 from edge.messages import Info
-from edge.moments import Moment, Round
+from edge.model import Model
+from edge.moments import Judge, Moment, Round
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
 from edge.page.page_desk import open_page
@@ -52,6 +53,50 @@ GATHER_PERIODS = 0.5
 CPU = "onnxruntime-cpu"
 
 
+@dataclass(frozen=True)
+class OpenDevice:
+    """What is open while a device is watched; `models` and `own_judges` are those in force, replaced between frames."""
+
+    device: Device
+    desk: OpenDesk
+    mailboxes: Mailboxes
+    captures: Captures
+    besides: Besides
+    in_force: InForce
+    news: EngineNews
+    supervisor: Supervisor
+    models: dict[str, Model]
+    own_judges: dict[str, Judge]
+
+    def rounds(self, stopping: threading.Event) -> Iterator[Round]:
+        """Yield what the cameras bring; between it serve commands and let the announcer tell of time that passes."""
+        while not stopping.is_set() and not self.desk.is_reloading:
+            yield from self.desk.switches.admit(self.mailboxes.take(TICK_SECONDS))
+            self.captures.look_after()
+            self.renew()
+            self.desk.tick()
+            if all(status.is_finished for status in self.mailboxes.status().values()):
+                break
+        yield Round({}, dict.fromkeys(self.mailboxes.status(), "stopped"))
+
+    def renew(self) -> None:
+        """Do what is due between two frames: take over other models, a reload, an engine; feed the watchdog."""
+        self.besides.tick()
+        for camera, model in self.in_force.changed():
+            self.models[camera], self.own_judges[camera] = model, model.judge(self.device.config.detection.rules)
+            self.desk.renew(camera, model.calibration.limit)
+        self.news.tick()
+        announcer, supervisor = self.desk.announcer, self.supervisor
+        reload_where_wanted(supervisor.reload_is_wanted, self.desk.reload, announcer, self.device)
+        supervisor.tick({camera: announcer.state_of(camera) for camera in self.models}, self.mailboxes.status())
+
+    def tell(self, moment: Moment) -> None:
+        """Let everyone hear of a moment who is to."""
+        self.besides.see(moment)
+        self.desk.announcer.tell(moment)
+        self.supervisor.saw(moment.camera)
+
+
 def watch_device(
     device: Device,
     stopping: threading.Event,
@@ -64,68 +109,61 @@ def watch_device(
 
     Return the device to go on with where a command had the configuration read again, otherwise None.
     """
-    config, boot_id, supervisor = device.config, secrets.token_hex(4), supervisor or Supervisor()
     reload = Reload(read_again or (lambda: device))
-    cameras = list(config.cameras)
-    models = dict(device.models)
-    device = replace(device, models=models)
-    judges = {camera: model.judge(config.detection.rules) for camera, model in models.items()}
-    form = device.bundle.spec.form
-    mailboxes = Mailboxes(cameras, gather_seconds=GATHER_PERIODS / form.rate_hz)
     with ExitStack() as stack:
-        outbox = stack.enter_context(_outbox(device, boot_id))
+        outbox = stack.enter_context(_outbox(device, secrets.token_hex(4)))
         runner = _opened(device)
         if runner is None:
             return reload.read()
         stack.callback(runner.close)
+        opened = stack.enter_context(
+            open_device(device, outbox, runner, reload, supervisor or Supervisor(), throttle or Throttle())
+        )
+        for moment in watch(opened.rounds(stopping), runner, opened.desk.judges):
+            opened.tell(moment)
+            if see is not None:
+                see(moment, opened.mailboxes.status()[moment.camera])
+        log.info("stopping")
+    return None if stopping.is_set() else reload.device
+
+
+@contextmanager
+def open_device(
+    device: Device, outbox: Outbox, runner: GuardedRunner, reload: Reload, supervisor: Supervisor, throttle: Throttle
+) -> Iterator[OpenDevice]:
+    """Open what stands around the river, the announcer before the broker and the cameras last; close it backwards."""
+    models = dict(device.models)
+    device = replace(device, models=models)
+    judges = {camera: model.judge(device.config.detection.rules) for camera, model in models.items()}
+    form = device.bundle.spec.form
+    mailboxes = Mailboxes(list(device.config.cameras), gather_seconds=GATHER_PERIODS / form.rate_hz)
+    with ExitStack() as stack:
         engines = stack.enter_context(closing(EngineWork(device.choice)))
         engines.begin()
-        info = _info(device, boot_id, engines.told)
+        info = _info(device, outbox.boot_id, engines.told)
         publisher = Publisher(device.broker, device.topics, outbox, info, listen=_line_topics(device))
         stack.callback(publisher.close)
         desk = stack.enter_context(open_desk(device, publisher, outbox, mailboxes, judges, reload, engines=engines))
-        announcer = desk.announcer
         in_force = InForce(device, publisher, desk.switches.hold, time.monotonic, time.time)
-        stack.callback(announcer.close)
-        _tell_of_start(announcer, engines, supervisor)
-        _open_doors(stack, device, publisher, announcer, outbox)
+        stack.callback(desk.announcer.close)
+        _tell_of_start(desk.announcer, engines, supervisor)
+        _open_doors(stack, device, publisher, desk.announcer, outbox)
         publisher.open()  # only now: every state is known, so that `online` is the last of them
-        evidence = stack.enter_context(open_evidence(device, announcer))
-        besides = Besides(
-            (
-                evidence,
-                stack.enter_context(open_page(device, publisher, desk, boot_id)),
-                stack.enter_context(open_ring(device, announcer, boot_id, models, desk.judges)),
-                begin_upkeep(device, runner, announcer, mailboxes, reload, throttle or Throttle()),
-                stack.enter_context(open_besides(device, desk, outbox, mailboxes, publisher, runner.name)),
-            )
-        )
+        evidence = stack.enter_context(open_evidence(device, desk.announcer))
+        page = stack.enter_context(open_page(device, publisher, desk, outbox.boot_id))
+        ring = stack.enter_context(open_ring(device, desk.announcer, outbox.boot_id, models, desk.judges))
+        upkeep = begin_upkeep(device, runner, desk.announcer, mailboxes, reload, throttle)
+        others = stack.enter_context(open_besides(device, desk, outbox, mailboxes, publisher, runner.name))
         captures = Captures(form, mailboxes, tapes=evidence.tapes)
         stack.callback(captures.close)
         log.info("runner_chosen runner=%s choice=%r", runner.name, device.choice.told)
         if engines.is_building and device.choice.runner == CPU and not keeps_up(runner, form.rate_hz):
-            announcer.wait_for_engine()
+            desk.announcer.wait_for_engine()
         else:
             _start(captures, device, runner.name)
         supervisor.ready(device)
-        news = EngineNews(engines, reload, publisher, info)
-
-        def renew() -> None:
-            besides.tick()
-            for camera, model in in_force.changed():
-                models[camera], judges[camera] = model, model.judge(config.detection.rules)
-                desk.renew(camera, model.calibration.limit)
-            news.tick()
-            _supervise(supervisor, reload, announcer, device, mailboxes)
-
-        for moment in watch(_rounds(mailboxes, captures, desk, stopping, renew), runner, desk.judges):
-            besides.see(moment)
-            announcer.tell(moment)
-            supervisor.saw(moment.camera)
-            if see is not None:
-                see(moment, mailboxes.status()[moment.camera])
-        log.info("stopping")
-    return None if stopping.is_set() else reload.device
+        besides, news = Besides((evidence, page, ring, upkeep, others)), EngineNews(engines, reload, publisher, info)
+        yield OpenDevice(device, desk, mailboxes, captures, besides, in_force, news, supervisor, models, judges)
 
 
 def _opened(device: Device) -> GuardedRunner | None:
@@ -166,14 +204,6 @@ def _tell_of_start(announcer: Announcer, engines: EngineWork, supervisor: Superv
     announcer.set_fault("config_invalid", bool(supervisor.refused))
 
 
-def _supervise(
-    supervisor: Supervisor, reload: Reload, announcer: Announcer, device: Device, mailboxes: Mailboxes
-) -> None:
-    """Reload where a signal asks for it, and feed the watchdog where every camera is accounted for."""
-    reload_where_wanted(supervisor.reload_is_wanted, reload, announcer, device)
-    supervisor.tick({camera: announcer.state_of(camera) for camera in device.models}, mailboxes.status())
-
-
 def _line_topics(device: Device) -> list[str]:
     """The topics on which lines say what they do, which profiles hang on."""
     return sorted({camera.line.topic for camera in device.config.cameras.values() if camera.line.topic})
@@ -184,24 +214,6 @@ def _start(captures: Captures, device: Device, runner: str) -> None:
         captures.start(camera, source)
     cameras, name = len(device.config.cameras), device.bundle.manifest.name
     log.info("watching cameras=%d runner=%s bundle=%s", cameras, runner, name)
-
-
-def _rounds(
-    mailboxes: Mailboxes,
-    captures: Captures,
-    desk: OpenDesk,
-    stopping: threading.Event,
-    renew: Callable[[], None],
-) -> Iterator[Round]:
-    """Yield what the cameras bring, and between it serve commands and let the announcer tell of time that passes."""
-    while not stopping.is_set() and not desk.is_reloading:
-        yield from desk.switches.admit(mailboxes.take(TICK_SECONDS))
-        captures.look_after()
-        renew()
-        desk.tick()
-        if all(status.is_finished for status in mailboxes.status().values()):
-            break
-    yield Round({}, dict.fromkeys(mailboxes.status(), "stopped"))
 
 
 def _outbox(device: Device, boot_id: str) -> Outbox:
