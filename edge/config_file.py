@@ -60,7 +60,11 @@ def _converted(path: Path, root: yaml.Node | None, data: object) -> Config:
         name = ".".join(keys) or "the file"
         told = f"{told[0].lower()}{told[1:]}{known_values(Config, keys) if 'enum' in told else ''}"
         raise ConfigInvalid(f"{path}:{line_of(root, keys)}: {name}: {told}.") from error
-    folder = path.parent
+    return _resolved(config, path.parent)
+
+
+def _resolved(config: Config, folder: Path) -> Config:
+    """Return the configuration with every path as it is seen from anywhere."""
     cameras = {
         name: msgspec.structs.replace(
             camera,

@@ -91,7 +91,7 @@ def _event(
         severity="alert",
         end_reason=detection.end_reason,
         time=_time(teller, detection, published_seconds),
-        score=_score(teller, moment, finding),
+        score=score_from_finding(finding, teller.rarities, moment.sensed.skill if moment.sensed else None),
         zones=tuple(_zone(*one) for one in named_zones(detection.episode.zones, detection.episode.frames)),
         bbox=_rounded(detection.episode.box),
         calibrated=teller.calibrated,
@@ -113,10 +113,12 @@ def _time(teller: Teller, detection: Detection, published_seconds: float) -> Eve
     )
 
 
-def _score(teller: Teller, moment: Moment, finding: Finding) -> EventScore:
+def score_from_finding(
+    finding: Finding, rarities: Mapping[Kind, Rates | Tail | None], skill: float | None
+) -> EventScore:
+    """Return the numbers of an event; `rarities` say by kind how often normal work reaches a level."""
     episode, limit = finding.detection.episode, finding.limit
-    rate = rate_per_hour(episode.peak, teller.rarities.get(finding.kind))
-    skill = moment.sensed.skill if moment.sensed else None
+    rate = rate_per_hour(episode.peak, rarities.get(finding.kind))
     return EventScore(
         peak=round(episode.peak, 3),
         mean=round(episode.mean, 3),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.detection import Box
+from edge.events import score_from_finding
 from edge.frames import Frame
 from edge.messages import EventScore
 from edge.moments import Finding, Judge, Moment
@@ -60,7 +61,7 @@ def followed(frames: Sequence[Frame], runner: Runner, judge: Judge) -> Followed:
     limit, finding = _limit(plain, with_anomaly)
     if finding is None:
         return Followed((stream, model, limit))
-    return Followed((stream, model, limit), _score(finding), finding.detection.episode.box)
+    return Followed((stream, model, limit), score_from_finding(finding, {}, None), finding.detection.episode.box)
 
 
 def _watched(frames: Sequence[Frame], runner: Runner, judge: Judge) -> list[Moment]:
@@ -96,18 +97,6 @@ def _new(moments: Sequence[Moment]) -> Finding | None:
 def _conditions(moments: Sequence[Moment]) -> str:
     names = {one.name for moment in moments if moment.sensed is not None for one in moment.sensed.conditions}
     return ", ".join(sorted(names)) or "none"
-
-
-def _score(finding: Finding) -> EventScore:
-    episode, limit = finding.detection.episode, finding.limit
-    return EventScore(
-        peak=round(episode.peak, 3),
-        mean=round(episode.mean, 3),
-        z_peak=round(episode.peak_z, 2),
-        threshold_on=round(limit.on, 3),
-        threshold_off=round(limit.off, 3),
-        valid_frames=episode.frames,
-    )
 
 
 def wait_for_acknowledgement(is_waiting: Callable[[], bool], is_stopping: Callable[[], bool]) -> Station:
