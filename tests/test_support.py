@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 
 from edge.cli import main
 from edge.config_file import read_config
+from edge.outbox import Outbox
 from edge.setup import read_device
+from edge.support.collecting import collect_support
 from edge.support.redaction import REMOVED, redacted, secrets_of
 from edge.updates.desk import took_over
 from tests.bundles import write_device
+from tests.publishing import event
 
 CAMERA, BROKER, HOOK, WORD = "c4m/era p@ss", "br0ker-pass", "h00k-t0ken+/=", "w0rd-secret"
 QUERY, UNKNOWN = "qu3ry-secret", "n0b0dy-knew"
@@ -138,3 +141,17 @@ INNOCENT = [
 def test_what_is_no_secret_stays(text: str) -> None:
     """Redaction leaves what support needs."""
     assert redacted(text, ["s3cret"]) == text
+
+
+def test_an_outbox_that_a_running_daemon_owns_is_said(tmp_path: Path) -> None:
+    """Not as a database that is locked: what waits stands elsewhere in the bundle. Of one that stopped it is counted."""
+    path = write_device(tmp_path, 1883, normal=True)
+    (tmp_path / "state").mkdir()
+    with Outbox(tmp_path / "state" / "outbox.sqlite", "plant7", "edge1", "boot1") as outbox:
+        outbox.put(event(1))
+        members = {one.name: one for one in collect_support(path, tmp_path / "support.zip")}
+    assert "the running daemon owns it" in (members["state/outbox.json"].lacking or "")
+    members = {one.name: one for one in collect_support(path, tmp_path / "support.zip")}
+    with zipfile.ZipFile(tmp_path / "support.zip") as archive:
+        assert json.loads(archive.read("state/outbox.json"))["messages"] == 1
+    assert members["state/outbox.json"].lacking is None

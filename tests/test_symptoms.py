@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge.command_actions import ACTIONS
+from edge.command_messages import Code
 from edge.conditions import Watched, watched
 from edge.contract import CameraState, DeviceStatus
 from edge.fleet import DeviceLine, table
@@ -50,6 +51,12 @@ def test_every_reason_of_a_gap_is_explained() -> None:
     """As the outbox's code names them."""
     assert len(GAP_REASONS) >= 4
     assert [reason for reason in GAP_REASONS if f"`{reason}`" not in PAGE] == []
+
+
+def test_every_code_of_a_refusal_is_explained() -> None:
+    """In the section of those whose command did not work; `done` is none."""
+    section = SECTIONS["Commands are refused"]
+    assert [code for code in get_args(Code) if f"`{code}`" not in section] == ["done"]
 
 
 @pytest.mark.parametrize("title", [title for title in SECTIONS if title not in TABLES])

@@ -182,7 +182,12 @@ def _told(state: Path) -> dict[str, str]:
 def _outbox(state: Path) -> dict[str, int]:
     """How much waits in the outbox of a daemon that does not run; one that does owns the file, and tells it itself."""
     with closing(sqlite3.connect(f"file:{state / 'outbox.sqlite'}?mode=ro", uri=True, timeout=2.0)) as database:
-        count, size = database.execute("SELECT count(*), coalesce(sum(length(payload)), 0) FROM messages").fetchone()
+        try:
+            (count, size), *_ = database.execute("SELECT count(*), coalesce(sum(length(payload)), 0) FROM messages")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            raise PrednetError("the running daemon owns it; what waits stands in told.json, in its health") from error
     return {"messages": count, "bytes": size}
 
 
