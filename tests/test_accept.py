@@ -273,8 +273,13 @@ def test_a_broken_promise_is_code_4(config: Path, tmp_path: Path) -> None:
     assert "Not everything that was promised was kept." in (tmp_path / "page.html").read_text()
 
 
-def test_a_changed_page_is_found_and_a_right_one_verified(config: Path, page: Path, tmp_path: Path) -> None:
-    """Any changed byte, another key, a page without a signature, text behind it; openssl agrees with the signature."""
+def test_a_changed_page_is_found_and_a_right_one_verified(
+    config: Path, page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Any changed byte, another key, a page without a signature, text behind it; openssl agrees with the signature.
+
+    The key that is told is the one that was given, whatever the page names beside its signature.
+    """
     state = config.parent / "state"
     assert (state / KEY_FILE).stat().st_mode & 0o777 == 0o600
     words = ["accept", "verify", str(page)]
@@ -291,6 +296,12 @@ def test_a_changed_page_is_found_and_a_right_one_verified(config: Path, page: Pa
         assert changed != good
         page.write_bytes(changed)
         assert main(words) == 1
+    named = re.search(rb'"public_key":"([0-9a-f]{64})"} -->', good)
+    assert named is not None
+    page.write_bytes(good.replace(named[0], b'"public_key":"' + 64 * b"0" + b'"} -->'))
+    capsys.readouterr()
+    assert main([*words, "--key", str(state / "device.pub"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["public_key"] == named[1].decode()
     page.write_bytes(good)
     other = tmp_path / "other.pem"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(other)], check=True, capture_output=True)

@@ -99,7 +99,7 @@ def verify_page(page: Path, public_key: str | None) -> str:
         raise PrednetError(
             f"{page}: was changed after it was signed, or is not signed with {whose}; do not rely on it."
         )
-    return signature.public_key
+    return public_key or signature.public_key
 
 
 def fingerprint(public_key: str) -> str:
