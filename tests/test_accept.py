@@ -197,6 +197,24 @@ def test_losses_and_latencies_are_noted_as_they_happen(tmp_path: Path) -> None:
         assert (broker.back, broker.restarts) == (400.0, 1)
 
 
+def test_a_pause_without_an_attempt_is_not_measured_from_an_earlier_one(tmp_path: Path) -> None:
+    """A camera that falls silent and goes on by itself was never tried; attempts of an hour ago say nothing of it."""
+    now = [100.0]
+    mailboxes, frame = Mailboxes(["cam"], clock=lambda: now[0]), Frame(np.zeros((2, 2, 1), np.uint8), 0.0)
+    with PromiseLedger(tmp_path / FILE) as ledger:
+        record = Record(ledger, mailboxes, Connection(), lambda: now[0], lambda: now[0])  # type: ignore[arg-type]
+        mailboxes.lose("cam", "no answer")
+        now[0] = 3600.0
+        mailboxes.put("cam", frame, None)
+        mailboxes.take(0.0)
+        now[0] = 3606.0
+        ((silent,),) = (mailboxes.take(0.0),)
+        record.see(Moment("cam", 0.0, "blind", lost=silent.lost["cam"]))
+        mailboxes.put("cam", frame, None)
+        record.see(seen(frame, "watching"))
+        assert [(one.back, one.recovery_seconds) for one in ledger.losses(0.0, 5000.0)] == [(3606.0, None)]
+
+
 def seen(frame: Frame, state: str) -> Moment:
     """A moment of a frame; the record looks at no more of it."""
     return Moment("cam", 0.0, state, sensed=frame)  # type: ignore[arg-type]
