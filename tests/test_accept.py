@@ -355,10 +355,10 @@ REFUSALS = [
 def test_a_key_whose_making_was_cut_off_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk or a power cut within it leaves no half key, which would be in the way for ever."""
 
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
+    def full(handle: int) -> None:
+        if KEY_FILE in Path(f"/proc/self/fd/{handle}").readlink().name:
+            raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("edge.signing.write_whole", lambda path, data: path.write_bytes(data))
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         device_key(tmp_path)
