@@ -96,11 +96,11 @@ def wait_until_healthy(
 
     Raises DeviceUnavailable with what is wrong after the time.
     """
-    began, last = time.monotonic(), ""
+    began, last, wanted = time.monotonic(), "", bundle.removeprefix("sha256:")
     while True:
         alive = read_alive(state_directory)
         wrong = unhealthy(alive, time.monotonic())
-        if alive is not None and not wrong and not alive.bundle.startswith(f"sha256:{bundle.removeprefix('sha256:')}"):
+        if alive is not None and not wrong and not alive.bundle.removeprefix("sha256:").startswith(wanted):
             wrong = f"it runs the bundle {alive.name} ({alive.bundle}), not {bundle}"
         if alive is not None and not wrong:
             return alive
