@@ -42,7 +42,7 @@ magic='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
 mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
 printf '%s' ":arm64:M::$magic:$mask:$work/qemu/usr/bin/qemu-aarch64:F" >"$work/formats/register"
 if [ ! -e "$root/var/lib/dpkg/status" ]; then
-  mmdebstrap --quiet --mode=root --arch=arm64 --variant=minbase --skip=check/qemu \
+  mmdebstrap --quiet --mode=root --arch=arm64 --variant=minbase --skip=check/qemu,chroot/mount/sys \
     --include=python3,systemd,libstdc++6 bookworm "$root" http://deb.debian.org/debian
 fi
 say "the root: $(in_root uname -m), $(in_root dpkg --print-architecture), $(in_root python3 --version), $("$work/qemu/usr/bin/qemu-aarch64" --version | head -1)"
