@@ -287,6 +287,7 @@ def test_a_changed_page_is_found_and_a_right_one_verified(config: Path, page: Pa
         good + b"<p>more</p>",
         good[: good.index(b"<!-- prednet-edge signature")],
         good.replace(b'"ed25519":"', b'"ed25519":"00', 1),
+        good.replace(b'"ed25519":"', b'"ed25519":"\xff', 1),
     ):
         assert changed != good
         page.write_bytes(changed)
