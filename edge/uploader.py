@@ -139,7 +139,7 @@ class Uploader:
         except PrednetError as error:
             self._put_off(folder, error)
             return
-        except (OSError, ValueError, msgspec.MsgspecError) as error:  # it is gone, or was never whole
+        except (OSError, ValueError) as error:  # it is gone, or was never whole
             self.lost += 1
             log.warning("upload_given_up event=%s error=%s", folder.name, error)
             message = None

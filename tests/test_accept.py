@@ -310,6 +310,7 @@ def test_a_changed_page_is_found_and_a_right_one_verified(
         good + b"<p>more</p>",
         good[: good.index(b"<!-- prednet-edge signature")],
         good.replace(b'"ed25519":"', b'"ed25519":"00', 1),
+        good.replace(b'"ed25519":"', b'"ed25519":"\xff', 1),
     ):
         assert changed != good
         page.write_bytes(changed)
