@@ -18,8 +18,8 @@ _Item = TypeVar("_Item")
 class Worker(Generic[_Item]):
     """Works off items one by one in a thread of its own, until closed: `begin`, `work` for each, `end`.
 
-    What fails in a way that nobody foresaw costs its item, for which `give_up` is called, and no more. Make it last: the
-    thread begins at once.
+    What fails in a way that nobody foresaw costs its item, for which `give_up` is called, and no more. Make it last:
+    the thread begins at once.
     """
 
     def __init__(
