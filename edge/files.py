@@ -21,8 +21,8 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        aside.touch(mode)
-        with aside.open("wb") as file:
+        aside.unlink(missing_ok=True)  # what a killed process of this number left, or another user laid in the way
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -1,7 +1,8 @@
-"""Small files of JSON: what they hold, or what is given for those that are gone or damaged."""
+"""Files written whole, and small ones of JSON: what they hold, or what is given for those that are gone or damaged."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -45,3 +46,15 @@ def test_of_a_file_that_is_not_there_the_default_is_given(tmp_path: Path) -> Non
     """Nor does what is no file at all."""
     assert read_json(tmp_path / "small.json", Small, None) is None
     assert read_json(tmp_path, list[Small], []) == []
+
+
+def test_what_lies_in_the_way_changes_neither_who_may_read_a_file_nor_where_it_goes(tmp_path: Path) -> None:
+    """What was left or laid where it is written aside is not written into."""
+    aside, elsewhere = tmp_path / f".secret.{os.getpid()}.part", tmp_path / "elsewhere"
+    aside.touch(0o644)
+    write_whole(tmp_path / "secret", b"a", 0o600)
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+    aside.symlink_to(elsewhere)
+    write_whole(tmp_path / "secret", b"b", 0o600)
+    assert (tmp_path / "secret").read_bytes() == b"b"
+    assert not elsewhere.exists()
