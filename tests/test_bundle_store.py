@@ -300,17 +300,17 @@ def test_installed_bundles_that_nobody_uses_make_room(config: Path) -> None:
 
 
 KILLED = """
-import os, signal, sys, threading
+import itertools, os, signal, sys, threading
 from pathlib import Path
 import msgspec
 from edge.updates.store import BundleStore
 store = BundleStore(Path(sys.argv[1]))
-threading.Timer(float(sys.argv[2]), lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
-print("go", flush=True)
-number = 0
-while True:
-    number += 1
+def change(number):
     store.change(lambda state: msgspec.structs.replace(state, live=f"{number:06d}" * 500, previous=f"{number:06d}" * 500))
+change(1)  # on a slow disk the kill would come before anything was kept
+threading.Timer(float(sys.argv[2]), lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+for number in itertools.count(2):
+    change(number)
 """
 
 
