@@ -7,7 +7,7 @@ frames at 10 a second, in turn, several times; so does the loop that a user woul
 decodes every frame, and resizes and turns into grey or RGB every third. Then 30 s of the factory run through flow,
 conditions, witnesses, level and decision with the demo's bundle, in colour, the step's own time taken off. Printed:
 processor milliseconds a frame, medians and spread; other work on the machine touches them through caches alone. Exits
-with 4 where capture to decision, without decoding and the step, is over 2 ms.
+with 4 where capture to decision, without decoding and the step, is over 2 ms of all threads together.
 """
 
 from __future__ import annotations
@@ -85,16 +85,22 @@ def looped(path: Path, form: FrameFormat) -> tuple[int, float]:
     return len(frames), time.process_time() - began
 
 
-def rest_milliseconds(frames: list[Frame]) -> float:
-    """Return the processor milliseconds a frame from mailbox to decision, of all threads, less the step's own."""
+def rest_milliseconds(frames: list[Frame]) -> tuple[float, float]:
+    """Return the processor milliseconds a frame from mailbox to decision, less the step's own.
+
+    The first are those of the river's thread, which a decision waits for; the second those of all threads: what needs
+    no prediction is found beside the step.
+    """
     model = read_model(BUNDLE, "float", None)
     runner = Timed(model.runner(1, threads=1))
     judge = model.judge(Rules())
-    began = time.process_time()
+    river, everything = time.thread_time(), time.process_time()
     moments = list(watch(rounds_from_frames("a", frames), runner, {"a": judge}))
-    taken = time.process_time() - began - sum(runner.processor_seconds)
+    step = sum(runner.processor_seconds)
+    river, everything = time.thread_time() - river - step, time.process_time() - everything - step
     runner.close()
-    return taken / sum(moment.sensed is not None for moment in moments) * 1000
+    scored = sum(moment.sensed is not None for moment in moments)
+    return river / scored * 1000, everything / scored * 1000
 
 
 def rows(colour: str, path: Path, form: FrameFormat, repeat: int, count: int) -> Iterator[str]:
@@ -142,9 +148,11 @@ def main() -> int:
             print("\n".join(rows(colour, path, form, parsed.repeat, parsed.frames)), flush=True)
     scene = list(open_source(SCENE, read_bundle(BUNDLE).spec.form).frames())
     rest = [rest_milliseconds(scene) for _ in range(parsed.repeat)]
-    told = f"{np.median(rest):.2f} ms a frame ({min(rest):.2f} to {max(rest):.2f})"
-    print(f"\ncapture to decision, without decoding and the step: {told}")
-    return 0 if np.median(rest) < MOST_MILLISECONDS else 4
+    print("\ncapture to decision, without decoding and the step, processor time a frame:")
+    river, everything = np.transpose(rest)
+    for told, taken in (("the river's thread, which a decision waits for", river), ("all threads", everything)):
+        print(f"{told}: {np.median(taken):.2f} ms ({min(taken):.2f} to {max(taken):.2f})")
+    return 0 if np.median(everything) < MOST_MILLISECONDS else 4
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ def palette_of(pictures: Iterable[Map], background: Map) -> Map:
 def shown_mixtures(pictures: Iterable[Map], background: Map, palette: Map) -> Iterator[Shown]:
     """Yield, for each picture, the mixtures of the windows that hold something, and their cells."""
     for picture in pictures:
-        mixtures = mixtures_from_thumbnail(picture, background, palette).reshape(-1, len(palette))
+        mixtures = mixtures_from_thumbnail(picture, is_foreground(picture, background), palette).reshape(
+            -1, len(palette)
+        )
         cells = np.flatnonzero(mixtures.sum(axis=1) > LEAST_COVERED)
         yield cells, mixtures[cells]

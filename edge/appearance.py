@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bank import Bank, nearest_squares
+from edge.ranks import median
 
 Map = NDArray[np.float32]
 Thumbnail = NDArray[np.uint8]
@@ -37,7 +38,7 @@ def gain_of(thumbnail: Thumbnail, background: Map) -> float:
 
     It is that of the middle one of a quarter of all places, so that no object can carry it.
     """
-    return max(float(np.median(thumbnail[::2, ::2] / (background[::2, ::2] + np.float32(1.0)))), TINY)
+    return max(median(thumbnail[::2, ::2] / (background[::2, ::2] + np.float32(1.0))), TINY)
 
 
 def levelled(thumbnail: Thumbnail, background: Map) -> Map:

@@ -21,20 +21,27 @@ TOGETHER, BESIDE = 4, 2
 
 @dataclass(frozen=True)
 class Bank:
-    """Normal vectors. `known`: float32 [M, D], whole numbers from 0 to 255; `squares` [M], their squared lengths.
+    """Normal vectors of D whole numbers from 0 to 255, a column of `table` each: float32 [D + 1, M].
 
-    Those of cell k, rows first, lie from `starts[k]` to `starts[k + 1]`; int32 [Gh Gw + 1].
+    The last row holds their squared lengths, so that one product says how far they are. Those of cell k, rows first,
+    lie from `starts[k]` to `starts[k + 1]`; int32 [Gh Gw + 1].
     """
 
-    known: Map
-    squares: Map
+    table: Map
     starts: NDArray[np.int32]
+
+    @property
+    def known(self) -> NDArray[np.uint8]:
+        """The vectors: uint8 [M, D]."""
+        return np.ascontiguousarray(self.table[:-1].T.astype(np.uint8))
 
 
 def bank_from(known: NDArray[np.uint8], starts: NDArray[np.int32]) -> Bank:
     """Return the bank of vectors uint8 [M, D] in the order of their cells; see `Bank`."""
-    vectors = known.astype(np.float32)
-    return Bank(vectors, np.einsum("mi,mi->m", vectors, vectors), starts)
+    table = np.empty((known.shape[1] + 1, known.shape[0]), np.float32)
+    table[:-1] = known.T
+    np.einsum("im,im->m", table[:-1], table[:-1], out=table[-1])
+    return Bank(table, starts)
 
 
 def nearest_squares(vectors: Map, rows: NDArray[np.intp], columns: NDArray[np.intp], width: int, bank: Bank) -> Map:
@@ -44,22 +51,16 @@ def nearest_squares(vectors: Map, rows: NDArray[np.intp], columns: NDArray[np.in
     ever seen.
     """
     first = columns - columns % TOGETHER
-    begins = bank.starts[rows * width + np.maximum(first - BESIDE, 0)]
-    ends = bank.starts[rows * width + np.minimum(first + TOGETHER + BESIDE, width)]
+    begins = bank.starts[rows * width + np.maximum(first - BESIDE, 0)].tolist()
+    ends = bank.starts[rows * width + np.minimum(first + TOGETHER + BESIDE, width)].tolist()
     places = rows * width + first
     bounds = [0, *(np.flatnonzero(np.diff(places)) + 1).tolist(), len(places)]
-    nearest = np.einsum("ni,ni->n", vectors, vectors)
+    asked = np.empty((len(vectors), vectors.shape[1] + 1), np.float32)
+    np.multiply(vectors, np.float32(-2.0), out=asked[:, :-1])
+    asked[:, -1] = 1.0
+    least = np.full(len(vectors), np.inf, np.float32)
     for start, stop in pairwise(bounds):
-        nearest[start:stop] += _least(vectors[start:stop], bank, slice(int(begins[start]), int(ends[start])))
-    return np.asarray(np.maximum(nearest, np.float32(0.0)))
-
-
-def _least(vectors: Map, bank: Bank, known: slice) -> Map:
-    """The least squared distance of each vector to some known ones, less the vector's own squared length."""
-    if known.start == known.stop:
-        return np.full(len(vectors), np.inf, np.float32)
-    apart: Map = vectors @ bank.known[known].T
-    apart *= -2.0
-    apart += bank.squares[known]
-    least: Map = apart.min(axis=1)
-    return least
+        known = bank.table[:, begins[start] : ends[start]]
+        np.minimum.reduce(asked[start:stop] @ known, axis=1, out=least[start:stop], initial=np.inf)
+    least += np.einsum("ni,ni->n", vectors, vectors)
+    return np.asarray(np.maximum(least, np.float32(0.0)))

@@ -139,7 +139,7 @@ def normality_to_bytes(normality: Normality) -> bytes:
     arrays |= {"change_levels": np.float32(normality.change_levels)}
     arrays |= {"background": appearance.background, "palette": composition.palette}
     for name, bank in zip(_BANKS, (appearance.patches, composition.mixtures), strict=True):
-        arrays |= {name: bank.known.astype(np.uint8), f"{name}_starts": bank.starts}
+        arrays |= {name: bank.known, f"{name}_starts": bank.starts}
     arrays |= {} if normality.sensitivity is None else {"sensitivity": normality.sensitivity}
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()

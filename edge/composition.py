@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.appearance import SIDE, is_foreground
+from edge.appearance import SIDE
 from edge.bank import Bank, nearest_squares
+from edge.pixels import window_sums
 
 Map = NDArray[np.float32]
 
@@ -33,19 +34,19 @@ class Composition:
     mixtures: Bank
 
 
-def mixtures_from_thumbnail(thumbnail: Map, background: Map, palette: Map) -> Map:
+def mixtures_from_thumbnail(thumbnail: Map, foreground: NDArray[np.bool_], palette: Map) -> Map:
     """Return how much of the window around each cell is foreground of each colour: float32 [Gh, Gw, K], 255ths.
 
-    `thumbnail` [4 Gh, 4 Gw, C] is levelled. Beyond the picture there is nothing; the window around a cell that shows
-    nothing itself is not looked at, and counts as empty.
+    `thumbnail` [4 Gh, 4 Gw, C] is levelled; `foreground`, bool [4 Gh, 4 Gw], is `is_foreground` of it. Beyond the
+    picture there is nothing; the window around a cell that shows nothing itself is not looked at, and counts as empty.
     """
-    rows, columns = np.nonzero(is_foreground(thumbnail, background))
+    rows, columns = np.nonzero(foreground)
     colours = nearest_colours(thumbnail[rows, columns], palette)
-    height, width, count = background.shape[0] // SIDE, background.shape[1] // SIDE, len(palette)
+    height, width, count = foreground.shape[0] // SIDE, foreground.shape[1] // SIDE, len(palette)
     bins = ((rows // SIDE) * width + columns // SIDE) * count + colours
     cells = np.bincount(bins, minlength=height * width * count).reshape(height, width, count).astype(np.float32)
     window = SIDE * SIDE * (2 * TALL + 1) * (2 * WIDE + 1)
-    mixtures: Map = _window_sums(_window_sums(cells, TALL, 0), WIDE, 1) * np.float32(255.0 / window)
+    mixtures: Map = window_sums(cells, TALL, WIDE) * np.float32(255.0 / window)
     mixtures[cells.sum(axis=2) < LEAST_QUARTERS] = 0.0
     return mixtures
 
@@ -70,12 +71,3 @@ def strangeness(mixtures: Map, composition: Composition) -> Map:
         squares = nearest_squares(vectors, rows, columns, covered.shape[1], composition.mixtures)
         found[rows, columns] = np.sqrt(np.minimum(squares, empty))
     return found
-
-
-def _window_sums(cells: Map, reach: int, axis: int) -> Map:
-    """Each cell's sum with those up to `reach` before and after it along one axis."""
-    padding = [(0, 0)] * cells.ndim
-    padding[axis] = (reach, reach)
-    padded, count = np.pad(cells, padding), cells.shape[axis]
-    sums: Map = np.add.reduce([padded.take(range(shift, shift + count), axis) for shift in range(2 * reach + 1)])
-    return sums

@@ -21,7 +21,6 @@ cv2.setNumThreads(1)
 # What grey is of red, green and blue (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
-
 # A search needs this many rows and columns; smaller pictures are continued at their border.
 LEAST_SIDE = 16
 
@@ -60,14 +59,13 @@ class DenseFlow:
         start, end: uint8 [H, W, C]; displacements in pixels.
         """
         height, width = start.shape[:2]
-        pads = [(0, max(LEAST_SIDE - height, 0)), (0, max(LEAST_SIDE - width, 0))]
-        field: Field = self._search.calc(*(np.pad(_grey(image), pads, mode="edge") for image in (start, end)), None)
+        field: Field = self._search.calc(_searchable(start), _searchable(end), None)
         return field[:height, :width]
 
 
 def speed_from_flow(field: Field) -> NDArray[np.float32]:
     """Return the speed of each pixel in pixels a frame: float32 [H, W]."""
-    return np.hypot(field[..., 0], field[..., 1])
+    return np.asarray(cv2.magnitude(*cv2.split(field)), np.float32)
 
 
 def moved_on(image: Pixels, backward: Field) -> Pixels:
@@ -86,7 +84,10 @@ def _taken(values: NDArray, columns: Field, rows: Field) -> NDArray:  # type: ig
     return np.asarray(cv2.remap(values, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
-def _grey(image: Pixels) -> Pixels:
-    if image.shape[2] == 1:
-        return np.ascontiguousarray(image[..., 0])
-    return (image @ LUMA).astype(np.uint8)
+def _searchable(image: Pixels) -> Pixels:
+    """The image in grey, continued at its border where it is too small to be searched."""
+    grey = image[..., 0] if image.shape[2] == 1 else (image @ LUMA).astype(np.uint8)
+    height, width = grey.shape
+    if height >= LEAST_SIDE and width >= LEAST_SIDE:
+        return np.ascontiguousarray(grey)
+    return np.pad(grey, [(0, max(LEAST_SIDE - height, 0)), (0, max(LEAST_SIDE - width, 0))], mode="edge")

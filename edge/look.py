@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.frames import Image
+from edge.ranks import median, quantile
 
 Plane = NDArray[np.float32]
 
@@ -117,13 +118,13 @@ def compared(look: Look, reference: Reference) -> Comparison:
     """Return a frame beside a reference of the same size."""
     mean = reference.look
     together, own, norm = _products(look, mean)
-    detailed = norm >= np.quantile(norm, 1.0 - DETAILED_SHARE)
+    detailed = norm >= quantile(norm, 1.0 - DETAILED_SHARE)
     match = together / np.sqrt(own * norm + _TINY)
     contrast, layout = _coarse(look.tones, mean.tones)
     fine = _block_means(look.fine * mean.fine) / (_block_means(mean.fine * mean.fine) + _TINY)
     return Comparison(
-        match=float(np.median(match[detailed])),
-        sharpness=float(np.quantile(fine[detailed], SHARPEST_QUANTILE)) / max(contrast, 0.05),
+        match=median(match[detailed]),
+        sharpness=quantile(fine[detailed], SHARPEST_QUANTILE) / max(contrast, 0.05),
         tone=_tone(look.tones, mean.tones),
         contrast=contrast,
         layout=layout,
@@ -145,10 +146,13 @@ def _coarse(tones: Plane, mean: Plane) -> tuple[float, float]:
 
 
 def _tone(tones: Plane, mean: Plane) -> float:
-    ratios = np.log((tones + DARK) / (mean + DARK)).ravel()
-    order = np.argsort(mean, axis=None)
-    medians = [float(np.median(ratios[part])) for part in np.array_split(order, TONE_CLASSES) if part.size]
-    return sorted(medians, key=abs)[-3:][0]
+    ratios = np.log((tones + DARK) / (mean + DARK)).ravel()[np.argsort(mean, axis=None)]
+    classes = np.arange(ratios.size) * TONE_CLASSES // ratios.size
+    ordered = ratios[np.lexsort((ratios, classes))]  # class by class, and by their ratio within each
+    starts = np.flatnonzero(np.diff(classes, prepend=-1))
+    ends = np.append(starts[1:], ratios.size)
+    medians = 0.5 * (ordered[(starts + ends - 1) // 2] + ordered[(starts + ends) // 2])
+    return float(sorted(medians.tolist(), key=abs)[-3:][0])
 
 
 @dataclass(frozen=True)

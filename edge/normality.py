@@ -59,6 +59,13 @@ class Normality:
         heard = np.isfinite(self.high)
         return heard if self.sensitivity is None else heard & (self.sensitivity > 0.0)
 
+    @cached_property
+    def weight(self) -> Map:
+        """What a witness says of a cell counts so many times: sensitivity / (high + floor), float32 [W, Gh, Gw]."""
+        over = np.where(self.heard, self.high, 1.0) + self.floor[:, None, None]
+        times = 1.0 if self.sensitivity is None else np.where(self.heard, self.sensitivity, 1.0)
+        return np.asarray(times / over, np.float32)
+
 
 @dataclass(frozen=True)
 class Score:
@@ -82,12 +89,10 @@ def cell_scores(maps: Map, normality: Normality) -> Map:
 
     What is said of a cell counts as often as its sensitivity says: log(sensitivity · (said + floor) / (high + floor)).
     """
-    floor, heard = normality.floor[:, None, None], normality.heard
-    ratios = (maps + floor) / (np.where(heard, normality.high, 1.0) + floor)
-    if normality.sensitivity is not None:
-        ratios *= np.where(heard, normality.sensitivity, 1.0)
+    ratios = maps + normality.floor[:, None, None]
+    ratios *= normality.weight
     scores: Map = np.log(ratios, dtype=np.float32)
-    scores[~heard] = NEVER
+    scores[~normality.heard] = NEVER
     return scores
 
 

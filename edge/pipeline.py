@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +22,12 @@ from edge.moments import Judge, Lost, Moment, Round, Sensed, State
 from edge.normality import Normality
 from edge.pacing import is_gap
 from edge.runner import Runner, StepFailed
-from edge.runners import BeginSpeed, open_speed
-from edge.senses import sensed_from_frame
+from edge.senses import Senses, error_blocks
 from edge.skill import Skill, told_skill, with_frame
 from edge.slots import Slots
+
+if TYPE_CHECKING:
+    from edge.glimpse import Glimpses
 
 # Frames after a reset that are not scored: the step's error settles within 2–3 of them (prednet.md).
 WARMUP_FRAMES = 5
@@ -59,27 +63,26 @@ def sense(
 
     `ignored` says of a camera which cells are not looked at, bool [Gh, Gw]; None where all are.
     """
-    with open_speed() as begin_speed:
-        yield from _sensed(rounds, runner, cameras, begin_speed, ignored)
+    from edge.glimpse import Glimpses  # noqa: PLC0415 - opens the door of cv2
+
+    with closing(Glimpses(runner.spec.grid)) as glimpses:
+        yield from _sensed(rounds, runner, cameras, glimpses, ignored)
 
 
 def _sensed(
-    rounds: Iterable[Round], runner: Runner, cameras: list[str], begin_speed: BeginSpeed, ignored: Ignored
+    rounds: Iterable[Round], runner: Runner, cameras: list[str], glimpses: Glimpses, ignored: Ignored
 ) -> Iterator[Sensed | Lost]:
-    from edge.conditions import Watched, returned, watched  # noqa: PLC0415 - opens the door of cv2
-
     slots = Slots(runner.slots, cameras)
     form = runner.spec.form
     images = np.zeros((runner.slots, form.height, form.width, form.channels), np.uint8)
     tracks: dict[str, _Track] = {}
-    looks = defaultdict[str, Watched](Watched)
     for now in rounds:
         for camera, reason in now.lost.items():
             tracks.pop(camera, None)
-            looks[camera] = returned(looks[camera])
+            glimpses.lose(camera)
             if reason == "disabled":
                 slots.free(camera)
-                del looks[camera]
+                glimpses.forget(camera)
             yield Lost(camera, reason)
         if not now.frames:
             continue
@@ -88,39 +91,35 @@ def _sensed(
             images[slots[camera]] = frame.image
             advance[slots[camera]] = True
             reset[slots[camera]] = camera not in tracks
-        speeds = {  # the flow is found while the step is computed
-            camera: begin_speed(tracks[camera].frame.image if camera in tracks else frame.image, frame.image)
-            for camera, frame in now.frames.items()
-        }
+            last = None if camera not in tracks else tracks[camera].frame
+            missing = last is not None and is_gap(frame.seconds - last.seconds, form.rate_hz)
+            glimpses.begin(camera, frame, None if last is None else last.image, ignored(camera), is_gap=missing)
         try:
             step = runner.step(images, advance, reset)
         except StepFailed:  # what computes is being restarted: each camera is blind until it has been
             for camera in tracks.keys() | now.frames.keys():
                 tracks.pop(camera, None)
-                looks[camera] = returned(looks[camera])
+                glimpses.lose(camera)
                 yield Lost(camera, "restart")
             continue
         for camera, frame in now.frames.items():
-            slot = slots[camera]
-            error = float(step.errors[slot, 0].mean())
-            prediction = step.prediction[slot].copy()
-            speed = speeds[camera].result()
-            senses = sensed_from_frame(frame.image, prediction, speed, runner.spec.grid, ignored(camera))
-            track = _followed(tracks.get(camera), frame, error, form.rate_hz)
-            looks[camera] = look = watched(looks[camera], frame, is_gap=track.is_gap)
-            tracks[camera] = track = _paused(track) if look.is_paused else track
+            errors, prediction = step.errors[slots[camera]].copy(), step.prediction[slots[camera]].copy()
+            blocks = error_blocks(frame.image, prediction, runner.spec.grid, ignored(camera))
+            track = _followed(tracks.get(camera), frame, float(errors[0].mean()), form.rate_hz)
+            seen = glimpses.take(camera)
+            tracks[camera] = track = _paused(track) if seen.look.is_paused else track
             yield Sensed(
                 camera,
                 frame,
                 track.state,
                 track.step_seconds,
-                step.errors[slot].copy(),
-                step.peaks[slot].copy(),
+                errors,
+                step.peaks[slots[camera]].copy(),
                 prediction,
-                senses,
+                Senses(blocks, seen.speed, seen.thumbnail),
                 told_skill(track.skill),
-                look.active,
-                look.is_paused,
+                seen.look.active,
+                seen.look.is_paused,
             )
 
 
@@ -133,7 +132,6 @@ class _Track:
     state: State
     step_seconds: float
     skill: Skill
-    is_gap: bool = False
 
 
 def _paused(track: _Track) -> _Track:
@@ -147,12 +145,11 @@ def _followed(track: _Track | None, frame: Frame, error: float, rate_hz: float) 
     step_seconds = frame.seconds - track.frame.seconds
     count = track.count + 1
     state: State = "warming_up" if count <= WARMUP_FRAMES else "watching"
-    missing = is_gap(step_seconds, rate_hz)
-    if missing:  # error depends on spacing: this frame and the next are not scored
+    if is_gap(step_seconds, rate_hz):  # error depends on spacing: this frame and the next are not scored
         state = "degraded"
         count = min(count, WARMUP_FRAMES - 1)
     skill = track.skill if state != "watching" else with_frame(track.skill, track.frame, frame, error)
-    return _Track(frame, count, state, step_seconds, skill, missing)
+    return _Track(frame, count, state, step_seconds, skill)
 
 
 def rounds_from_frames(camera: str, frames: Iterable[Frame], last: EndReason = "stopped") -> Iterator[Round]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -17,7 +15,7 @@ from edge.runner import Runner, StepSpec
 
 # What may be asked to compute the steps; `auto` is `edge.choice`'s.
 RunnerName = Literal["auto", "tensorrt", "onnxruntime-tensorrt", "onnxruntime-cuda", "onnxruntime-cpu"]
-BeginSpeed = Callable[[NDArray[np.uint8], NDArray[np.uint8]], "Future[NDArray[np.float32]]"]
+SpeedBetween = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]]
 
 # What predicts without a network, in the order of what it costs.
 PREDICTORS = ("last-frame", "moving-block", "flow-coarse", "flow-light", "flow")
@@ -54,14 +52,12 @@ def open_predictor(name: str, form: FrameFormat, slots: int) -> Runner:
     return FlowRunner(form, slots, efforts[name], name)
 
 
-@contextmanager
-def open_speed() -> Iterator[BeginSpeed]:
-    """Give what begins to find the speed of the flow from one image to the next, in a thread beside the caller's.
+def open_speed() -> SpeedBetween:
+    """Return what finds the speed of the flow from one image to the next, for one thread.
 
     Its result is float32 [H, W] in pixels a frame; images are uint8 [H, W, C].
     """
     from edge.flow import LIGHT, DenseFlow, speed_from_flow  # noqa: PLC0415 - only a chooser opens a door
 
     flow = DenseFlow(LIGHT)
-    with ThreadPoolExecutor(1, thread_name_prefix="flow") as beside:
-        yield lambda last, image: beside.submit(lambda: speed_from_flow(flow.between(image, last)))
+    return lambda last, image: speed_from_flow(flow.between(image, last))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.appearance import Thumbnail, gain_of, novelty
+from edge.appearance import Thumbnail, gain_of, is_foreground, novelty
 from edge.composition import mixtures_from_thumbnail, strangeness
-from edge.halves import block_highs, half_means, quarter_means
 from edge.normality import Map, Normality
+from edge.pixels import apart, block_highs, half_means
 from edge.stillness import Stillness, first_stillness, held_seconds, still_seconds, watched_on
 
 # A gain up to this is the day's own, and stands in what was learned; beyond it a lamp was switched on.
@@ -30,21 +30,15 @@ class Senses:
     thumbnail: Thumbnail
 
 
-def sensed_from_frame(
-    image: NDArray[np.uint8],
-    prediction: NDArray[np.uint8],
-    speed: Map,
-    grid: tuple[int, int],
-    ignored: NDArray[np.bool_] | None = None,
-) -> Senses:
-    """Return the senses of a frame [H, W, C], its prediction, and the speed of the flow into it, [H, W].
+def speed_blocks(speed: Map, grid: tuple[int, int], ignored: NDArray[np.bool_] | None = None) -> Map:
+    """Return each cell's highest block of the speed of the flow, [H, W] pixels a frame: float32 [Gh, Gw].
 
-    Errors and speeds in the cells `ignored`, bool [Gh, Gw], reach into no block: they are 0.
+    What is in the cells `ignored`, bool [Gh, Gw], reaches into no block: it is 0.
     """
     speeds = half_means(speed[..., None], grid)[..., 0]
     if ignored is not None:
         speeds[parts_of(ignored, speeds)] = 0.0
-    return Senses(error_blocks(image, prediction, grid, ignored), block_highs(speeds), quarter_means(image, grid))
+    return block_highs(speeds)
 
 
 def error_blocks(
@@ -53,8 +47,12 @@ def error_blocks(
     grid: tuple[int, int],
     ignored: NDArray[np.bool_] | None = None,
 ) -> Map:
-    """Return each cell's highest block of half the absolute error in 0–1: float32 [Gh, Gw]; both [H, W, C]."""
-    errors = half_means(np.abs(image.astype(np.int16) - prediction), grid).mean(axis=2) / np.float32(510.0)
+    """Return each cell's highest block of half the absolute error in 0–1: float32 [Gh, Gw]; both [H, W, C].
+
+    What is in the cells `ignored`, bool [Gh, Gw], reaches into no block: it is 0.
+    """
+    halves = half_means(apart(image, prediction), grid)
+    errors: Map = np.einsum("rcx->rc", halves) / np.float32(510.0 * halves.shape[2])
     if ignored is not None:
         errors[parts_of(ignored, errors)] = 0.0
     return block_highs(errors)
@@ -87,7 +85,8 @@ def witnessed(
     else:
         stillness = watched_on(stillness, thumbnail, seconds, normality.change_levels)
     still = still_seconds(stillness, seconds)
-    held = held_seconds(stillness, thumbnail, background, seconds)
+    foreground = is_foreground(thumbnail, background)
+    held = held_seconds(stillness, foreground, seconds)
     error = senses.error / np.float32(gain) if gain > BRIGHTER else senses.error  # errors grow with the light
-    strange = strangeness(mixtures_from_thumbnail(thumbnail, background, composition.palette), composition)
+    strange = strangeness(mixtures_from_thumbnail(thumbnail, foreground, composition.palette), composition)
     return np.stack([error, senses.speed, novelty(thumbnail, appearance), strange, still, held]), stillness

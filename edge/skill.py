@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from edge.frames import Frame
+from edge.pixels import mean_apart
 
 # Each frame keeps this share of what was summed before: a memory of about a hundred frames.
 MEMORY = 0.99
@@ -22,8 +21,8 @@ class Skill:
 
 def with_frame(skill: Skill, last: Frame, frame: Frame, error: float) -> Skill:
     """Return the skill after one more frame; `error` is the mean of E_0, half the mean absolute error."""
-    difference = np.abs(frame.image.astype(np.int16) - last.image).mean() / 255.0
-    return Skill(MEMORY * skill.predicted + 2 * error, MEMORY * skill.repeated + float(difference))
+    difference = mean_apart(frame.image, last.image) / 255.0
+    return Skill(MEMORY * skill.predicted + 2 * error, MEMORY * skill.repeated + difference)
 
 
 def told_skill(skill: Skill) -> float | None:

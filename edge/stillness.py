@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.appearance import SIDE, differing, is_foreground
+from edge.appearance import SIDE, differing
 
 Map = NDArray[np.float32]
 
@@ -50,12 +50,13 @@ def still_seconds(stillness: Stillness, seconds: float) -> Map:
     return since
 
 
-def held_seconds(stillness: Stillness, thumbnail: Map, background: Map, seconds: float) -> Map:
+def held_seconds(stillness: Stillness, foreground: NDArray[np.bool_], seconds: float) -> Map:
     """Return for how long something that is not the background has stood in each cell: float32 [Gh, Gw].
 
-    A few quarters are enough: a thing that stands still on a belt that runs is seen where it covers them.
+    `foreground`, bool [4 Gh, 4 Gw], says where that is. A few quarters are enough: a thing that stands still on a belt
+    that runs is seen where it covers them.
     """
-    held = np.where(is_foreground(thumbnail, background), seconds - stillness.changed_seconds, 0.0)
+    held = np.where(foreground, seconds - stillness.changed_seconds, 0.0)
     cells = _by_cell(held)
     longest: Map = np.partition(cells, -HELD_PARTS, axis=2)[..., -HELD_PARTS].astype(np.float32)
     return longest

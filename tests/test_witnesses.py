@@ -15,16 +15,17 @@ from edge.appearance import (
     BACKGROUND_LEVELS,
     Appearance,
     background_distance,
+    is_foreground,
     levelled,
     novelty,
     patches_from_thumbnail,
 )
 from edge.bank import bank_from
 from edge.composition import TALL, WIDE, Composition, mixtures_from_thumbnail, strangeness
-from edge.halves import block_highs, half_means, quarter_means
 from edge.moments import Judge
 from edge.normality import NEVER, scores_from_maps, speaking
 from edge.pipeline import rounds_from_frames, watch
+from edge.pixels import block_highs, half_means, quarter_means
 from edge.senses import Senses, witnessed
 from edge.stillness import first_stillness, held_seconds, still_seconds, watched_on
 from tests.tiny import RATE_HZ, clip_from, normal_images, plain_normality, tiny_runner
@@ -124,7 +125,7 @@ def test_a_mixture_counts_the_colours_of_the_foreground_around_each_cell() -> No
     places = RNG.uniform(0, 1, background.shape[:2]) < 0.12
     drawn = RNG.integers(0, 3, background.shape[:2])
     picture[places] = palette[drawn[places]]
-    mixtures = mixtures_from_thumbnail(picture, background, palette)
+    mixtures = mixtures_from_thumbnail(picture, is_foreground(picture, background), palette)
     for row in range(6):
         for column in range(8):
             window = (
@@ -159,7 +160,8 @@ def test_a_figure_that_lacks_one_colour_is_strange_though_all_its_parts_are_know
     )
 
     def told(picture: np.ndarray) -> float:
-        return float(strangeness(mixtures_from_thumbnail(picture.astype(np.float32), ground, palette), known).max())
+        shown = picture.astype(np.float32)
+        return float(strangeness(mixtures_from_thumbnail(shown, is_foreground(shown, ground), palette), known).max())
 
     assert told(figure(13, (220, 30, 30))) < 1.0  # mixtures are kept as whole 255ths
     assert told(figure(13, (20, 20, 200))) > 10.0
@@ -203,7 +205,7 @@ def test_stillness_counts_seconds_since_a_place_changed() -> None:
         picture[4:6, 8:10] = 180.0  # four quarters of a cell
         picture[4:6, 4:5] = 180.0  # two are too few
         memory = watched_on(memory, picture, 0.1 * number, change_levels=5.0)
-    still, held = still_seconds(memory, 4.0), held_seconds(memory, picture, background, 4.0)
+    still, held = still_seconds(memory, 4.0), held_seconds(memory, is_foreground(picture, background), 4.0)
     assert still[0, 1] == pytest.approx(4.0)
     assert still[0, 0] < 1.2  # 0.5 levels a frame reach 5 ± 1 in a second
     assert held[1, 2] == pytest.approx(3.9)  # it came with the first of the frames

@@ -22,7 +22,7 @@ from edge.normality import NEVER, Map, cell_scores, ignored_of
 from edge.pipeline import rounds_from_frames, watch
 from edge.runner import Runner
 from edge.scene import scene_from_url
-from edge.senses import sensed_from_frame
+from edge.senses import error_blocks, speed_blocks
 from edge.zones import (
     Zone,
     Zones,
@@ -134,8 +134,8 @@ def test_nothing_under_a_mask_reaches_the_cells_beside_it() -> None:
     speed[inside] = 9.0
     grid = (4, 5)
     for beside in (ignored, None):
-        seen = sensed_from_frame(wild, calm, speed, grid, beside)
-        is_silent = not seen.error.any() and not seen.speed.any()
+        error, fast = error_blocks(wild, calm, grid, beside), speed_blocks(speed, grid, beside)
+        is_silent = not error.any() and not fast.any()
         assert is_silent == (beside is not None)
 
 
