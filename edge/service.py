@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from edge.allocator import keep_few_pools
 from edge.daemon import watch_device
 from edge.errors import OK, ConfigInvalid, PrednetError
 from edge.files import write_whole
@@ -34,6 +35,7 @@ def run_daemon(
     Where `last_good` names a file, each configuration that came to watch is kept there, and stands in at a start for
     one that is not good. Raises ConfigInvalid where it cannot start.
     """
+    keep_few_pools()
     faulthandler.enable()  # systemd's watchdog ends a daemon that hangs by SIGABRT: the log then says where it hung
     runtime = environment.get("RUNTIME_DIRECTORY")
     folder = Path(runtime) if runtime else None
