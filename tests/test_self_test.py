@@ -13,10 +13,13 @@ import pytest
 
 from edge.cli import main
 from edge.frames import Frame
+from edge.mqtt import Received
+from edge.self_tests.asking import Talk
 from edge.self_tests.following import followed, lead_frames, needed_frames, wait_for_acknowledgement
 from edge.self_tests.planting import part, place_of, planted
 from edge.self_tests.results import STATIONS, OrderedTests, read_tests
 from edge.setup import read_device
+from edge.topics import EVENTS, Topics, reply_subtopic
 from tests.brokers import Mosquitto
 from tests.bundles import write_device
 from tests.commanding import Operator, running
@@ -48,6 +51,26 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str], code: int) -> dict[st
             break
     assert found == code, result
     return result
+
+
+def test_what_others_write_on_its_topics_does_not_end_who_asks() -> None:
+    """No JSON, no event, no answer: left out; what follows is taken."""
+    topics = Topics("plant7", "edge1")
+    events, replies = topics.full(EVENTS), topics.full(reply_subtopic("x"))
+    bad = [b"\xff", b"{", b"[" * 100_000, b"[]", b'{"test": true}', b'"words"']
+    said = [Received(topic, payload, False) for topic in (events, replies) for payload in bad]
+    said.append(Received(events, b'{"event_id": "E1", "test": true, "type": "new"}', False))
+
+    class Broker:
+        """What was said on the device's topics."""
+
+        def messages(self, _: float) -> list[Received]:
+            """All of it."""
+            return said
+
+    talk = Talk(Broker(), topics)  # type: ignore[arg-type]
+    talk.listen(0.0)
+    assert (talk.arrived, talk.replies) == ({"E1"}, {})
 
 
 def until_hooked(folder: Path, event_id: str) -> list[str]:
