@@ -75,7 +75,7 @@ def test_the_figures_of_a_device_are_read_from_what_was_printed() -> None:
             ("rgb", "pyav", "0.69"), ("rgb", "gstreamer (avdec_h264)", "0.85"),
         ]
     )  # fmt: skip
-    rest = capture.rest_table(np.array([2.0, 3.0, 2.5]), np.array([5.0, 6.0, 5.5]))
+    rest = capture.rest_table([capture.Rest(2.0, 1.0, 5.0), capture.Rest(3.0, 1.5, 6.0), capture.Rest(2.5, 1.0, 5.5)])
     cuts = "| changes of the disk | cuts | messages that had to be there | missing | damaged |\n|---|---|---|---|---|\n"
     kept = {
         "capture": made("capture", output=f"{libraries}\n\nthe rest:\n\n{rest}", exit_code=4),
@@ -105,7 +105,8 @@ def test_the_figures_of_a_device_are_read_from_what_was_printed() -> None:
     assert rows["false events an hour on real clips of normal work"] == "0 (at most 300); 0 in 36 s"
     assert rows["lost through cuts of the power"] == "0 of 11000; cuts: 500"
     assert rows["processor time of capture against a loop of OpenCV"] == "pyav 0.69 times, gstreamer 0.85 times"
-    assert rows["capture to decision, without decoding and the step"] == "5.50 ms of all threads"
+    assert rows["capture to decision, less decoding and step"] == "2.50 ms a frame"
+    assert rows["processor time of it, all threads"] == "5.50 ms a frame"
     assert rows["second part: arrival to subscriber, one camera"] == "median 50.0 ms, 95 % 95.0 ms"
     assert rows["second part with eight cameras"] == "median 151.0 ms, 95 % 151.0 ms"
     assert rows["frame AUC on Ped2: PredNet's level"] == "0.9648 (mean of 1)"
