@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -120,8 +121,14 @@ def told(accidents: Sequence[Day], normal: Sequence[Day]) -> Iterator[str]:
         yield f"| {kind} | {soon} of {len(delays)} | {len(found)} of {len(delays)} | {middle} |"
     stray = sum(len(account.false_events) for account in accounts)
     seconds = DAY_SECONDS * len(normal)
-    yield f"\nfalse events: {stray} on the accidents' days, {sum(len(day.events) for day in normal)} "
-    yield f"in {seconds:g} s of normal work ({', '.join(kind for day in normal for kind in day.kinds) or 'none'})"
+    count, kinds = sum(len(day.events) for day in normal), [kind for day in normal for kind in day.kinds]
+    yield ""
+    yield f"false events: {stray} on the accidents' days, {count} in {seconds:g} s of normal work ({told_kinds(kinds)})"
+
+
+def told_kinds(kinds: Sequence[str]) -> str:
+    """Return how many there are of each kind."""
+    return ", ".join(f"{count} {kind}" for kind, count in Counter(kinds).items()) or "none"
 
 
 if __name__ == "__main__":

@@ -68,20 +68,7 @@ def test_the_figures_of_a_device_are_read_from_what_was_printed() -> None:
     times = {what: [2.0, 3.0, 7.0] for what in recovery.TARGETS}
     silent = quiet_clips.row("all", quiet_clips.Counted(20.0, 60.0, 36.0, 0))
     columns = f"| camera | learned | watched | scored s | false events | {figures.RATE} |\n|---|---|---|---|---|---|"
-    libraries = f"| {' | '.join(capture.COLUMNS)} |\n{'|---' * len(capture.COLUMNS)}|\n" + "\n".join(
-        f"| {colour} | {told} | 3.10 | 3.00 to 3.20 | {ratio} | 30 |"
-        for colour, told, ratio in [
-            ("grey", "pyav", "0.59"), ("rgb", "OpenCV, VideoCapture loop", "1.00"),
-            ("rgb", "pyav", "0.69"), ("rgb", "gstreamer (avdec_h264)", "0.85"),
-        ]
-    )  # fmt: skip
-    rest = capture.rest_table([capture.Rest(2.0, 1.0, 5.0), capture.Rest(3.0, 1.5, 6.0), capture.Rest(2.5, 1.0, 5.5)])
-    cuts = "| changes of the disk | cuts | messages that had to be there | missing | damaged |\n|---|---|---|---|---|\n"
     kept = {
-        "capture": made("capture", output=f"{libraries}\n\nthe rest:\n\n{rest}", exit_code=4),
-        "latency": made("latency", output=latency.table({1: np.arange(101.0), 8: np.full(5, 151.0)}), exit_code=4),
-        "power-cuts": made("power-cuts", output=f"{cuts}| 900 | 500 | 11000 | 0 | 0 |"),
-        "ped2": made("ped2", output=f"| predictor |\n|---|\n| other |\n\n{LEVELS}"),
         "step": made("step", output=STEPS),
         "cameras": made("cameras", output=CAMERAS),
         "recovery": made("recovery", output=f"{recovery.table(times)}\n\n{recovery.used_table((212.4, 0.173))}"),
@@ -103,6 +90,27 @@ def test_the_figures_of_a_device_are_read_from_what_was_printed() -> None:
     assert rows["lost through kills of the daemon and the broker"] == "0 of 210; starts of the device: 9"
     # 36 s are a hundredth of an hour; no event excludes more than −ln 0.05 = 3.0 in it.
     assert rows["false events an hour on real clips of normal work"] == "0 (at most 300); 0 in 36 s"
+    assert rows["lost through a day of outages"] == figures.NOT_MEASURED
+
+
+def test_what_stands_beside_others_is_read_with_them() -> None:
+    """Capture beside OpenCV, networks beside other predictors, both parts of the latency, cuts of the power."""
+    libraries = f"| {' | '.join(capture.COLUMNS)} |\n{'|---' * len(capture.COLUMNS)}|\n" + "\n".join(
+        f"| {colour} | {told} | 3.10 | 3.00 to 3.20 | {ratio} | 30 |"
+        for colour, told, ratio in [
+            ("grey", "pyav", "0.59"), ("rgb", "OpenCV, VideoCapture loop", "1.00"),
+            ("rgb", "pyav", "0.69"), ("rgb", "gstreamer (avdec_h264)", "0.85"),
+        ]
+    )  # fmt: skip
+    rest = capture.rest_table([capture.Rest(2.0, 1.0, 5.0), capture.Rest(3.0, 1.5, 6.0), capture.Rest(2.5, 1.0, 5.5)])
+    cuts = "| changes of the disk | cuts | messages that had to be there | missing | damaged |\n|---|---|---|---|---|\n"
+    kept = {
+        "capture": made("capture", output=f"{libraries}\n\nthe rest:\n\n{rest}", exit_code=4),
+        "latency": made("latency", output=latency.table({1: np.arange(101.0), 8: np.full(5, 151.0)}), exit_code=4),
+        "power-cuts": made("power-cuts", output=f"{cuts}| 900 | 500 | 11000 | 0 | 0 |"),
+        "ped2": made("ped2", output=f"| predictor |\n|---|\n| other |\n\n{LEVELS}"),
+    }
+    rows = {row["figure"]: row["here"] for row in tables_of(figures.told_figures(kept))[0]}
     assert rows["lost through cuts of the power"] == "0 of 11000; cuts: 500"
     assert rows["processor time of capture against a loop of OpenCV"] == "pyav 0.69 times, gstreamer 0.85 times"
     assert rows["capture to decision, less decoding and step"] == "2.50 ms a frame"
@@ -112,7 +120,6 @@ def test_the_figures_of_a_device_are_read_from_what_was_printed() -> None:
     assert rows["frame AUC on Ped2: PredNet's level"] == "0.9648 (mean of 1)"
     assert rows["frame differences in the same machinery"] == "0.9735 (last-frame 192x128)"
     assert rows["optical flow in the same machinery"] == "0.9700 (flow-light 192x128)"
-    assert rows["lost through a day of outages"] == figures.NOT_MEASURED
 
 
 def test_versions_that_changed_between_runs_are_told_apart() -> None:

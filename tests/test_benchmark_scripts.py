@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "benchmarks"))
 
 import capture  # noqa: E402
+import cell  # noqa: E402
 import conditions  # noqa: E402
 import glass  # noqa: E402
 import latency  # noqa: E402
@@ -23,6 +24,7 @@ from markdown import tables_of  # noqa: E402
 from edge.capture import Mailboxes  # noqa: E402
 from edge.captures import CameraSource, Captures  # noqa: E402
 from edge.frames import FrameFormat  # noqa: E402
+from edge.truth import Seen  # noqa: E402
 from tests.rtsp_cameras import RtspServer, frames_within, need_gstreamer  # noqa: E402
 
 
@@ -43,6 +45,15 @@ def test_what_misses_a_bound_says_which(capsys: pytest.CaptureFixture[str]) -> N
     assert [(row["ms a frame"], row["bound ms"]) for row in rows] == [("2.50", "2"), ("1.00", "–"), ("5.00", "–")]
     assert conditions.told([("clip", conditions.CHANGES[0].name, None, set(), 0)], 0, {}) == 4
     assert "asked for: a recall of 0.95" in capsys.readouterr().out
+
+
+def test_the_factory_tells_false_events_in_one_line() -> None:
+    """By kind; those on the accidents' days are only counted."""
+    quiet, seen = cell.Day((), (), ()), Seen("day", 1.0, 1.0, 2.0)
+    loud = cell.Day((seen, seen), ("surprise", "surprise"), ())
+    *_, last = cell.told([quiet], [quiet, loud])
+    assert last == "false events: 0 on the accidents' days, 2 in 600 s of normal work (2 surprise)"
+    assert "(none)" in list(cell.told([quiet], [quiet]))[-1]
 
 
 def test_the_loop_beside_capture_gives_what_capture_gives(tmp_path: Path) -> None:
