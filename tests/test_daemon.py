@@ -69,7 +69,7 @@ def test_a_kill_within_an_event_is_closed_at_the_next_start(tmp_path: Path, brok
     config = write_config(tmp_path, broker.port, loop=True)
     with Subscriber(BrokerSettings("127.0.0.1", broker.port, client_id="test"), f"{R}/#") as subscriber:
         daemon = start(config)
-        opened = events_of(receive(subscriber, f'{R}/events "type":"new"'))
+        opened = events_of(receive(subscriber, f'{R}/events "kind":"surprise"'))
         daemon.kill()
         daemon.wait()
         again = start(config)
