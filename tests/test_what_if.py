@@ -196,7 +196,8 @@ def test_a_film_that_breaks_off_ends_what_is_open_and_the_network_begins_anew(
     runner.close()
     broken, rest = parts[0]
     assert 100 < len(broken.rows) < len(first.rows)
-    np.testing.assert_array_equal(broken.rows["level"][:-1], first.rows["level"][: len(broken.rows) - 1])
+    # The optical flow rounds the last bit of its float32 speed by where its buffers lie.
+    np.testing.assert_allclose(broken.rows["level"][:-1], first.rows["level"][: len(broken.rows) - 1], atol=1e-5)
     assert ACTS[broken.rows["act"][-1]] == "restart"
     assert [ACTS[act] for act in rest.rows["act"][:6]] == ["warming_up"] * 5 + ["scored"]
     (alone,) = parts[1]
