@@ -56,6 +56,8 @@ NETWORKS = {
     ),
 }
 CAMERAS = (1, 4)
+# What every other candidate is held against.
+REFERENCE = "ONNX Runtime, float"
 
 
 def main() -> int:
@@ -64,7 +66,8 @@ def main() -> int:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="candidates whose names begin so")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME",
+                        help="candidates whose names begin so, beside ONNX Runtime's float")  # fmt: skip
     parsed = parser.parse_args()
     torch.set_num_threads(parsed.threads)
     print(f"{measured_on()}; {parsed.threads} threads")
@@ -89,7 +92,7 @@ def made(architecture: Architecture, threads: int, only: tuple[str, ...]) -> dic
     for cameras in CAMERAS:
         mark = f", {cameras} cameras" if cameras > 1 else ""
         for name, go in (
-            ("ONNX Runtime, float", partial(onnx_go, step, spec, cameras, threads)),
+            (REFERENCE, partial(onnx_go, step, spec, cameras, threads)),
             ("ONNX Runtime, Q/DQ int8 as written", partial(onnx_go, whole.step, whole.spec, cameras, threads)),
             ("ONNX Runtime, Q/DQ int8 fused", partial(fused_go, whole.step, whole.spec, cameras, threads)),
             ("ONNX Runtime, Q/DQ uint8 data fused", partial(fused_go, inputs_alone, whole.spec, cameras, threads)),
@@ -103,7 +106,7 @@ def made(architecture: Architecture, threads: int, only: tuple[str, ...]) -> dic
             makers[name + mark] = go
     if not importlib.util.find_spec("openvino"):
         makers = {name: go for name, go in makers.items() if not name.startswith("OpenVINO")}
-    return {name: make() for name, make in makers.items() if name.startswith(only)}  # type: ignore[misc]
+    return {name: make() for name, make in makers.items() if name.startswith((REFERENCE, *only))}  # type: ignore[misc]
 
 
 def with_uint8_data(step: bytes) -> bytes:
@@ -221,7 +224,7 @@ def table(
     for candidate, one in times.items():
         single = candidate.removesuffix(", 4 cameras")
         cameras = 4 if candidate != single else 1
-        reference = f"ONNX Runtime, float{', 4 cameras' if cameras > 1 else ''}"
+        reference = f"{REFERENCE}{', 4 cameras' if cameras > 1 else ''}"
         batch = "" if cameras == 1 else f"{clock[candidate] / (4 * clock[single]):.2f}"
         limit = whole_limit if single == "the CPU variant" else float_limit
         share = cameras * products / one[:, 0].min() / limit
