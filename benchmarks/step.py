@@ -4,10 +4,10 @@
 
 Needs `openvino` (`prednet-edge[bench]`) for its rows; they are left out without it. Each round runs every
 candidate once, so that a busy neighbour hits all alike (processor time is there for a machine that is busy all the
-time); printed are medians, minima and ratios to ONNX Runtime on the
-float step, the time of 4 cameras in one batch over 4 single steps, and the share of the arithmetic limit: the float
-candidates' of what one matrix product of float32 reaches here, the CPU variant's of what QLinearConv reaches on a
-convolution that is nothing but arithmetic. Weights are random: time does not depend on them.
+time); printed are medians, minima and ratios to ONNX Runtime on the float step, the time of 4 cameras in one batch over
+4 single steps (by the clock, and of the processors), and the share of the arithmetic limit: of what one convolution
+that is nothing but arithmetic reaches here, in float32 or, where a candidate's convolutions are whole numbers, as
+QLinearConv. Weights are random: time does not depend on them.
 """
 
 from __future__ import annotations
@@ -58,6 +58,10 @@ NETWORKS = {
 CAMERAS = (1, 4)
 # What every other candidate is held against.
 REFERENCE = "ONNX Runtime, float"
+# Those whose convolutions are whole numbers; Q/DQ as it is written is computed in float.
+WHOLE = (
+    "the CPU variant", "ONNX Runtime, Q/DQ int8 fused", "ONNX Runtime, Q/DQ uint8 data fused", "OpenVINO, Q/DQ int8",
+)  # fmt: skip
 
 
 def main() -> int:
@@ -218,15 +222,16 @@ def table(
     clock = {candidate: np.median(one[:, 0]) for candidate, one in times.items()}
     work = {candidate: np.median(one[:, 1]) for candidate, one in times.items()}
     lines = [f"{name}: {products:.2f} GMAC a frame", "",
-             "| candidate | median ms | least ms | processor ms | float ÷ it | by processor time | 4 cameras ÷ 4 × 1 | "
-             "of the limit |",
+             "| candidate | median ms | least ms | processor ms | float ÷ it | by processor time | 4 cameras ÷ 4 × 1 "
+             "(processor) | of the limit |",
              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for candidate, one in times.items():
         single = candidate.removesuffix(", 4 cameras")
         cameras = 4 if candidate != single else 1
         reference = f"{REFERENCE}{', 4 cameras' if cameras > 1 else ''}"
-        batch = "" if cameras == 1 else f"{clock[candidate] / (4 * clock[single]):.2f}"
-        limit = whole_limit if single == "the CPU variant" else float_limit
+        batches = [kind[candidate] / (cameras * kind[single]) for kind in (clock, work)]
+        batch = "" if cameras == 1 else f"{batches[0]:.2f} ({batches[1]:.2f})"
+        limit = whole_limit if single in WHOLE else float_limit
         share = cameras * products / one[:, 0].min() / limit
         median, least, used = 1e3 * clock[candidate], 1e3 * one[:, 0].min(), 1e3 * work[candidate]
         lines.append(
