@@ -17,7 +17,7 @@ from edge.arrays import UNREADABLE, opened_arrays
 from edge.bank import bank_from
 from edge.composition import Composition
 from edge.detection import Limit, Rules, stall_rules
-from edge.errors import PrednetError
+from edge.errors import JsonError, PrednetError
 from edge.frames import FrameFormat
 from edge.level import Noise
 from edge.normality import WITNESSES, Normality
@@ -217,7 +217,7 @@ def limits_from_bytes(data: bytes, where: str) -> Limits:
     """Return the limits of a JSON text; PrednetError says what is wrong with it."""
     try:
         limits = msgspec.json.decode(data, type=Limits)
-    except msgspec.MsgspecError as error:
+    except JsonError as error:
         raise PrednetError(f"{where}: the limits cannot be read ({error}); make it anew.") from error
     for one in (limits, limits.stall or limits):
         if min(one.noise.q_level, one.noise.q_trend) < 0 or one.noise.r <= 0 or one.off > one.on:
