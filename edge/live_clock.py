@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 # Further off than this a camera's clock has jumped, and is laid on ours anew.
 MAX_CLOCK_DRIFT_SECONDS = 1.0
-# Each frame takes away so much of the distance to its arrival: a clock that drifts is followed, and a first frame that was
-# late is made good within a minute, while a burst of the network moves the spacing of frames by a millisecond or two.
+# Each frame takes away so much of the distance to its arrival: a clock that drifts is followed, and a first frame that
+# was late is made good within a minute, while a burst of the network moves the spacing by a millisecond or two.
 _FOLLOWED_SHARE = 0.002
 
 
