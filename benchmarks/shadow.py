@@ -12,40 +12,23 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from machine import ROOT, measured_on
-from tqdm import tqdm
-
-sys.path.insert(0, str(ROOT))
+from machine import measured_on
+from turns import Costs, is_on, watched_in_turns
 
 from edge.bundle import Bundle, read_bundle
 from edge.demo import BUNDLE
 from edge.detection import Rules
-from edge.frames import Frame, Image
+from edge.frames import Image
 from edge.model import AUTO, chosen_variant, runner_of, with_normal
-from edge.moments import Round
-from edge.pipeline import watch
 from edge.sources import open_source
 from edge.updates.shadow import Shadow
 
 TURN_SECONDS = 20.0
-WARM_SECONDS = 3.0
-
-
-@dataclass
-class Costs:
-    """Seconds of each round, and processor seconds of the river's thread and of the process, in turns of one kind."""
-
-    rounds: list[float] = field(default_factory=list)
-    river: list[float] = field(default_factory=list)
-    process: list[float] = field(default_factory=list)
+SETTLE_SECONDS = 3.0  # a look of the turn before has ended by then
 
 
 def main() -> None:
@@ -79,28 +62,10 @@ def measure(bundle: Bundle, images: list[Image], count: int, share: float, folde
     judges = {camera: model.judge(Rules()) for camera, model in models.items()}
     runner = runner_of(bundle, variant, slots=count, threads=1)
     shadow = Shadow(models, judges, share, folder)
-    costs, taken, began = {False: Costs(), True: Costs()}, [0.0], time.monotonic()
-
-    def paced() -> Iterator[Round]:
-        for number, image in enumerate(tqdm(images, unit="round", disable=None)):
-            due = began + number / rate_hz
-            time.sleep(max(due - time.monotonic(), 0.0))
-            taken[0] = time.monotonic()
-            yield Round({camera: Frame(image.copy(), due) for camera in models})
-
-    river, process = time.thread_time(), time.process_time()
-    for number, moment in enumerate(watch(paced(), runner, judges)):
-        since = moment.seconds - began
-        is_shadowed = (since // TURN_SECONDS) % 2 == 1
-        if is_shadowed:
+    costs = {False: Costs(), True: Costs()}
+    for moment, since in watched_in_turns(runner, judges, images, rate_hz, TURN_SECONDS, costs, SETTLE_SECONDS):
+        if is_on(since, TURN_SECONDS):
             shadow.see(moment)
-        if number % count == count - 1:
-            cost, now = costs[is_shadowed], (time.thread_time(), time.process_time())
-            if since % TURN_SECONDS > WARM_SECONDS:  # a look of the turn before has ended by then
-                cost.rounds.append(time.monotonic() - taken[0])
-                cost.river.append(now[0] - river)
-                cost.process.append(now[1] - process)
-            river, process = now
     shadow.close()
     runner.close()
     tell(costs, shadow)

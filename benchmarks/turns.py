@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,10 +15,11 @@ sys.path.insert(0, str(ROOT))
 
 from calibration.fit import fit_calibration, observe
 from edge.detection import Rules
-from edge.frames import Frame
+from edge.frames import Frame, Image
 from edge.model import judge_from_calibration
-from edge.moments import Moment, Round
+from edge.moments import Judge, Moment, Round
 from edge.pipeline import watch
+from edge.runner import Runner
 from tests.tiny import clip_from, normal_images, tiny_architecture, tiny_runner
 
 RATE_HZ = 10.0
@@ -36,32 +37,49 @@ class Costs:
 
 
 def turns(count: int, seconds: float, turn_seconds: float, costs: dict[bool, Costs]) -> Iterator[tuple[Moment, float]]:
-    """Yield each moment of `count` cameras with the seconds since the start; every second turn is one of `costs[True]`.
+    """Yield what `watched_in_turns` does, of `count` cameras.
 
-    A network of the default edge size with weights of chance watches at 10 frames a second. What the caller does before
-    it asks for the next moment is part of the round.
+    A network of the default edge size with weights of chance watches at 10 frames a second.
     """
     architecture = tiny_architecture(height=128, width=160, stack=(1, 16, 32, 64), r_stack=(4, 16, 32, 64))
     images = normal_images(100, height=128, width=160)
     clips = [clip_from(images)]
     calibration = fit_calibration(clips, observe(clips, tiny_runner(architecture=architecture)), RATE_HZ)
     judges = {f"cam{number}": judge_from_calibration(calibration, Rules()) for number in range(count)}
+    shown = [images[number % len(images)] for number in range(round(seconds * RATE_HZ))]
+    yield from watched_in_turns(tiny_runner(count, architecture), judges, shown, RATE_HZ, turn_seconds, costs)
+
+
+def watched_in_turns(
+    runner: Runner,
+    judges: Mapping[str, Judge],
+    images: Sequence[Image],
+    rate_hz: float,
+    turn_seconds: float,
+    costs: dict[bool, Costs],
+    settle_seconds: float = 0.0,
+) -> Iterator[tuple[Moment, float]]:
+    """Yield each moment with the seconds since the start; every second turn is one of `costs[True]`.
+
+    Each camera is shown the images live. What the caller does before it asks for the next moment is part of the round.
+    The first `settle_seconds` of each turn are left out: what the turn before has begun ends in them.
+    """
     began = time.monotonic()
     taken, river, process = began, time.thread_time(), time.process_time()
 
     def paced() -> Iterator[Round]:
         nonlocal taken
-        for number in tqdm(range(round(seconds * RATE_HZ)), unit="round", disable=None):
-            due = began + number / RATE_HZ
+        for number, image in enumerate(tqdm(images, unit="round", disable=None)):
+            due = began + number / rate_hz
             time.sleep(max(due - time.monotonic(), 0.0))
             taken = time.monotonic()
-            yield Round({camera: Frame(images[number % len(images)].copy(), due) for camera in judges})
+            yield Round({camera: Frame(image.copy(), due) for camera in judges})
 
-    for number, moment in enumerate(watch(paced(), tiny_runner(count, architecture), judges)):
+    for number, moment in enumerate(watch(paced(), runner, judges)):
         since = moment.seconds - began
         yield moment, since
-        if number % count == count - 1:
-            if since > WARM_SECONDS:
+        if number % len(judges) == len(judges) - 1:
+            if since > WARM_SECONDS and since % turn_seconds >= settle_seconds:
                 cost = costs[is_on(since, turn_seconds)]
                 cost.rounds.append(time.monotonic() - taken)
                 cost.river.append(time.thread_time() - river)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from edge.errors import PrednetError
+from edge.errors import JsonError, PrednetError
 from edge.files import write_whole
 
 MANIFEST = "manifest.json"
@@ -110,7 +110,7 @@ def _manifest(archive: zipfile.ZipFile, path: Path, kind: Kind, header: type[Any
     text = archive.read(MANIFEST)
     try:
         head = msgspec.json.decode(text, type=dict[str, object])
-    except msgspec.MsgspecError as error:
+    except JsonError as error:
         raise PrednetError(f"{path}: its manifest is not JSON ({error}). {kind.remedy}") from error
     if head.get("format") != kind.format:
         raise PrednetError(f"{path}: its format is {head.get('format')!r}, expected '{kind.format}'. {kind.remedy}")
@@ -121,7 +121,7 @@ def _manifest(archive: zipfile.ZipFile, path: Path, kind: Kind, header: type[Any
         )
     try:
         manifest = msgspec.json.decode(text, type=header)
-    except msgspec.MsgspecError as error:
+    except JsonError as error:
         raise PrednetError(f"{path}: its manifest is not complete ({error}). {kind.remedy}") from error
     if sum(max(member.size, 0) for member in manifest.files.values()) > MOST_BYTES:
         raise PrednetError(f"{path}: unpacked it would be larger than {MOST_BYTES >> 20} MB; refused.")

@@ -18,7 +18,7 @@ from edge.appearance import SIDE, Appearance
 from edge.bank import bank_from
 from edge.composition import Composition
 from edge.detection import Limit, Rules, stall_rules
-from edge.errors import PrednetError
+from edge.errors import JsonError, PrednetError
 from edge.frames import FrameFormat
 from edge.level import Noise
 from edge.normality import WITNESSES, Normality
@@ -218,5 +218,5 @@ def limits_from_bytes(data: bytes, where: str) -> Limits:
     """Return the limits of a JSON text; PrednetError says what is wrong with it."""
     try:
         return msgspec.json.decode(data, type=Limits)
-    except msgspec.MsgspecError as error:
+    except JsonError as error:
         raise PrednetError(f"{where}: the limits cannot be read ({error}); make it anew.") from error

@@ -47,7 +47,7 @@ class CameraStatus:
     `fault_code` is the fault's name in the contract; `backend` what captures, such as `gstreamer (avdec_h264)`.
     `media_offset_seconds` added to a frame's seconds gives a file's media time; None for a live camera.
     `frame_seconds` is the monotonic time of the last frame, None before the first; `tried_seconds` that of the last
-    vain attempt to open it.
+    vain attempt to open it since it was lost, None before the first.
     """
 
     fault: str | None = None
@@ -160,7 +160,9 @@ class Mailboxes:
             if last is not None and now - last > SILENCE_SECONDS and camera not in self._frames:
                 self._seeing.discard(camera)
                 self._lost[camera] = "camera_lost"
-                self._status[camera] = replace(self._status[camera], fault="camera_silent", fault_code="camera_lost")
+                self._status[camera] = replace(
+                    self._status[camera], fault="camera_silent", fault_code="camera_lost", tried_seconds=None
+                )
 
 
 class CaptureThread(threading.Thread):

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 import msgspec
 
 from edge.command_messages import ADMIN_VERBS, VERBS, Args, Code, Command
+from edge.errors import JsonError
 from edge.mqtt import HeardCommand
 
 BYTES_LIMIT = 4096
@@ -41,7 +42,7 @@ def read_command(heard: HeardCommand) -> Command:
         raise Refused("too_large", f"{len(heard.payload)} bytes; a command takes {BYTES_LIMIT} at most.")
     try:
         command = msgspec.json.decode(heard.payload, type=Command)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+    except JsonError as error:
         raise Refused("malformed", f"No command: {str(error)[:200]}.") from error
     if _REQUEST_ID.fullmatch(command.request_id) is None:  # it stands in a topic: no newline at its end either
         raise Refused("malformed", "request_id: 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'.")

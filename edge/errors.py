@@ -10,6 +10,10 @@ GATE_FAILED = 4
 BROKER_UNREACHABLE = 5
 CONFIG_INVALID = 78
 
+# What msgspec raises for bytes that are not the JSON that is expected: its own errors and that of text that is no UTF-8
+# are ValueErrors, nesting without end is the other.
+JsonError = (ValueError, RecursionError)
+
 
 class PrednetError(Exception):
     """One sentence for the user: where, what was found, what was expected, what to do."""

@@ -11,10 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from edge.audit import AuditLog, Entry, asking_user
 from edge.evidence_settings import Evidence
+from edge.files import read_json
 from edge.labels import seconds_from_event_id
 from edge.messages import Event, utc_from_seconds
 
@@ -55,12 +54,8 @@ def kept_evidence(root: Path, known: dict[Path, Kept] | None = None) -> list[Kep
 
 
 def _kept(folder: Path) -> Kept:
-    severity, clock = "", "unsynced"
-    try:
-        event = msgspec.json.decode((folder / EVENT_FILE).read_bytes(), type=Event)
-        severity, clock = event.severity or "", event.time.clock
-    except (OSError, msgspec.DecodeError):
-        pass
+    event = read_json(folder / EVENT_FILE, Event, None)
+    severity, clock = ("", "unsynced") if event is None else (event.severity or "", event.time.clock)
     files = {path.name: path.stat().st_size for path in folder.iterdir()}
     begun = seconds_from_event_id(folder.name)
     return Kept(folder, folder.parent.name, folder.name, begun, severity, clock == "synced", files)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from edge.errors import JsonError
 from edge.messages import Event, Fault, Health, Info
 from edge.mqtt import Received
 from edge.topics import FAULTS, HEALTH, INFO, PREFIX, STATUS, checked_name
@@ -70,7 +71,7 @@ def _with(line: DeviceLine, leaf: str, payload: bytes) -> DeviceLine:
             health = msgspec.json.decode(payload, type=Health)
             return replace(line, outbox_depth=health.outbox.depth, told=health.time)
         return replace(line, cameras=line.cameras | {leaf.split("/")[1]: payload.decode()})
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except JsonError:
         return line
 
 
@@ -103,7 +104,7 @@ def fresh_events(messages: Iterable[Received], ledger: Ledger, warn: Callable[[s
     for message in messages:
         try:
             event = msgspec.json.decode(message.payload, type=Event)
-        except msgspec.MsgspecError as error:
+        except JsonError as error:
             warn(f"{message.topic}: no event ({error})")
             continue
         key = (event.event_id, event.rev)

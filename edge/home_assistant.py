@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from edge import __version__
+from edge.errors import JsonError
 from edge.files import write_whole
 from edge.mqtt import Publisher
 from edge.topics import DISCOVERY, STATUS, Topics, camera_subtopic
@@ -108,6 +109,6 @@ def _known(file: Path) -> list[str]:
         return msgspec.json.decode(file.read_bytes(), type=list[str])
     except FileNotFoundError:
         return []
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *JsonError) as error:
         log.error("home_assistant_unreadable file=%s error=%s", file, error)  # noqa: TRY400
         return []

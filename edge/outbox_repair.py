@@ -12,6 +12,7 @@ import sqlite3
 import msgspec
 
 from edge import outbox_file
+from edge.errors import JsonError
 from edge.messages import Event
 from edge.outbox_file import Candidate, Loss
 
@@ -47,5 +48,5 @@ def _is_readable(payload: bytes, *, is_ours: bool) -> bool:
             msgspec.json.decode(payload, type=Event)
             return True
         return isinstance(msgspec.json.decode(payload, type=dict[str, object]).get("time"), dict)
-    except (msgspec.MsgspecError, TypeError):
+    except (TypeError, *JsonError):
         return False

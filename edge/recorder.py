@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import queue
 import shutil
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -25,6 +24,7 @@ from edge.messages import Event, EventEvidence, utc_from_seconds
 from edge.moments import Moment
 from edge.take import Take
 from edge.tape import Tape
+from edge.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,6 @@ class Recorder:
         self._root, self._settings, self._tapes = state_directory / FOLDER, settings, tapes
         self._wall_clock, self._free_bytes = wall_clock, free_bytes
         self._past_seconds = settings.pre_roll_seconds + look_back_seconds
-        self._items: queue.SimpleQueue[Moment | Event | None] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._dropped: Counter[str] = Counter()
         self._past: dict[str, deque[Moment]] = {}
@@ -62,8 +61,9 @@ class Recorder:
         self._known: dict[Path, Kept] = {}
         self._sweep_due = time.monotonic()
         self.has_room = True
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-        self._thread.start()
+        self._worker: Worker[Moment | Event] = Worker(
+            "recorder", self._take_in, self._give_up, begin=self._tidy, end=self._finish_all
+        )
 
     def see(self, moment: Moment) -> None:
         """Take a moment in, before the events that it brings."""
@@ -85,43 +85,41 @@ class Recorder:
 
     def close(self, timeout_seconds: float = 5.0) -> None:
         """Finish what is open with what there is, and stop."""
-        self._items.put(None)
-        self._thread.join(timeout_seconds)
-        if self._thread.is_alive():
-            log.warning("recorder_abandoned open=%d", len(self._takes))
+        self._worker.close(timeout_seconds)
 
     def _put(self, item: Moment | Event, name: str, limit: int) -> None:
-        if self._items.qsize() >= limit:
+        if not self._worker.put(item, limit):
             self._dropped[name] += 1
-            return
-        self._items.put(item)
 
-    def _run(self) -> None:
+    def _tidy(self) -> None:
         self._guarded(lambda: remove_unfinished(self._root), "start")
-        while (item := self._items.get()) is not None:
-            self._take_in(item)
-            if time.monotonic() >= self._sweep_due:
-                self._guarded(self._sweep, "sweep")
+
+    def _take_in(self, item: Moment | Event) -> None:
+        if time.monotonic() >= self._sweep_due:
+            self._guarded(self._sweep, "sweep")
+        if isinstance(item, Moment):
+            self._look(item)
+        else:
+            self._mark(item)
+
+    def _give_up(self, item: Moment | Event) -> None:
+        """Leave nothing of what is open of a camera of which an item could not be taken in."""
+        for event_id in [name for name, take in self._takes.items() if take.event.camera == item.camera]:
+            self._drop(self._takes.pop(event_id))
+
+    def _finish_all(self) -> None:
         for event_id in list(self._takes):
             self._finish(event_id)
 
-    def _take_in(self, item: Moment | Event) -> None:
-        """Take one item in; what fails in a way that nobody foresaw costs what is open of its camera, and no more."""
-        try:
-            if isinstance(item, Moment):
-                self._look(item)
-            else:
-                self._mark(item)
-        except Exception:
-            log.exception("recorder_failed camera=%s", item.camera)
-            for event_id in [name for name, take in self._takes.items() if take.event.camera == item.camera]:
-                self._drop(self._takes.pop(event_id))
-
     def _drop(self, take: Take) -> None:
         """Leave nothing of a take; that is told once its event has ended."""
-        self._guarded(take.drop, "drop")
+        evidence = self._left(take)
         if take.end_seconds is not None:
-            self._answer(take.event, EventEvidence(status="dropped"))
+            self._answer(take.event, evidence)
+
+    def _left(self, take: Take) -> EventEvidence:
+        self._guarded(take.drop, "drop")
+        return EventEvidence(status="dropped")
 
     def _look(self, moment: Moment) -> None:
         past = self._past.setdefault(moment.camera, deque())
@@ -177,8 +175,10 @@ class Recorder:
             evidence = take.finish()
         except (OSError, ValueError) as error:
             log.warning("evidence_refused event=%s error=%s", event_id, error)
-            self._guarded(take.drop, "drop")
-            evidence = EventEvidence(status="dropped")
+            evidence = self._left(take)
+        except Exception:
+            log.exception("evidence_failed event=%s", event_id)
+            evidence = self._left(take)
         self._answer(take.event, evidence)
 
     def _answer(self, event: Event, evidence: EventEvidence) -> None:
@@ -210,6 +210,8 @@ class Recorder:
             work()
         except OSError as error:
             log.warning("evidence_disk step=%s error=%s", step, error)
+        except Exception:
+            log.exception("evidence_failed step=%s", step)
 
 
 def _shows_something(event: Event) -> bool:

@@ -13,6 +13,7 @@ from edge.desk import LEDGER_FILE
 from edge.event_ledger import JUDGED_KINDS, LedgerEvent, open_existing
 from edge.evidence_store import EVENT_FILE, FOLDER
 from edge.fault_ledger import FAULTS_FILE, PastFault, past_faults
+from edge.files import read_json
 from edge.labels import seconds_from_utc
 from edge.messages import Event
 from edge.setup import Device
@@ -141,7 +142,7 @@ def _within(hour: CoveredHour, last_seconds: float) -> CoveredHour:
 
 def _event(state: Path, noted: LedgerEvent) -> EventReport:
     folder = state / FOLDER / noted.camera / noted.event_id
-    event = _message(folder / EVENT_FILE)
+    event = read_json(folder / EVENT_FILE, Event, None)
     files = {path.stem: str(path) for path in folder.glob("*.*")} if event is not None else {}
     time, score = (None, None) if event is None else (event.time, event.score)
     ended = None if time is None or time.end is None or time.start is None else time.end
@@ -160,13 +161,6 @@ def _event(state: Path, noted: LedgerEvent) -> EventReport:
         strip=files.get("strip"),
         heat_map=files.get("heatmap"),
     )
-
-
-def _message(path: Path) -> Event | None:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Event)
-    except (OSError, msgspec.MsgspecError):
-        return None
 
 
 def _between(start: str | None, end: str) -> float | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.files import write_whole
+from edge.files import read_json, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,4 @@ def forget(folder: Path | None) -> None:
 
 
 def _read(file: Path) -> Starts:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=Starts)
-    except (OSError, msgspec.MsgspecError):
-        return Starts()
+    return read_json(file, Starts, Starts())

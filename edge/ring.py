@@ -185,7 +185,7 @@ def read_segment(path: Path) -> Segment | None:
         head, _, data = path.read_bytes().partition(b"\n")
         facts = msgspec.json.decode(head, type=Facts)
         rows = np.frombuffer(data, row_type(len(facts.zones)))
-    except (OSError, ValueError, msgspec.MsgspecError):
+    except (OSError, ValueError):
         return None
     film = path.with_suffix(FILM)
     return Segment(facts, rows, film if film.exists() else None)

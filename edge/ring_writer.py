@@ -6,9 +6,7 @@ The river lays moments into a bounded queue; what does not fit is dropped, count
 from __future__ import annotations
 
 import logging
-import queue
 import shutil
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -33,6 +31,7 @@ from edge.ring import (
 )
 from edge.ring_room import kept_bytes, make_room
 from edge.ring_settings import RingSettings
+from edge.worker import Worker
 from edge.zones import Zones
 
 log = logging.getLogger(__name__)
@@ -75,7 +74,6 @@ class RingWriter:
     ) -> None:
         self._root, self._settings = state_directory / FOLDER, settings
         self._wall_clock, self._free_bytes = wall_clock, free_bytes
-        self._items: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._missed: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
         self._open: dict[str, _Open] = {}
@@ -83,17 +81,18 @@ class RingWriter:
         self._kept_bytes = 0
         self._sweep_due = 0.0
         self.has_room = True
-        self._thread = threading.Thread(target=self._run, name="ring", daemon=True)
-        self._thread.start()
+        self._worker: Worker[_Item] = Worker(
+            "ring", self._take_in, self._give_up, begin=self._look, end=self._finish_all
+        )
 
     def see(self, moment: Moment, zones: Zones | None, facts: Facts) -> None:
         """Take a moment in, with the zones and all else that it was judged by."""
         camera = moment.camera
-        if self._items.qsize() >= MOST_MOMENTS:
+        if self._worker.put(_Item(moment, zones, facts, self._missed[camera]), MOST_MOMENTS):
+            self._missed[camera] = 0
+        else:
             self._missed[camera] += 1
             self._dropped["ring_moments"] += 1
-            return
-        self._items.put(_Item(moment, zones, facts, self._missed.pop(camera, 0)))
 
     @property
     def drops(self) -> dict[str, int]:
@@ -102,21 +101,29 @@ class RingWriter:
 
     def close(self, timeout_seconds: float = 5.0) -> None:
         """Write what is open, and stop."""
-        self._items.put(None)
-        self._thread.join(timeout_seconds)
-        if self._thread.is_alive():
-            log.warning("ring_abandoned open=%d", len(self._open))
+        self._worker.close(timeout_seconds)
 
-    def _run(self) -> None:
+    def _look(self) -> None:
+        """See what earlier starts have left."""
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             self._kept = kept_bytes(self._root)
         except OSError as error:
             log.warning("ring_disk step=start error=%s", error)
-        while (item := self._items.get()) is not None:
-            if time.monotonic() >= self._sweep_due:
-                self._sweep()
-            self._keep(item)
+
+    def _take_in(self, item: _Item) -> None:
+        if time.monotonic() >= self._sweep_due:
+            self._sweep()
+        self._keep(item)
+
+    def _give_up(self, item: _Item) -> None:
+        """Leave nothing of a camera's segment into which an item could not be taken."""
+        under_way = self._open.pop(item.moment.camera, None)
+        if under_way is not None:
+            self._dropped["ring_segments"] += 1
+            self._drop_film(under_way)
+
+    def _finish_all(self) -> None:
         for camera in list(self._open):
             self._finish(camera)
 
@@ -161,7 +168,11 @@ class RingWriter:
     def _give_up_film(self, under_way: _Open, error: Exception) -> None:
         log.warning("ring_film_refused path=%s error=%s", under_way.path, error)
         self._dropped["ring_films"] += 1
-        film, under_way.film, under_way.is_film_over = under_way.film, None, True
+        under_way.is_film_over = True
+        self._drop_film(under_way)
+
+    def _drop_film(self, under_way: _Open) -> None:
+        film, under_way.film = under_way.film, None
         if film is not None:
             with suppress(*FilmError):
                 film.drop()
@@ -177,6 +188,9 @@ class RingWriter:
             self._kept[under_way.path] = write_scores(under_way.path, under_way.facts, rows)
         except FilmError as error:
             log.warning("ring_refused camera=%s error=%s", camera, error)
+            self._dropped["ring_segments"] += 1
+        except Exception:
+            log.exception("ring_failed camera=%s", camera)
             self._dropped["ring_segments"] += 1
         self._sweep()
 

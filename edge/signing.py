@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -11,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from edge.errors import PrednetError, UsageError
-from edge.files import sync_folder, write_whole
+from edge.files import write_whole
 
 _MAKE_KEY = "openssl genpkey -algorithm ed25519 -out press.key; openssl pkey -in press.key -pubout -out press.pub"
 _RAW = serialization.Encoding.Raw, serialization.PublicFormat.Raw
@@ -68,17 +67,7 @@ def make_key(path: Path) -> None:
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path.with_suffix(".pub"), public)  # first: a key that is there has its public one beside it
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secret)
-            file.flush()
-            os.fsync(handle)
-        aside.replace(path)
-        sync_folder(path.parent)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_whole(path, secret, 0o600)
 
 
 def _read(path: Path) -> bytes:

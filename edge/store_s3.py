@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import botocore.session
+from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, SSLError
 
@@ -25,27 +26,15 @@ _LATER = frozenset({408, 425, 429})  # the store asks for another try
 
 
 class S3Store:
-    """One bucket, for one thread; nothing is sent before the first `put`."""
+    """One bucket, for one thread; nothing is sent before the first `put`.
+
+    Raises StoreRefused for an address or a region that cannot be asked.
+    """
 
     def __init__(self, upload: Upload, key: AccessKey) -> None:
         self._bucket = upload.bucket
         self._root = (upload.endpoint or f"https://s3.{upload.region}.amazonaws.com").rstrip("/")
-        self._client = botocore.session.Session().create_client(
-            "s3",
-            region_name=upload.region,
-            endpoint_url=upload.endpoint or None,
-            aws_access_key_id=key.id,
-            aws_secret_access_key=key.secret,
-            verify=upload.ca_file or None,
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},  # stores in a plant have one host name
-                connect_timeout=upload.timeout_seconds,
-                read_timeout=upload.timeout_seconds,
-                retries={"total_max_attempts": 1},  # the queue is what tries again
-                request_checksum_calculation="when_required",  # many stores know no others than MD5
-            ),
-        )
+        self._client = _client(upload, key)
 
     def put(self, name: str, source: Path | bytes) -> str:
         """Put a file or bytes under a name, whole or not at all, and return its address.
@@ -69,6 +58,33 @@ class S3Store:
     def close(self) -> None:
         """Let the connections go."""
         self._client.close()
+
+
+def _client(upload: Upload, key: AccessKey) -> BaseClient:
+    """Return the library's client, which looks at address and region alone. Raises StoreRefused."""
+    settings = Config(
+        signature_version="s3v4",
+        s3={"addressing_style": "path"},  # stores in a plant have one host name
+        connect_timeout=upload.timeout_seconds,
+        read_timeout=upload.timeout_seconds,
+        retries={"total_max_attempts": 1},  # the queue is what tries again
+        request_checksum_calculation="when_required",  # many stores know no others than MD5
+    )
+    try:
+        return botocore.session.Session().create_client(
+            "s3",
+            region_name=upload.region,
+            endpoint_url=upload.endpoint or None,
+            aws_access_key_id=key.id,
+            aws_secret_access_key=key.secret,
+            verify=upload.ca_file or None,
+            config=settings,
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise StoreRefused(
+            f"evidence.upload: the store's client does not take it ({error}); correct endpoint and region. "
+            "A host's name is of letters, digits, - and ."
+        ) from None
 
 
 def _parts(path: Path) -> Iterator[bytes]:
@@ -105,4 +121,6 @@ def _answered(where: str, error: ClientError) -> PrednetError:
         return StoreUnreachable(f"{where}: the store has trouble ({status} {code}).")
     if code == "NoSuchBucket":
         return BucketMissing(f"{where}: the store knows no such bucket; make it, or correct evidence.upload.bucket.")
-    return StoreRefused(f"{where}: the store refuses it ({status} {code}); check the key, its rights and the clock.")
+    return StoreRefused(
+        f"{where}: the store refuses it ({status} {code}); check the key, its rights, the region and the clock."
+    )

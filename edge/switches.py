@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from edge.detection import Limit, limit_at
+from edge.errors import JsonError
 from edge.files import write_whole
 from edge.moments import Judge, Round
 
@@ -150,6 +151,6 @@ def _read(file: Path) -> dict[str, Switch]:
         return msgspec.json.decode(file.read_bytes(), type=dict[str, Switch])
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *JsonError) as error:
         log.error("switches_unreadable file=%s error=%s", file, error)  # noqa: TRY400
         return {}

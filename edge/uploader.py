@@ -139,10 +139,14 @@ class Uploader:
         except PrednetError as error:
             self._put_off(folder, error)
             return
-        except (OSError, ValueError, msgspec.MsgspecError) as error:  # it is gone, or was never whole
+        except (OSError, ValueError) as error:  # it is gone, or was never whole
             self.lost += 1
             log.warning("upload_given_up event=%s error=%s", folder.name, error)
             message = None
+        except Exception as error:  # nobody foresaw it; it costs a delay, and neither evidence nor the thread
+            log.exception("upload_failed event=%s", folder.name)
+            self._put_off(folder, error)
+            return
         else:
             self._succeeded(folder)
         if message is not None:
@@ -174,7 +178,7 @@ class Uploader:
         self._failures, self._failing_since, self.fault = 0, None, None
         self._due = time.monotonic()
 
-    def _put_off(self, folder: Path, error: PrednetError) -> None:
+    def _put_off(self, folder: Path, error: Exception) -> None:
         now = time.monotonic()
         self._failures += 1
         self._failing_since = now if self._failing_since is None else self._failing_since

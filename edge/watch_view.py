@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from edge.errors import JsonError
 from edge.event_ledger import LedgerEvent
 from edge.fleet import site_filter
 from edge.labels import seconds_from_event_id, seconds_from_utc
@@ -89,7 +90,7 @@ def with_messages(view: View, messages: Iterable[Received], now_seconds: float) 
     for message in messages:
         try:
             view = _with(view, message, now_seconds)
-        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
+        except JsonError:
             continue
     return view
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from edge.errors import UsageError
+from edge.errors import JsonError, UsageError
 from edge.privacy import Shape, fault_of_shape
 
 KEYS = ("limit", "false_per_day", "mask", "bundle", "normal")
@@ -64,7 +64,7 @@ def _mask(text: str) -> Shape | str:
         return text
     try:
         shape = msgspec.json.decode(text, type=Shape)
-    except msgspec.MsgspecError as error:
+    except JsonError as error:
         raise UsageError(
             f"--what-if mask={text}: is no shape; write two corners [[0.8,0.0],[1.0,0.3]], a polygon, or a zone's name."
         ) from error

@@ -93,7 +93,7 @@ def seen_through(folder: Path) -> list[Received]:
         raise DeviceUnavailable(
             f"{folder / WINDOW_FILE}: only the daemon's user and root may look; use sudo, or --host for its broker."
         ) from error
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError) as error:
         raise DeviceUnavailable(
             f"{folder / WINDOW_FILE}: no daemon answers here ({error}); is 'prednet-edge run' running?"
         ) from error

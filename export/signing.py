@@ -8,7 +8,7 @@ import msgspec
 
 from edge.archive import MANIFEST, SIGNATURE, read_members, write_members
 from edge.bundle import read_bundle
-from edge.errors import PrednetError
+from edge.errors import JsonError, PrednetError
 from edge.signing import Signature, is_signed, public_key_of, signed
 
 # What is signed begins with this, so that no signature of ours stands for anything else.
@@ -33,7 +33,7 @@ def verify_bundle(bundle: Path, key: Path) -> str:
     try:
         signature = msgspec.json.decode(members[SIGNATURE], type=Signature)
         is_right = is_signed(_PURPOSE + members[MANIFEST], signature, public)
-    except (msgspec.MsgspecError, PrednetError) as error:
+    except (*JsonError, PrednetError) as error:
         raise PrednetError(f"{bundle}: its signature cannot be read ({error}); sign it again.") from error
     if not is_right:
         raise PrednetError(f"{bundle}: its signature is not that of {key}; do not use it.")

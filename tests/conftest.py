@@ -41,6 +41,13 @@ def every_message_keeps_the_contract(
     assert not found, f"{len(found)} messages break the contract: {found[:5]}"
 
 
+@pytest.fixture(scope="module")
+def module_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """Run one Mosquitto for a module."""
+    with mosquitto(tmp_path_factory.mktemp("broker")) as real:
+        yield real
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     """Run a Mosquitto of the test's own."""

@@ -197,6 +197,24 @@ def test_losses_and_latencies_are_noted_as_they_happen(tmp_path: Path) -> None:
         assert (broker.back, broker.restarts) == (400.0, 1)
 
 
+def test_a_pause_without_an_attempt_is_not_measured_from_an_earlier_one(tmp_path: Path) -> None:
+    """A camera that falls silent and goes on by itself was never tried; attempts of an hour ago say nothing of it."""
+    now = [100.0]
+    mailboxes, frame = Mailboxes(["cam"], clock=lambda: now[0]), Frame(np.zeros((2, 2, 1), np.uint8), 0.0)
+    with PromiseLedger(tmp_path / FILE) as ledger:
+        record = Record(ledger, mailboxes, Connection(), lambda: now[0], lambda: now[0])  # type: ignore[arg-type]
+        mailboxes.lose("cam", "no answer")
+        now[0] = 3600.0
+        mailboxes.put("cam", frame, None)
+        mailboxes.take(0.0)
+        now[0] = 3606.0
+        ((silent,),) = (mailboxes.take(0.0),)
+        record.see(Moment("cam", 0.0, "blind", lost=silent.lost["cam"]))
+        mailboxes.put("cam", frame, None)
+        record.see(seen(frame, "watching"))
+        assert [(one.back, one.recovery_seconds) for one in ledger.losses(0.0, 5000.0)] == [(3606.0, None)]
+
+
 def seen(frame: Frame, state: str) -> Moment:
     """A moment of a frame; the record looks at no more of it."""
     return Moment("cam", 0.0, state, sensed=frame)  # type: ignore[arg-type]
@@ -273,8 +291,13 @@ def test_a_broken_promise_is_code_4(config: Path, tmp_path: Path) -> None:
     assert "Not everything that was promised was kept." in (tmp_path / "page.html").read_text()
 
 
-def test_a_changed_page_is_found_and_a_right_one_verified(config: Path, page: Path, tmp_path: Path) -> None:
-    """Any changed byte, another key, a page without a signature, text behind it; openssl agrees with the signature."""
+def test_a_changed_page_is_found_and_a_right_one_verified(
+    config: Path, page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Any changed byte, another key, a page without a signature, text behind it; openssl agrees with the signature.
+
+    The key that is told is the one that was given, whatever the page names beside its signature.
+    """
     state = config.parent / "state"
     assert (state / KEY_FILE).stat().st_mode & 0o777 == 0o600
     words = ["accept", "verify", str(page)]
@@ -287,10 +310,17 @@ def test_a_changed_page_is_found_and_a_right_one_verified(config: Path, page: Pa
         good + b"<p>more</p>",
         good[: good.index(b"<!-- prednet-edge signature")],
         good.replace(b'"ed25519":"', b'"ed25519":"00', 1),
+        good.replace(b'"ed25519":"', b'"ed25519":"\xff', 1),
     ):
         assert changed != good
         page.write_bytes(changed)
         assert main(words) == 1
+    named = re.search(rb'"public_key":"([0-9a-f]{64})"} -->', good)
+    assert named is not None
+    page.write_bytes(good.replace(named[0], b'"public_key":"' + 64 * b"0" + b'"} -->'))
+    capsys.readouterr()
+    assert main([*words, "--key", str(state / "device.pub"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["public_key"] == named[1].decode()
     page.write_bytes(good)
     other = tmp_path / "other.pem"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(other)], check=True, capture_output=True)
@@ -326,10 +356,10 @@ REFUSALS = [
 def test_a_key_whose_making_was_cut_off_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk or a power cut within it leaves no half key, which would be in the way for ever."""
 
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
+    def full(handle: int) -> None:
+        if KEY_FILE in Path(f"/proc/self/fd/{handle}").readlink().name:
+            raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("edge.signing.write_whole", lambda path, data: path.write_bytes(data))
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         device_key(tmp_path)

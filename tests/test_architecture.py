@@ -65,6 +65,7 @@ STARTING = {
     "Thread",
     "CaptureThread",
     "HookThread",
+    "Worker",
     "ThreadPoolExecutor",
     "Popen",
     "ProcessPoolExecutor",

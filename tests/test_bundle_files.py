@@ -64,7 +64,7 @@ def test_what_is_not_signed_with_the_key_is_refused(
     changed = rewritten(signed, tmp_path / "changed.prednet", manifest_change(licence="mine now"))
     assert export.cli.main(["verify", str(changed), "--key", public]) == 1
     assert "its signature is not that of" in capsys.readouterr().err
-    for text in (b"{}", b'{"ed25519": "zz", "public_key": ""}'):
+    for text in (b"{}", b'{"ed25519": "zz", "public_key": ""}', b'{"ed25519": "\xff"}'):
         spoilt = rewritten(
             signed, tmp_path / "spoilt.prednet", lambda members, text=text: members.update({"signature.json": text})
         )

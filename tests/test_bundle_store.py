@@ -13,11 +13,13 @@ import pytest
 from calibration.cli import main as calibrate
 from edge.cli import main
 from edge.config_file import read_config
-from edge.errors import ConfigInvalid
+from edge.errors import ConfigInvalid, DeviceUnavailable
 from edge.setup import read_device
 from edge.updates.acts import activate, install, promote, roll_back, shadow
+from edge.updates.alive import Alive, wait_until_healthy, write_alive
 from edge.updates.desk import MOST_STARTS, note_start, refuse, took_over
 from edge.updates.store import MOST_SPARE, BundleStore, State
+from edge.updates.told import told_updates
 from export.bundle import MadeVariant, write_bundle
 from export.step import spec_from_architecture, step_onnx
 from tests.brokers import free_port
@@ -198,6 +200,37 @@ def test_a_daemon_that_does_not_last_with_a_new_bundle_gets_the_old_one_back(con
     assert "started 3 times with it" in state.verdict.reason
 
 
+def test_starts_are_not_counted_where_there_is_no_trial_any_more(config: Path, made: Path) -> None:
+    """updates.trial_minutes: 0 ends a trial that is under way."""
+    install(config, made / "b.prednet")
+    activate(config, "b", uncalibrated=True)
+    config.write_text(config.read_text() + "updates: {trial_minutes: 0}\n")
+    for _ in range(MOST_STARTS + 1):
+        note_start(config)
+    assert level_in_force(config)[0] == "b"
+
+
+def test_diagnostics_read_no_bundle(config: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The river answers them, and would stand still for as many seconds as the bundles take."""
+    shadow(config, install(config, made / "b.prednet").digest)
+
+    def read(path: Path) -> None:
+        raise AssertionError(path)
+
+    monkeypatch.setattr("edge.updates.store.read_bundle", read)
+    told = told_updates(read_config(config))
+    assert told == {"live": store_of(config).state.live, "previous": ""}
+
+
+def test_a_device_without_a_bundle_is_healthy_too(tmp_path: Path) -> None:
+    """One that watches with a predictor has none that a digest could name; asked for one, it has not that."""
+    write_alive(tmp_path, Alive(boot_id="b", bundle="builtin:flow-1:8x8-grey", name="flow", runner="flow",
+                                is_on_trial=False, cameras={"cam": "watching"}, faults=()))  # fmt: skip
+    assert wait_until_healthy(tmp_path, 0.0, print).name == "flow"
+    with pytest.raises(DeviceUnavailable, match="it runs the bundle flow"):
+        wait_until_healthy(tmp_path, 0.0, print, "sha256:" + "0" * 64)
+
+
 def test_what_was_refused_is_taken_again_when_a_person_says_so(config: Path, made: Path) -> None:
     """It is passed over until then, also where the configuration itself names it."""
     bundle = install(config, made / "b.prednet")
@@ -267,17 +300,17 @@ def test_installed_bundles_that_nobody_uses_make_room(config: Path) -> None:
 
 
 KILLED = """
-import os, signal, sys, threading
+import itertools, os, signal, sys, threading
 from pathlib import Path
 import msgspec
 from edge.updates.store import BundleStore
 store = BundleStore(Path(sys.argv[1]))
-threading.Timer(float(sys.argv[2]), lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
-print("go", flush=True)
-number = 0
-while True:
-    number += 1
+def change(number):
     store.change(lambda state: msgspec.structs.replace(state, live=f"{number:06d}" * 500, previous=f"{number:06d}" * 500))
+change(1)  # on a slow disk the kill would come before anything was kept
+threading.Timer(float(sys.argv[2]), lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+for number in itertools.count(2):
+    change(number)
 """
 
 

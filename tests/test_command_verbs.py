@@ -12,7 +12,7 @@ import pytest
 
 from edge.command_messages import VERBS
 from edge.coverage_ledger import hour_of
-from tests.brokers import Mosquitto, mosquitto
+from tests.brokers import Mosquitto
 from tests.commanding import Operator, R, served
 from tests.daemons import write_config
 from tests.publishing import wait_until
@@ -25,19 +25,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def broker(folder: Path) -> Iterator[Mosquitto]:
-    """Run one Mosquitto for the module."""
-    (folder / "broker").mkdir()
-    with mosquitto(folder / "broker") as real:
-        yield real
-
-
-@pytest.fixture(scope="module")
-def operator(folder: Path, broker: Mosquitto) -> Iterator[Operator]:
+def operator(folder: Path, module_broker: Mosquitto) -> Iterator[Operator]:
     """Run one daemon for the module, with looping cameras and a private corner."""
-    config = write_config(folder, broker.port, loop=True)
+    config = write_config(folder, module_broker.port, loop=True)
     config.write_text(config.read_text().replace("busy: {", "busy: {privacy_masks: [[[0, 0], [0.5, 0.5]]], "))
-    with served(folder, config, broker) as operator:
+    with served(folder, config, module_broker) as operator:
         yield operator
 
 

@@ -51,6 +51,13 @@ def torn_page(data: bytes) -> bytes:
     return data[:1024] + random.Random(8).randbytes(min(1024, max(len(data) - 1024, 0))) + data[2048:]
 
 
+def turned_bit(data: bytes) -> bytes:
+    """The high bit of letters in JSON turned over: no UTF-8 any more, and nothing that SQLite notices."""
+    if data.startswith(b"SQLite"):
+        return data.replace(b'"plant7"', b'"pl\xe1nt7"')
+    return data.replace(b"a", b"\xe1")
+
+
 DAMAGES: dict[str, Damage] = {
     "missing": lambda _: None,
     "empty": lambda _: b"",
@@ -58,6 +65,7 @@ DAMAGES: dict[str, Damage] = {
     "zeros": lambda data: bytes(len(data)),
     "noise": noise,
     "torn page": torn_page,
+    "turned bit": turned_bit,
     "of another kind": lambda _: b"PK\x03\x04" + bytes(3000),
 }
 

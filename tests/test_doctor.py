@@ -22,7 +22,7 @@ from edge.engine.memory import DeviceFacts
 from edge.engine.wishes import wish_from_config
 from edge.errors import DEVICE_UNAVAILABLE, OK, DeviceUnavailable
 from tests import simulated
-from tests.brokers import Mosquitto, mosquitto
+from tests.brokers import Mosquitto
 from tests.needs import need_root, need_system_python
 from tests.variant_bundle import write_variant_bundle
 
@@ -33,13 +33,6 @@ ROOT = Path(__file__).parents[1]
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with one variant for TensorRT and one for the CPU."""
     return write_variant_bundle(tmp_path_factory.mktemp("bundle") / "press.prednet", ("fp16", "cpu"))
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    """Run one Mosquitto for the module."""
-    with mosquitto(tmp_path_factory.mktemp("broker")) as real:
-        yield real
 
 
 def write_config(folder: Path, bundle: Path, port: int, source: str = "test://factory", more: str = "") -> Path:
@@ -59,10 +52,10 @@ def lines(config: Path, capsys: pytest.CaptureFixture[str], code: int) -> dict[s
 
 
 def test_a_sound_device_passes_with_real_inference_and_a_message_there_and_back(
-    tmp_path: Path, bundle: Path, broker: Mosquitto
+    tmp_path: Path, bundle: Path, module_broker: Mosquitto
 ) -> None:
     """On a machine without a GPU: the CPU computes, the GPU's lines are skipped with their reason."""
-    config = write_config(tmp_path, bundle, broker.port)
+    config = write_config(tmp_path, bundle, module_broker.port)
     command = [sys.executable, "-c", "import sys; from edge.cli import main; sys.exit(main())"]  # no driver was loaded
     told = subprocess.run(
         [*command, "doctor", "--config", str(config), "--user", "root", "--json"], capture_output=True, check=True
@@ -77,15 +70,19 @@ def test_a_sound_device_passes_with_real_inference_and_a_message_there_and_back(
     assert found["driver"][0] == found["library"][0] == "skipped"
     assert "onnxruntime-cpu, variant cpu: " in found["inference"][1]
     assert "golden answer right" in found["inference"][1]
-    assert f"127.0.0.1:{broker.port}: there and back in" in found["broker"][1]
+    assert f"127.0.0.1:{module_broker.port}: there and back in" in found["broker"][1]
 
 
 def test_on_a_gpu_the_engine_is_run(
-    tmp_path: Path, bundle: Path, broker: Mosquitto, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    bundle: Path,
+    module_broker: Mosquitto,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Before an engine is there a warning says how to build it; with it TensorRT itself answers rightly."""
     simulated.install(monkeypatch)
-    config = write_config(tmp_path, bundle, broker.port)
+    config = write_config(tmp_path, bundle, module_broker.port)
     before = lines(config, capsys, OK)
     assert before["driver"] == ("ok", "Simulated, SM 8.7, 8192 MiB, CUDA 12.6")
     assert before["library"] == ("ok", "TensorRT 10.3.0 for SM 8.7")
@@ -107,11 +104,11 @@ def test_on_a_gpu_the_engine_is_run(
     ],
 )  # fmt: skip
 def test_what_is_broken_fails_with_its_sentence(
-    check: str, change: dict[str, object], told: str, tmp_path: Path, bundle: Path, broker: Mosquitto,
+    check: str, change: dict[str, object], told: str, tmp_path: Path, bundle: Path, module_broker: Mosquitto,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """Exit code 3, that line failed, and the others looked at all the same."""
-    config = write_config(tmp_path, bundle, **({"port": broker.port} | change))  # type: ignore[arg-type]
+    config = write_config(tmp_path, bundle, **({"port": module_broker.port} | change))  # type: ignore[arg-type]
     found = lines(config, capsys, DEVICE_UNAVAILABLE)
     assert found[check][0] == "failed"
     assert told in found[check][1]
@@ -119,10 +116,10 @@ def test_what_is_broken_fails_with_its_sentence(
 
 
 def test_a_state_directory_that_cannot_be_written_fails(
-    tmp_path: Path, bundle: Path, broker: Mosquitto, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, bundle: Path, module_broker: Mosquitto, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A file stands in its place."""
-    config = write_config(tmp_path, bundle, broker.port)
+    config = write_config(tmp_path, bundle, module_broker.port)
     (tmp_path / "state").write_text("")
     found = lines(config, capsys, DEVICE_UNAVAILABLE)
     assert found["disk"][0] == "failed"
@@ -130,7 +127,7 @@ def test_a_state_directory_that_cannot_be_written_fails(
 
 
 def test_lines_for_people_have_their_mark(
-    tmp_path: Path, bundle: Path, broker: Mosquitto, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, bundle: Path, module_broker: Mosquitto, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line each."""
     config = write_config(tmp_path, bundle, 1)
@@ -177,13 +174,13 @@ def doctor_as_nobody(python: str, config: Path) -> subprocess.CompletedProcess[s
 
 
 @pytest.fixture
-def public_config(bundle: Path, broker: Mosquitto) -> Iterator[Path]:
+def public_config(bundle: Path, module_broker: Mosquitto) -> Iterator[Path]:
     """A configuration in a folder that everyone may read and root alone may write; only root becomes another user."""
     need_root()
     folder = Path(tempfile.mkdtemp(prefix="doctor-"))
     folder.chmod(0o755)
     shutil.copy(bundle, folder / "press.prednet")
-    yield write_config(folder, folder / "press.prednet", broker.port)
+    yield write_config(folder, folder / "press.prednet", module_broker.port)
     shutil.rmtree(folder)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,13 +34,6 @@ Fault = Callable[[pytest.MonkeyPatch, Path], None]
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle for the CPU."""
     return write_variant_bundle(tmp_path_factory.mktemp("bundle") / "press.prednet", ("cpu",))
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    """Run one Mosquitto that everyone may use."""
-    with mosquitto(tmp_path_factory.mktemp("broker")) as real:
-        yield real
 
 
 def reading(name: str, value: object) -> Fault:
@@ -88,12 +81,12 @@ def throttled(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     ],
 )  # fmt: skip
 def test_each_fault_has_its_line(
-    check: str, state: str, fault: Fault, told: str, tmp_path: Path, bundle: Path, broker: Mosquitto,
+    check: str, state: str, fault: Fault, told: str, tmp_path: Path, bundle: Path, module_broker: Mosquitto,
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """What fails ends with exit code 3; a warning alone with 0."""
     fault(monkeypatch, tmp_path / "sys")
-    config = write_config(tmp_path, bundle, broker.port)
+    config = write_config(tmp_path, bundle, module_broker.port)
     found = lines(config, capsys, DEVICE_UNAVAILABLE if state == "failed" else OK)
     assert found[check][0] == state
     assert told in found[check][1]
@@ -121,11 +114,11 @@ def without_an_element(monkeypatch: pytest.MonkeyPatch) -> None:
 )  # fmt: skip
 def test_what_gstreamer_lacks_fails_with_its_package(
     source: str, fault: Callable[[pytest.MonkeyPatch], None], told: str, tmp_path: Path, bundle: Path,
-    broker: Mosquitto, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    module_broker: Mosquitto, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Its Python, what is JetPack's alone (on any other machine), and what a Debian package brings."""
     fault(monkeypatch)
-    found = lines(write_config(tmp_path, bundle, broker.port, source), capsys, DEVICE_UNAVAILABLE)
+    found = lines(write_config(tmp_path, bundle, module_broker.port, source), capsys, DEVICE_UNAVAILABLE)
     assert found["gstreamer"][0] == "failed"
     assert told in found["gstreamer"][1]
 
@@ -144,11 +137,15 @@ def test_an_access_list_that_does_not_deliver_fails(
 
 
 def test_root_without_the_services_user_is_told(
-    tmp_path: Path, bundle: Path, broker: Mosquitto, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    bundle: Path,
+    module_broker: Mosquitto,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What root may do says nothing of the daemon: the line says who is missing, and how that user is made."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    config = write_config(tmp_path, bundle, broker.port)
+    config = write_config(tmp_path, bundle, module_broker.port)
     assert main(["doctor", "--config", str(config), "--user", "no-such-user"]) == OK
     told = capsys.readouterr().out.splitlines()[0]
     assert told.startswith("WARN  user: ")

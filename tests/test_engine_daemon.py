@@ -18,17 +18,10 @@ from edge.engine.runner_tensorrt import TensorRtRunner
 from edge.engine.store import FOLDER, Store
 from edge.runner import Runner
 from tests import simulated
-from tests.brokers import Mosquitto, mosquitto
+from tests.brokers import Mosquitto
 from tests.commanding import Operator, running
 from tests.test_inference import Faulty, raising
 from tests.variant_bundle import write_variant_bundle
-
-
-@pytest.fixture
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    """Run a Mosquitto that retains nothing of another test."""
-    with mosquitto(tmp_path_factory.mktemp("broker")) as real:
-        yield real
 
 
 @pytest.fixture(scope="module")

@@ -66,10 +66,13 @@ def test_a_damaged_engine_is_missing_and_not_loaded(store: Store, change, told: 
     assert store.find("int8", KEY) == Missing(told)
 
 
-def test_a_damaged_record_is_as_if_nothing_was_built(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("damaged", [b"{", b'{"key": {"device": "\xff"}}'])
+def test_a_damaged_record_is_as_if_nothing_was_built(
+    store: Store, caplog: pytest.LogCaptureFixture, damaged: bytes
+) -> None:
     """It is logged, and the engine is built anew."""
     store.keep(record(), b"engine")
-    next(store.folder.glob("*.json")).write_bytes(b"{")
+    next(store.folder.glob("*.json")).write_bytes(damaged)
     assert store.find("int8", KEY) == Missing("none was built yet")
     assert "engine_record_damaged" in caplog.text
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import pytest
 
 from edge.mqtt import Subscriber
-from tests.brokers import Mosquitto, mosquitto
+from tests.brokers import Mosquitto
 from tests.commanding import WAIT_SECONDS, Operator, R, running
 from tests.daemons import write_config
 from tests.publishing import settings_of
@@ -109,14 +108,6 @@ def announced(broker: Mosquitto) -> bytes | None:
     """Return what the broker retains for Home Assistant."""
     with Subscriber(settings_of(broker, "late"), "homeassistant/#") as late:
         return next((one.payload for one in late.messages(0.3) if one.topic == TOPIC and one.retained), None)
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Any:
-    """Run a Mosquitto."""
-    (tmp_path / "broker").mkdir()
-    with mosquitto(tmp_path / "broker") as real:
-        yield real
 
 
 def test_discovery_is_off_by_default(tmp_path: Path, broker: Mosquitto) -> None:

@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.capture import CaptureThread, Mailboxes
 from edge.command_messages import Result
 from edge.errors import PrednetError
-from edge.fleet import device_lines, line_of_event, printable, table
+from edge.fleet import Ledger, device_lines, fresh_events, line_of_event, printable, table
 from edge.frames import FrameFormat
 from edge.hooks import Outcome, post
 from edge.messages import Event, EventTime
@@ -25,9 +25,12 @@ from edge.mqtt import Received
 from edge.mqtt.connection import MOST_PACKET_BYTES
 from edge.places import place_from_spec
 from edge.sources import open_source
+from edge.topics import EVENTS, FAULTS, HEALTH, INFO, STATUS
+from edge.watch_view import View, with_messages
 from tests.brokers import Mosquitto
 from tests.commanding import Operator, R, running
 from tests.daemons import write_config
+from tests.publishing import TOPICS, event, publishing, settings_of, wait_until
 from tests.test_hooks import Receiver
 
 FORM = FrameFormat(32, 40, 1, 10.0)
@@ -104,6 +107,39 @@ def test_a_device_that_lies_cannot_write_to_the_terminal_of_who_looks_at_the_fle
         assert line.isprintable()
         assert "\N{REPLACEMENT CHARACTER}" in line
     assert printable("Presse 3 – größer") == "Presse 3 – größer"
+
+
+NO_JSON = {"no UTF-8": b'{"boot_id": "\xff"}', "nesting without end": b'{"x":' + b"[" * 100_000}
+
+
+@pytest.mark.parametrize("payload", NO_JSON.values(), ids=NO_JSON)
+def test_what_is_no_json_on_a_device_s_own_topic_does_not_silence_it(
+    payload: bytes, tmp_path: Path, broker: Mosquitto
+) -> None:
+    """Whoever may write where it says its birth cannot end what publishes its events."""
+    with publishing(tmp_path, settings_of(broker)) as (publisher, outbox):
+        wait_until(lambda: publisher.is_connected)
+        attacker = Client(CallbackAPIVersion.VERSION2, client_id="attacker", protocol=MQTTv5)
+        attacker.connect("127.0.0.1", broker.port)
+        attacker.loop_start()
+        attacker.publish(TOPICS.full(INFO), payload, qos=1).wait_for_publish(20.0)
+        attacker.disconnect()
+        attacker.loop_stop()
+        time.sleep(0.5)
+        publisher.publish_event(event(0))
+        wait_until(lambda: outbox.depth().messages == 0)
+
+
+@pytest.mark.parametrize("payload", NO_JSON.values(), ids=NO_JSON)
+def test_what_is_no_json_does_not_end_who_looks_at_the_fleet(payload: bytes) -> None:
+    """It is left out, or told; the next message is read."""
+    root, warned = "prednet/v1/plant7/edge1", list[str]()
+    messages = [Received(f"{root}/{leaf}", payload, True) for leaf in (INFO, FAULTS, HEALTH, "cam/a/condition", EVENTS)]
+    messages.append(Received(f"{root}/{STATUS}", b"online", True))
+    assert [line.status for line in device_lines(messages[:4] + messages[5:])] == ["online"]
+    assert with_messages(View(), messages, 0.0).devices["plant7/edge1"].status == "online"
+    assert list(fresh_events(messages[4:5], Ledger(), warned.append)) == []
+    assert "no event" in warned[0]
 
 
 def test_a_huge_message_never_reaches_the_device(tmp_path: Path, broker: Mosquitto) -> None:

@@ -125,6 +125,9 @@ CASES: dict[str, tuple[Change, str]] = {
     "variants of a list": (at("variants", value=[]), "its manifest is not complete"),
     "a manifest of a list": (lambda members: members.update({"manifest.json": b"[]"}), "its manifest is not JSON"),
     "a manifest that nests for ever": (lambda members: members.update({"manifest.json": b"[" * 100_000}), "its manifest is not JSON"),
+    "a manifest that nests in what is not known": (lambda members: members.update({"manifest.json": b'{"x":' + b"[" * 100_000}), "its manifest is not JSON"),
+    "a manifest that is no UTF-8": (lambda members: members.update({"manifest.json": b'{"format": "\xff"}'}), "its manifest is not JSON"),
+    "limits that are no UTF-8": (member("limits.int8.json", lambda data: data[:-1] + b', "\xff": 1}'), "the limits cannot be read"),
     "a member that is gone": (lambda members: members.pop("limits.int8.json") and None, "limits.int8.json is missing from it"),
 }  # fmt: skip
 

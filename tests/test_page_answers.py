@@ -98,7 +98,7 @@ def test_a_wrong_query_is_refused_with_a_sentence(page: Served, path: str, messa
 
 
 def test_what_is_too_large_is_refused_and_the_next_is_answered(page: Served) -> None:
-    """Headers, addresses and bodies beyond the bounds; JSON that nests too deeply; a body that never comes."""
+    """Headers, addresses and bodies beyond the bounds; JSON that nests too deeply or is no UTF-8; a body that never comes."""
     verdict = f"/api/events/{EVENT_ID}/verdict"
     as_json = bearer() | {"Content-Type": "application/json"}
     assert page.ask("/api/live", headers=bearer() | {"X-Long": "x" * HEADER_BYTES})[0] == 431
@@ -112,6 +112,7 @@ def test_what_is_too_large_is_refused_and_the_next_is_answered(page: Served) -> 
     )
     assert page.ask(verdict, "POST", as_json, "[" * 8000)[0] == 400
     assert page.ask(verdict, "POST", as_json, "[]")[0] == 400
+    assert page.ask(verdict, "POST", as_json, b'{"verdict": "\xff"}')[0] == 400
     with socket.create_connection(("127.0.0.1", page.port)) as slow:
         slow.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
         assert page.ask("/api/live", headers=bearer())[0] == 200

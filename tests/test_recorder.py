@@ -89,7 +89,7 @@ def play(recorder: Recorder, began: float, seconds: float, event_id: str, end: f
             recorder.hear(event_at("new", began + 5.0, None, event_id))
         if end is not None and number == round(end * 10) + 10:
             recorder.hear(event_at("end", began + 5.0, began + end, event_id, end_reason="cleared"))
-        wait_until(lambda: recorder._items.qsize() < 200)
+        wait_until(lambda: recorder._worker.waiting < 200)
 
 
 def brightness(path: Path) -> list[float]:
@@ -242,6 +242,38 @@ def test_what_nobody_foresaw_costs_one_event(tmp_path: Path, monkeypatch: pytest
     assert told.evidence is not None
     assert told.evidence.status == "ready"
     assert [path.name for path in (tmp_path / "evidence" / "a").iterdir()] == [told.event_id]
+
+
+def test_a_clip_that_cannot_be_finished_for_a_reason_that_nobody_foresaw_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for its evidence hears that there is none, and nothing of it stays."""
+
+    def fail(_: Take) -> EventEvidence:
+        raise KeyError("unforeseen")
+
+    monkeypatch.setattr(Take, "finish", fail)
+    with recorder_at(tmp_path) as recorder:
+        play(recorder, time.monotonic(), 10.0, new_id())
+        (told,) = settle(recorder)
+    assert told.evidence == EventEvidence(status="dropped")
+    assert list((tmp_path / "evidence" / "a").iterdir()) == []
+
+
+def test_a_disk_that_cannot_be_swept_for_a_reason_that_nobody_foresaw_costs_no_event(tmp_path: Path) -> None:
+    """The thread outlives it, and records."""
+    failures = [KeyError("unforeseen")]
+
+    def free_bytes(_: Path) -> int:
+        if failures:
+            raise failures.pop()
+        return 10**12
+
+    with recorder_at(tmp_path, free_bytes=free_bytes) as recorder:
+        play(recorder, time.monotonic(), 10.0, new_id())
+        (told,) = settle(recorder)
+    assert told.evidence is not None
+    assert told.evidence.status == "ready"
 
 
 def test_what_a_power_cut_left_is_removed_at_the_next_start(tmp_path: Path) -> None:

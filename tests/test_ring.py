@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge import ring_writer
 from edge.frames import Frame
 from edge.level import Level
 from edge.moments import Moment, Sensed
@@ -56,7 +57,7 @@ def show(writer: RingWriter, numbers: range, camera: str = "a", **changes: Any) 
     known = facts(**changes)
     for number in numbers:
         writer.see(moment_at(number, camera), None, known)
-        wait_until(lambda: writer._items.qsize() < MOST_MOMENTS // 2)
+        wait_until(lambda: writer._worker.waiting < MOST_MOMENTS // 2)
 
 
 def bytes_below(folder: Path) -> int:
@@ -97,7 +98,7 @@ def test_what_does_not_fit_into_the_queue_is_dropped_counted_and_said(tmp_path: 
             writer.see(moment_at(number), None, known)
         let_go.append(time.monotonic() - began)
         held[0] = False
-        wait_until(lambda: writer._items.qsize() == 0)
+        wait_until(lambda: writer._worker.waiting == 0)
         writer.see(moment_at(MOST_MOMENTS + 50), None, known)
     dropped = writer.drops["ring_moments"]
     assert 45 <= dropped <= 50, "one or a few were taken out before the thread was held"
@@ -121,7 +122,7 @@ from tests.test_ring import *
 writer = RingWriter(Path(sys.argv[1]), SETTINGS)
 for number in itertools.count():
     writer.see(moment_at(number), None, facts(run=str(number // 20)))
-    wait_until(lambda: writer._items.qsize() < 100)
+    wait_until(lambda: writer._worker.waiting < 100)
     print(number, flush=True)
 """
 
@@ -160,6 +161,28 @@ def test_a_disk_that_refuses_costs_the_segment_and_never_the_river(tmp_path: Pat
     assert writer.drops["ring_films"] == 1
     assert writer.drops["ring_segments"] == 1
     assert [len(one.rows) for one in Ring(tmp_path / FOLDER).segments("b", *ALL_TIME)] == [20]
+
+
+def test_what_nobody_foresaw_costs_the_segment_and_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its film goes with it and it counts as not recorded; the writer goes on with the next, and so do other cameras."""
+    real = ring_writer.row_from_moment
+
+    def row(moment: Moment, *rest: Any, **options: Any) -> tuple[object, ...]:
+        if moment.camera == "a" and moment.seconds in (1.0, 1.1):
+            raise KeyError("unforeseen")
+        return real(moment, *rest, **options)
+
+    monkeypatch.setattr(ring_writer, "row_from_moment", row)
+    with writer_at(tmp_path) as writer:
+        show(writer, range(10), "b")
+        show(writer, range(30), "a")
+    assert writer.drops == {"ring_segments": 2}
+    lengths = {name: [len(one.rows) for one in Ring(tmp_path / FOLDER).segments(name, *ALL_TIME)] for name in "ab"}
+    assert lengths == {"a": [18], "b": [10]}
+    assert len(list((tmp_path / FOLDER / "a").iterdir())) == 2
+    assert [record.message for record in caplog.records] == ["worker_failed worker=ring count=1"]
 
 
 def test_a_damaged_segment_is_left_out(tmp_path: Path) -> None:

@@ -13,11 +13,14 @@ import pytest
 
 from edge.cli import main
 from edge.frames import Frame
+from edge.mqtt import Received
+from edge.self_tests.asking import Talk
 from edge.self_tests.following import followed, lead_frames, needed_frames, wait_for_acknowledgement
 from edge.self_tests.planting import part, place_of, planted
 from edge.self_tests.results import STATIONS, OrderedTests, read_tests
 from edge.setup import read_device
-from tests.brokers import Mosquitto, mosquitto
+from edge.topics import EVENTS, Topics, reply_subtopic
+from tests.brokers import Mosquitto
 from tests.bundles import write_device
 from tests.commanding import Operator, running
 from tests.tiny import RATE_HZ, normal_images
@@ -30,19 +33,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def broker(folder: Path) -> Iterator[Mosquitto]:
-    """Run one Mosquitto for the module."""
-    (folder / "broker").mkdir()
-    with mosquitto(folder / "broker") as real:
-        yield real
-
-
-@pytest.fixture(scope="module")
-def operator(folder: Path, broker: Mosquitto) -> Iterator[Operator]:
+def operator(folder: Path, module_broker: Mosquitto) -> Iterator[Operator]:
     """Run one daemon for the module, with one camera."""
     hook = f"hooks: {{command: [sh, -c, 'cat >> {folder}/hooked; echo >> {folder}/hooked']}}\n"
-    config = write_device(folder, broker.port, f"self_test: {{every_hours: 0}}\n{hook}")
-    with Operator(broker.port) as operator, running(config):
+    config = write_device(folder, module_broker.port, f"self_test: {{every_hours: 0}}\n{hook}")
+    with Operator(module_broker.port) as operator, running(config):
         operator.wait("cam/cam/state", holding=b"watching")
         yield operator
 
@@ -56,6 +51,26 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str], code: int) -> dict[st
             break
     assert found == code, result
     return result
+
+
+def test_what_others_write_on_its_topics_does_not_end_who_asks() -> None:
+    """No JSON, no event, no answer: left out; what follows is taken."""
+    topics = Topics("plant7", "edge1")
+    events, replies = topics.full(EVENTS), topics.full(reply_subtopic("x"))
+    bad = [b"\xff", b"{", b"[" * 100_000, b"[]", b'{"test": true}', b'"words"']
+    said = [Received(topic, payload, False) for topic in (events, replies) for payload in bad]
+    said.append(Received(events, b'{"event_id": "E1", "test": true, "type": "new"}', False))
+
+    class Broker:
+        """What was said on the device's topics."""
+
+        def messages(self, _: float) -> list[Received]:
+            """All of it."""
+            return said
+
+    talk = Talk(Broker(), topics)  # type: ignore[arg-type]
+    talk.listen(0.0)
+    assert (talk.arrived, talk.replies) == ({"E1"}, {})
 
 
 def until_hooked(folder: Path, event_id: str) -> list[str]:
@@ -130,7 +145,11 @@ def test_the_device_tests_itself_every_so_many_hours(operator: Operator, folder:
 
 
 def test_without_a_daemon_or_a_broker_the_command_says_so(
-    folder: Path, tmp_path: Path, broker: Mosquitto, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    tmp_path: Path,
+    module_broker: Mosquitto,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Codes 3 and 5 with what to look at."""
     config = tmp_path / "config.yaml"
@@ -139,7 +158,7 @@ def test_without_a_daemon_or_a_broker_the_command_says_so(
     monkeypatch.setattr("edge.self_tests.asking.ANSWER_SECONDS", 0.3)
     assert main(["self-test", "--config", str(config)]) == 3
     assert "no daemon answers within 0.3 s" in capsys.readouterr().err
-    config.write_text(text.replace(f"port: {broker.port}", "port: 1"))
+    config.write_text(text.replace(f"port: {module_broker.port}", "port: 1"))
     assert main(["self-test", "--config", str(config)]) == 5
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from urllib.parse import quote
@@ -104,6 +105,16 @@ def test_it_is_made_of_a_wrong_configuration_too(tmp_path: Path) -> None:
         assert "unknown key 'bundel'" in archive.read("check.txt").decode()
 
 
+def test_a_damaged_calibration_is_named_and_stops_nothing(config: Path, tmp_path: Path) -> None:
+    """What is damaged is what support is asked about: the file is said not to be had, everything else is there."""
+    copy = tmp_path / "device"
+    shutil.copytree(config.parent, copy)
+    (copy / "cam.normal").write_bytes((copy / "cam.normal").read_bytes()[:200])
+    assert main(["support-bundle", "--config", str(copy / "config.yaml"), "-o", str(tmp_path / "s.zip")]) == 0
+    with zipfile.ZipFile(tmp_path / "s.zip") as archive:
+        assert "not to be had" in archive.read("cameras/cam/cam.normal.limits.json").decode()
+
+
 def test_a_place_that_cannot_be_written_is_told(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Code 2 and the remedy."""
     assert main(["support-bundle", "--config", str(config), "-o", "/proc/none/support.zip"]) == 2
@@ -113,6 +124,24 @@ def test_a_place_that_cannot_be_written_is_told(config: Path, capsys: pytest.Cap
 def test_the_secrets_of_a_configuration_are_found(config: Path) -> None:
     """Each of them, as it is meant: unquoted, and without the line's end."""
     assert {CAMERA, BROKER, HOOK, WORD, QUERY} <= secrets_of(read_config(config))
+
+
+def test_one_secret_that_cannot_be_read_leaves_no_other_in(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the broker's file those of the page, the evidence's store and the environment are known all the same."""
+    copy = tmp_path / "device"
+    shutil.copytree(config.parent, copy)
+    (copy / "broker.secret").unlink()
+    for name in ("page", "store"):
+        (copy / f"{name}.secret").write_text(f"{name}-s3cret")
+    text = (copy / "config.yaml").read_text() + "page: {token_file: page.secret}\n"
+    upload = "bucket: clips, endpoint: 'https://s3.example', access_key_id: id, secret_key_file: store.secret"
+    text = text.replace("evidence: {", f"evidence: {{upload: {{{upload}}}, ")
+    text = text.replace(", webhook_token_file: hook.secret", "")
+    (copy / "config.yaml").write_text(text)
+    monkeypatch.setenv("PREDNET_HOOKS_WEBHOOK_TOKEN", "fr0m-the-environment")
+    assert {"page-s3cret", "store-s3cret", "fr0m-the-environment"} <= secrets_of(read_config(copy / "config.yaml"))
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=6, max_size=30), st.text(max_size=40))
@@ -125,7 +154,14 @@ def test_a_known_secret_is_removed_wherever_it_stands(secret: str, around: str) 
     assert login not in redacted(login, [secret])
 
 
+def test_a_key_of_a_store_is_known_by_its_name() -> None:
+    """Also where nobody knew of it."""
+    assert redacted(f"PREDNET_STORE_SECRET_KEY={UNKNOWN}") == f"PREDNET_STORE_SECRET_KEY={REMOVED}"
+
+
 INNOCENT = [
+    "secret_key_file: store.secret",
+    "webhook_token_file: hook.secret",
     "password_file: broker.secret",
     "camera press3 watching, fps 9.98, drops 0",
     '{"event_id": "01JDA6Q3R8W5Z0M7T9K4C2B1XE", "rev": 4}',

@@ -17,7 +17,7 @@ from edge.updates.alive import ALIVE_FILE
 from edge.updates.shadow import Report, Shadow, read_report
 from edge.updates.store import BundleStore, State, short_digest
 from edge.updates.told import lines_of_report
-from tests.brokers import Mosquitto, mosquitto
+from tests.brokers import Mosquitto
 from tests.bundles import spoil_answer, write_device, write_named_bundle, write_normal
 from tests.commanding import Operator, R, running
 
@@ -36,18 +36,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def broker(folder: Path) -> Iterator[Mosquitto]:
-    """Run one Mosquitto for the module."""
-    (folder / "broker").mkdir()
-    with mosquitto(folder / "broker") as real:
-        yield real
-
-
-@pytest.fixture(scope="module")
-def operator(folder: Path, broker: Mosquitto) -> Iterator[Operator]:
+def operator(folder: Path, module_broker: Mosquitto) -> Iterator[Operator]:
     """Run one daemon for the module."""
-    config = write_device(folder, broker.port, QUICK, normal=True)
-    with Operator(broker.port) as operator, running(config):
+    config = write_device(folder, module_broker.port, QUICK, normal=True)
+    with Operator(module_broker.port) as operator, running(config):
         operator.wait("cam/cam/state", holding=b"watching")
         yield operator
 

@@ -320,6 +320,43 @@ def test_one_that_is_refused_holds_up_no_other(tmp_path: Path) -> None:
         uploader.close()
 
 
+def test_what_nobody_foresaw_costs_a_delay(tmp_path: Path) -> None:
+    """The thread outlives it, the evidence stays in the queue, and is in the store at the next try."""
+    event, failures = lay(tmp_path, 1), [KeyError("unforeseen")]
+
+    class Broken:
+        """A store whose library has a fault."""
+
+        def put(self, name: str, source: Path | bytes) -> str:
+            """Fail once."""
+            if failures:
+                raise failures.pop()
+            return f"s3://{name}"
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    uploader = Uploader(tmp_path, "", Broken, QUICK)
+    try:
+        assert [message.event_id for message in told_by(uploader, 1)] == [event.event_id]
+        assert uploader.lost == 0
+    finally:
+        uploader.close()
+
+
+@pytest.mark.parametrize("change", [{"endpoint": "http://my_store:9000"}, {"region": "eu west"}])
+def test_an_address_that_cannot_be_asked_is_a_refusal(tmp_path: Path, change: dict[str, str]) -> None:
+    """The fault says so, and the evidence waits until it is corrected."""
+    lay(tmp_path, 1)
+    upload = settings_of(9000, "bucket", **change)
+    uploader = Uploader(tmp_path, "", lambda: S3Store(upload, AccessKey("id", "secret")), QUICK)
+    try:
+        wait_until(lambda: uploader.fault == "upload_refused")
+        assert (uploader.waiting, uploader.lost) == (1, 0)
+    finally:
+        uploader.close()
+
+
 def test_retention_goes_on_while_the_store_is_away(tmp_path: Path, shop: Shop) -> None:
     """The disk is wanted: clips and then whole events go; what is left is uploaded later, what is gone is counted."""
     with line(shop.server.port) as to_server, uploading(tmp_path, shop, to_server.port) as uploader:

@@ -87,6 +87,7 @@ MISTAKES = [
     ("limit=nan", "nan is not above 0"),
     ("limit=3,limit=4", "limit stands twice"),
     ("mask=[[0.8", "is no shape; write two corners"),
+    ("mask=[[\udcff", "is no shape; write two corners"),  # what Python makes of an argument that is no UTF-8
     ("mask=[[0.8,0]]", "has 1 points"),
     ("mask=[[0.8,0],[2,1]]", "has the point (2, 1)"),
 ]

@@ -15,7 +15,7 @@ import msgspec
 from edge.acceptance.judging import Clause
 from edge.acceptance.report import Acceptance
 from edge.coverage_ledger import CoveredHour
-from edge.errors import PrednetError, UsageError
+from edge.errors import JsonError, PrednetError, UsageError
 from edge.event_ledger import LedgerEvent
 from edge.messages import utc_from_seconds
 from edge.signing import Signature, is_signed, make_key, public_key_of, signed
@@ -92,14 +92,14 @@ def verify_page(page: Path, public_key: str | None) -> str:
     try:
         signature = msgspec.json.decode(rest.removesuffix(_END), type=Signature)
         is_right = is_signed(_PURPOSE + text, signature, public_key or signature.public_key)
-    except (msgspec.MsgspecError, PrednetError) as error:
+    except (*JsonError, PrednetError) as error:
         raise PrednetError(f"{page}: its signature cannot be read ({error}).") from error
     if not is_right:
         whose = f"the key {fingerprint(public_key)}" if public_key else "the key that it names"
         raise PrednetError(
             f"{page}: was changed after it was signed, or is not signed with {whose}; do not rely on it."
         )
-    return signature.public_key
+    return public_key or signature.public_key
 
 
 def fingerprint(public_key: str) -> str:

@@ -15,6 +15,7 @@ import msgspec
 
 from edge.engine.building import Typing
 from edge.engine.key import EngineKey, changed_parts
+from edge.errors import JsonError
 from edge.files import write_whole
 from edge.golden import Tolerance
 
@@ -164,6 +165,6 @@ def _record_at(path: Path) -> Record | None:
         return msgspec.json.decode(path.read_bytes(), type=Record)
     except OSError:
         return None
-    except msgspec.MsgspecError as error:
+    except JsonError as error:
         log.warning("engine_record_damaged file=%s error=%s", path, error)
         return None

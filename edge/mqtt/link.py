@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from edge.errors import JsonError
 from edge.messages import Info
 from edge.mqtt.connection import (
     Acknowledged,
@@ -274,7 +275,7 @@ class Link:
         """
         try:
             boot_id = msgspec.json.decode(heard.payload, type=Info).boot_id
-        except msgspec.DecodeError:
+        except JsonError:
             return False
         return not (heard.retained and heard.conn_seq == 1) and not self._outbox.is_own_boot(boot_id)
 

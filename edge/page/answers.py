@@ -13,7 +13,7 @@ from werkzeug.exceptions import BadRequest, Conflict, GatewayTimeout, NotFound, 
 from werkzeug.utils import redirect, send_file
 from werkzeug.wrappers import Request, Response
 
-from edge.errors import PrednetError
+from edge.errors import JsonError, PrednetError
 from edge.page.aside import NoSeat
 from edge.page.guard import Wrong, begin_session, end_session, has_bearer, has_session, is_from_elsewhere
 from edge.page.limits import limit_of_text, told_limit
@@ -188,7 +188,7 @@ def body(request: Request) -> dict[str, Any]:
         raise BadRequest("A JSON object is expected, with Content-Type: application/json.")
     try:
         return msgspec.json.decode(request.get_data(), type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except JsonError as error:
         raise BadRequest(f"A JSON object is expected ({error}).") from error
 
 

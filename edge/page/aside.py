@@ -61,7 +61,7 @@ class Aside:
             self._asked_seconds = time.monotonic()
             try:
                 return _answered(process, question)
-            except (OSError, ValueError, msgspec.MsgspecError) as error:
+            except (OSError, ValueError) as error:
                 self.close()
                 raise PrednetError("The device was too busy to find that out; ask again.") from error
 

@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from edge.event_ledger import LedgerEvent, latest_events
 from edge.evidence_store import EVENT_FILE, FOLDER
+from edge.files import read_json
 from edge.labels import seconds_from_event_id, seconds_from_utc
 from edge.messages import Event
 from edge.page.serving import Serving
@@ -87,8 +86,4 @@ def _evidence(state_directory: Path, camera: str, event_id: str) -> dict[str, st
 
 
 def _kept_event(state_directory: Path, noted: LedgerEvent) -> Event | None:
-    try:
-        data = (state_directory / FOLDER / noted.camera / noted.event_id / EVENT_FILE).read_bytes()
-        return msgspec.json.decode(data, type=Event)
-    except (OSError, msgspec.MsgspecError):
-        return None
+    return read_json(state_directory / FOLDER / noted.camera / noted.event_id / EVENT_FILE, Event, None)

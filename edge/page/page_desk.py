@@ -14,7 +14,7 @@ import msgspec
 
 from edge.desk import OpenDesk
 from edge.errors import ConfigInvalid
-from edge.files import write_whole
+from edge.files import read_json, write_whole
 from edge.moments import Moment
 from edge.mqtt import Publisher
 from edge.page.aside import Aside
@@ -48,10 +48,7 @@ class Place(msgspec.Struct, frozen=True):
 
 def read_place(state_directory: Path) -> Place | None:
     """Return where a daemon serves its page, or did until it was killed; None where none does."""
-    try:
-        return msgspec.json.decode((state_directory / PLACE_FILE).read_bytes(), type=Place)
-    except (OSError, msgspec.MsgspecError):
-        return None
+    return read_json(state_directory / PLACE_FILE, Place, None)
 
 
 @dataclass(frozen=True)

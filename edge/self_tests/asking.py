@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import msgspec
 
 from edge.command_messages import Command, Reply
 from edge.config_file import read_config
-from edge.errors import DeviceUnavailable
+from edge.errors import DeviceUnavailable, JsonError
 from edge.messages import encode, utc_from_seconds
-from edge.mqtt import Subscriber
+from edge.mqtt import Received, Subscriber
 from edge.self_tests.results import CameraTest, SelfTest, Station
 from edge.setup import broker_of
 from edge.topics import EVENTS, Topics, default_device, reply_subtopic
@@ -24,8 +25,15 @@ MOST_SECONDS = 180.0
 ASK_AGAIN_SECONDS = 2.0
 
 
+class _Said(msgspec.Struct):
+    """What is read of an event."""
+
+    event_id: str
+    test: bool = False
+
+
 @dataclass
-class _Talk:
+class Talk:
     """One conversation with a daemon: its topics, and the test events that arrived, by id."""
 
     subscriber: Subscriber
@@ -49,13 +57,17 @@ class _Talk:
         )
 
     def listen(self, seconds: float) -> None:
-        """Take in what has come, and wait so long for more."""
+        """Take in what has come, and wait so long for more; what is no event and no answer is somebody else's."""
         for message in self.subscriber.messages(seconds):
-            if message.topic == self.topics.full(EVENTS):
-                event = msgspec.json.decode(message.payload)
-                if event.get("test") is True:
-                    self.arrived.add(str(event["event_id"]))
-                continue
+            with suppress(*JsonError):
+                self._take(message)
+
+    def _take(self, message: Received) -> None:
+        if message.topic == self.topics.full(EVENTS):
+            event = msgspec.json.decode(message.payload, type=_Said)
+            if event.test:
+                self.arrived.add(event.event_id)
+        else:
             reply = msgspec.json.decode(message.payload, type=Reply)
             self.replies[reply.request_id] = reply
 
@@ -71,12 +83,12 @@ def asked(config_path: Path, progress: Callable[[float], None] = lambda _: None)
     settings = replace(settings, client_id=f"{settings.client_id}-self-test-{secrets.token_hex(3)}")
     filters = topics.full(EVENTS), topics.full(reply_subtopic("+"))
     with Subscriber(settings, *filters) as subscriber:
-        talk = _Talk(subscriber, topics)
+        talk = Talk(subscriber, topics)
         test = _awaited(talk, progress)
         return _with_arrivals(test, talk)
 
 
-def _awaited(talk: _Talk, progress: Callable[[float], None]) -> SelfTest:
+def _awaited(talk: Talk, progress: Callable[[float], None]) -> SelfTest:
     reply = talk.ask("self_test")
     test_id = (reply.result or {}).get("injection")
     began = time.monotonic()
@@ -89,7 +101,7 @@ def _awaited(talk: _Talk, progress: Callable[[float], None]) -> SelfTest:
     raise DeviceUnavailable(f"{talk.topics.root}: the self-test has no end after {MOST_SECONDS:g} s; see the log.")
 
 
-def _with_arrivals(test: SelfTest, talk: _Talk) -> SelfTest:
+def _with_arrivals(test: SelfTest, talk: Talk) -> SelfTest:
     """The result with what a subscriber saw: the event must have arrived, not only been acknowledged."""
     began = time.monotonic()
     wanted = {one.event_id for one in test.cameras if one.passed}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.files import write_whole
+from edge.files import read_json, write_whole
 from edge.messages import ULID_RANDOM_BYTES, new_event_id
 
 log = logging.getLogger(__name__)
@@ -75,10 +75,7 @@ class OrderedTests:
 
 def read_tests(state_directory: Path) -> list[SelfTest]:
     """Return the last self-tests of a device, the newest last."""
-    try:
-        return msgspec.json.decode((state_directory / FILE).read_bytes(), type=list[SelfTest])
-    except (OSError, msgspec.MsgspecError):
-        return []
+    return read_json(state_directory / FILE, list[SelfTest], [])
 
 
 def keep_tests(state_directory: Path, tests: list[SelfTest]) -> None:

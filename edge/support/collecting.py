@@ -78,8 +78,7 @@ def collect_support(
             members.append(Member(name=name, bytes=len(clean), lacking=lacking))
             progress(number, len(parts))
         archive.writestr("index.json", msgspec.json.format(msgspec.json.encode(members), indent=1))
-    write_whole(out, buffer.getvalue())
-    out.chmod(0o600)
+    write_whole(out, buffer.getvalue(), 0o600)
     return members
 
 
@@ -94,7 +93,7 @@ def _known(config_path: Path) -> tuple[Config | None, frozenset[str]]:
 def _text_of(part: Part) -> tuple[str, str | None]:
     try:
         return part(), None
-    except (OSError, PrednetError, sqlite3.Error, subprocess.SubprocessError, KeyError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - what is damaged, in whatever way, is what support is asked about
         return f"not to be had: {error}\n", str(error)
 
 
@@ -187,8 +186,8 @@ def _outbox(state: Path) -> dict[str, int]:
 
 
 def _member(path: Path, name: str) -> str:
-    with zipfile.ZipFile(path) as archive:
-        return archive.read(name)[:MOST_BYTES].decode("utf-8", "replace")
+    with zipfile.ZipFile(path) as archive, archive.open(name) as member:
+        return member.read(MOST_BYTES).decode("utf-8", "replace")
 
 
 def _tail(path: Path) -> str:

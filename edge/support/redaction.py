@@ -11,17 +11,18 @@ import binascii
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote
 
 from edge.config import Config
 from edge.errors import ConfigInvalid
-from edge.kept_secrets import secrets_of as secrets_kept
+from edge.kept_secrets import read_secret, secret_files
 
 REMOVED = "[removed]"
 # What is shorter is a word that stands in every text; that it is somebody's password is not told by removing it.
 LEAST_LENGTH = 4
-_NAMES = r"pass(?:word|wd|phrase)?|pwd|user-pw|secret|token|api[_-]?key|access[_-]?key|auth(?:orization)?|credential"
+_NAMES = r"pass(?:word|wd|phrase)?|pwd|user-pw|secret|token|(?:api|access|secret)[_-]?key|auth(?:orization)?|credential"
 _QUERY_NAMES = rf"(?:{_NAMES}|key|sig|signature|code)"
 _KEPT = rf"\g<kept>{REMOVED}"
 _FORMS = (
@@ -34,8 +35,6 @@ _FORMS = (
         _KEPT,
     ),
 )
-# Keys of our own configuration that name a file, which is no secret.
-_FILES = re.compile(r"(?P<key>(?:password|token)_file[\"']?\s*[:=]\s*)", re.I)
 
 
 def secrets_of(config: Config) -> frozenset[str]:
@@ -53,21 +52,17 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     """Return the text without secrets: those that are known, longest first, and whatever is written like one."""
     for form in sorted(_forms_of(secrets), key=len, reverse=True):
         text = text.replace(form, REMOVED)
-    text = _FILES.sub(lambda found: found["key"].replace("_file", "_file\0"), text)
     for pattern, removed in _FORMS:
         text = pattern.sub(removed, text)
-    return text.replace("_file\0", "_file")
+    return text
 
 
 def _kept(config: Config) -> Iterator[str]:
-    """The secrets of files, credentials and the environment, as far as they can be read."""
-    try:
-        for _, secret in secrets_kept(config):
-            yield secret.value
-    except ConfigInvalid:  # the rest is told as missing; what is written like a secret is removed all the same
-        files = (config.mqtt.password_file, config.hooks.webhook_token_file)
-        for file in (*files, *(camera.password_file for camera in config.cameras.values())):
-            yield from _of_file(file)
+    """The secrets of files, credentials and the environment, each as far as it can be read."""
+    for name, file in secret_files(config).items():
+        with suppress(ConfigInvalid):  # told as missing; what is written like a secret is removed all the same
+            if (secret := read_secret(name, file)) is not None:
+                yield secret.value
 
 
 def _forms_of(secrets: Iterable[str]) -> set[str]:

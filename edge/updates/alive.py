@@ -11,6 +11,7 @@ import msgspec
 
 from edge import __version__
 from edge.errors import DeviceUnavailable
+from edge.files import read_json
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +59,7 @@ def write_alive(state_directory: Path, alive: Alive) -> None:
 
 def read_alive(state_directory: Path) -> Alive | None:
     """Return what the daemon last said; None where it never has."""
-    try:
-        return msgspec.json.decode((state_directory / ALIVE_FILE).read_bytes(), type=Alive)
-    except (OSError, msgspec.MsgspecError):
-        return None
+    return read_json(state_directory / ALIVE_FILE, Alive, None)
 
 
 def unhealthy(alive: Alive | None, now_seconds: float, version: str = __version__, boot: str | None = None) -> str:
@@ -96,11 +94,11 @@ def wait_until_healthy(
 
     Raises DeviceUnavailable with what is wrong after the time.
     """
-    began, last = time.monotonic(), ""
+    began, last, wanted = time.monotonic(), "", bundle.removeprefix("sha256:")
     while True:
         alive = read_alive(state_directory)
         wrong = unhealthy(alive, time.monotonic())
-        if alive is not None and not wrong and not alive.bundle.startswith(f"sha256:{bundle.removeprefix('sha256:')}"):
+        if alive is not None and not wrong and not alive.bundle.removeprefix("sha256:").startswith(wanted):
             wrong = f"it runs the bundle {alive.name} ({alive.bundle}), not {bundle}"
         if alive is not None and not wrong:
             return alive

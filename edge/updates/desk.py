@@ -187,7 +187,7 @@ def note_start(config_path: Path) -> None:
         return
     store = BundleStore(Path(config.state_directory))
     trial = store.state.trial
-    if trial is None:
+    if trial is None or config.updates.trial_minutes == 0.0:
         return
     if trial.starts >= MOST_STARTS:
         refuse(store, trial.digest, f"the daemon started {trial.starts} times with it, and did not last its trial.")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.files import write_whole
+from edge.files import read_json, write_whole
 from edge.frames import Frame
 from edge.messages import utc_from_seconds
 from edge.model import Model, runner_of
@@ -237,10 +237,7 @@ def with_burst(
 
 def read_report(folder: Path) -> Report | None:
     """Return what a shadow has said, from its bundle's folder; None where it has said nothing yet."""
-    try:
-        return msgspec.json.decode((folder / REPORT_FILE).read_bytes(), type=Report)
-    except (OSError, msgspec.MsgspecError):
-        return None
+    return read_json(folder / REPORT_FILE, Report, None)
 
 
 def _is_over(levels: list[tuple[float, float, Box]]) -> bool:

@@ -17,7 +17,7 @@ import msgspec
 
 from edge.bundle import Bundle, read_bundle
 from edge.errors import PrednetError, UsageError
-from edge.files import write_whole
+from edge.files import read_json, write_whole
 
 FOLDER = "bundles"
 STATE_FILE = "state.json"
@@ -72,10 +72,7 @@ class BundleStore:
     @property
     def state(self) -> State:
         """What is in use. A file that cannot be read is a device without updates."""
-        try:
-            return msgspec.json.decode((self.folder / STATE_FILE).read_bytes(), type=State)
-        except (OSError, msgspec.MsgspecError):
-            return State()
+        return read_json(self.folder / STATE_FILE, State, State())
 
     @property
     def stamp(self) -> tuple[int, int] | None:

@@ -38,8 +38,11 @@ def status_of(config: Config) -> Status:
     """Return what a device keeps and uses."""
     store = BundleStore(Path(config.state_directory))
     state = store.state
-    shadow = read_report(store.folder_of(state.shadow)) if state.shadow else None
-    return Status(state=state, bundles=tuple(_installed(store, state)), shadow=shadow)
+    return Status(state=state, bundles=tuple(_installed(store, state)), shadow=_shadow(store, state))
+
+
+def _shadow(store: BundleStore, state: State) -> Report | None:
+    return read_report(store.folder_of(state.shadow)) if state.shadow else None
 
 
 def _installed(store: BundleStore, state: State) -> Iterator[Installed]:
@@ -99,14 +102,15 @@ def _told_tally(tally: Tally) -> str:
 
 
 def told_updates(config: Config) -> dict[str, Any]:
-    """Return the same in short, for a reply over MQTT."""
-    status = status_of(config)
-    told: dict[str, Any] = {"live": status.state.live, "previous": status.state.previous}
-    if status.state.trial is not None:
-        told["on_trial_since"] = status.state.trial.since
-    if status.state.verdict is not None:
-        told["verdict"] = msgspec.to_builtins(status.state.verdict)
-    if status.shadow is not None:
-        shadow = msgspec.to_builtins(status.shadow)
+    """Return the same in short, for a reply over MQTT; no bundle is read, because the river waits for it."""
+    store = BundleStore(Path(config.state_directory))
+    state = store.state
+    told: dict[str, Any] = {"live": state.live, "previous": state.previous}
+    if state.trial is not None:
+        told["on_trial_since"] = state.trial.since
+    if state.verdict is not None:
+        told["verdict"] = msgspec.to_builtins(state.verdict)
+    if (report := _shadow(store, state)) is not None:
+        shadow = msgspec.to_builtins(report)
         told["shadow"] = shadow | {"disagreements": shadow["disagreements"][-NEWEST:]}
     return told

@@ -65,7 +65,7 @@ def _received(blob: bytes, path: Path) -> tuple[FileFacts, list[Array]]:
         with np.load(io.BytesIO(blob), allow_pickle=False) as archive:
             facts = msgspec.json.decode(archive[_FACTS].tobytes(), type=FileFacts)
             return facts, [archive[str(number)] for number in range(len(facts.names))]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, msgspec.DecodeError) as fault:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as fault:
         raise PrednetError(f"{path}: the process that read it gave no answer ({fault}); try again.") from fault
 
 
