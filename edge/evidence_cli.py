@@ -54,9 +54,9 @@ def _evidence(parsed: argparse.Namespace) -> int:
     found = chosen(kept_evidence(state / FOLDER), parsed.camera, first, last)
     for one in found:
         begun = datetime.fromtimestamp(one.begun_seconds, timezone.utc).isoformat(timespec="seconds")
-        told = {"event_id": one.event_id, "camera": one.camera, "begun": begun, "severity": one.severity}
-        told |= {"bytes": str(one.bytes), "folder": str(one.folder)}
-        print(msgspec.json.encode(told).decode() if parsed.json else "  ".join(told.values()))
+        told: dict[str, str | int] = {"event_id": one.event_id, "camera": one.camera, "begun": begun}
+        told |= {"severity": one.severity, "bytes": one.bytes, "folder": str(one.folder)}
+        print(msgspec.json.encode(told).decode() if parsed.json else "  ".join(map(str, told.values())))
     if parsed.what == "delete":
         _delete(parsed, state, found)
     elif not found:

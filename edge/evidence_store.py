@@ -46,7 +46,7 @@ def kept_evidence(root: Path, known: dict[Path, Kept] | None = None) -> list[Kep
     `known` is what was there the last time: it is not read again, and brought up to date.
     """
     known = {} if known is None else known
-    there = {path for camera in root.glob("*") for path in camera.glob("[!.]*")}
+    there = {path for camera in root.glob("*") for path in camera.glob("[!.]*") if path.is_dir()}
     for gone in known.keys() - there:
         del known[gone]
     known.update((folder, _kept(folder)) for folder in there - known.keys())

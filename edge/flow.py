@@ -65,7 +65,8 @@ class DenseFlow:
 
 def speed_from_flow(field: Field) -> NDArray[np.float32]:
     """Return the speed of each pixel in pixels a frame: float32 [H, W]."""
-    return np.asarray(cv2.magnitude(*cv2.split(field)), np.float32)
+    right, down = field[..., 0], field[..., 1]
+    return np.sqrt(right * right + down * down)  # cv2.magnitude's last bit depends on where in memory the field lies
 
 
 def moved_on(image: Pixels, backward: Field) -> Pixels:

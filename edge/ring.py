@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.detection import Box, Limit, Rules
-from edge.errors import UsageError
+from edge.errors import JsonError, UsageError
 from edge.files import write_whole
 from edge.frames import FrameFormat
 from edge.messages import EventModel
@@ -185,7 +185,9 @@ def read_segment(path: Path) -> Segment | None:
         head, _, data = path.read_bytes().partition(b"\n")
         facts = msgspec.json.decode(head, type=Facts)
         rows = np.frombuffer(data, row_type(len(facts.zones)))
-    except (OSError, ValueError):
+    except (OSError, *JsonError):
+        return None
+    if not rows.size:
         return None
     film = path.with_suffix(FILM)
     return Segment(facts, rows, film if film.exists() else None)

@@ -61,8 +61,9 @@ class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
 
     `before` and `after` count the events under what was in force and under the change; `suppressed_…` those that the
     cap of a flood held back. `stay` and `vanish` are of those before, `come` of those after: one that stays may come in
-    several parts, or several in one. `unknown` events lie where no frames are kept, and are in neither count. `events`
-    are all of them, by their beginning; of an event that stays it is the one under the change.
+    several parts, or several in one. `unknown` events lie where no frames are kept, and are in neither count, nor is
+    what could still be seen of one. `events` are all of them, by their beginning; of an event that stays it is the one
+    under the change.
     """
 
     camera: str
@@ -123,11 +124,13 @@ def compared(
     """
     was, held_before = _within(events_of(camera, before, limits_in_force), stretch)
     now, held_after = _within(events_of(camera, after, limits_of), stretch)
-    known = [one for one in was if not is_filmed or _is_seen(one, before, after)]
-    met_now, met_before = _met(now, was), _met(known, now)
+    unknown = [one for one in was if is_filmed and not _is_seen(one, before, after)]
+    known = [one for one in was if one not in unknown]
+    now = _without_rests(now, known, unknown)
+    met_now, met_before = _met(now, known), _met(known, now)
     judged = [_judged(one, "stays" if is_met else "comes") for one, is_met in zip(now, met_now, strict=True)]
     judged += [_judged(one, "vanishes") for one, is_met in zip(known, met_before, strict=True) if not is_met]
-    judged += [_judged(one, "unknown") for one in was if one not in known] if is_filmed else []
+    judged += [_judged(one, "unknown") for one in unknown]
     fates = Counter(one.fate for one in judged)
     told = covered(before, stretch)
     if is_filmed:
@@ -168,6 +171,12 @@ def _met(events: Sequence[_Spanned], others: Sequence[_Spanned]) -> list[bool]:
         bool(((starts <= one.end) & (ends >= one.start) & (kinds == one.event.kind)).any()) if others else False
         for one in events
     ]
+
+
+def _without_rests(now: Sequence[_Spanned], known: Sequence[_Spanned], unknown: Sequence[_Spanned]) -> list[_Spanned]:
+    """The events of now without those that are but what could be seen of unknown ones."""
+    both = zip(now, _met(now, known), _met(now, unknown), strict=True)
+    return [one for one, is_of_known, is_of_unknown in both if is_of_known or not is_of_unknown]
 
 
 def _is_seen(one: _Spanned, before: Sequence[Segment], after: Sequence[Segment]) -> bool:

@@ -102,16 +102,20 @@ class _Judging:
 
 
 def _rounds(stretch: Sequence[Segment], judging: _Judging, mask: Mask | None) -> Iterator[Round]:
-    camera = judging.camera
+    """The frames of a stretch and the losses of what was seen in it; at its end what is open ends."""
+    is_lost = True
     for segment in stretch:
         judging.enter(segment)
-        yield from _rounds_of(segment, camera, mask)
-    if stretch[-1].rows["act"][-1] < FIRST_LOSS:
-        yield Round({}, {camera: "restart"})
+        for one in _rounds_of(segment, judging.camera, mask):
+            if one.frames or not is_lost:
+                yield one
+            is_lost = not one.frames
+    if not is_lost:
+        yield Round({}, {judging.camera: "restart"})
 
 
 def _rounds_of(segment: Segment, camera: str, mask: Mask | None) -> Iterator[Round]:
-    """The frames of a segment and its losses, in order; where its film is gone or damaged it ends."""
+    """The frames of a segment and its losses, in order; where its film is gone or damaged it ends with one."""
     if segment.film is None:
         return
     images = read_film(segment.film, segment.facts.form.channels, segment.first_frame)
@@ -122,6 +126,7 @@ def _rounds_of(segment: Segment, camera: str, mask: Mask | None) -> Iterator[Rou
             try:
                 image = next(images)
             except (StopIteration, *FilmError):
+                yield Round({}, {camera: "restart"})
                 return
             if mask is not None:
                 image[mask] = 0

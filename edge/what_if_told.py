@@ -25,13 +25,14 @@ def headline(found: WhatIf) -> str:
     told = f"{found.camera}: {found.after} instead of {found.before}"
     parts = found.after - found.come
     as_parts = "" if parts == found.stay else f" (as {parts} event{'s' if parts > 1 else ''})"
-    fates = [
+    fates = (
         _told_count(found.stay, "stays", "stay") + as_parts,
         _told_count(found.come, "comes", "come"),
         _told_count(found.vanish, "vanishes", "vanish"),
-    ]
-    unknown = f"; {found.unknown} cannot be told, their frames are gone" if found.unknown else ""
-    return f"{told}; {', '.join(filter(None, fates)) or 'there were no events'}{unknown}"
+    )
+    unknown = f"{found.unknown} cannot be told, their frames are gone" if found.unknown else ""
+    becomes = [one for one in (", ".join(filter(None, fates)), unknown) if one]
+    return "; ".join([told, *(becomes or ["there were no events"])])
 
 
 def _told_count(count: int, one: str, many: str) -> str:

@@ -106,6 +106,17 @@ def test_the_budget_is_kept(tmp_path: Path) -> None:
     assert len(kept_evidence(tmp_path)) == 30, "the small files stay as long as they can"
 
 
+def test_a_file_that_is_no_evidence_keeps_nothing_from_its_bounds(tmp_path: Path) -> None:
+    """What somebody left beside the events is let lie; the disk is kept from filling all the same."""
+    for number in range(30):
+        put(tmp_path, 20 - number / 2)
+    (tmp_path / "press3" / "Thumbs.db").write_bytes(b"left by a file manager")
+    (tmp_path / "notes.txt").write_text("and by a person")
+    make_room(tmp_path, Evidence(megabytes=1.0), 10**12, NOW, is_clock_known=True)
+    assert sum(one.bytes for one in kept_evidence(tmp_path)) <= 1_000_000
+    assert (tmp_path / "press3" / "Thumbs.db").exists()
+
+
 def write_config(folder: Path) -> Path:
     """A configuration whose state directory is `state`."""
     path = folder / "config.yaml"
@@ -127,7 +138,9 @@ def test_deletion_on_request_is_logged(tmp_path: Path, capsys: pytest.CaptureFix
     assert (entry["verb"], entry["status"]) == ("evidence_delete", "ok")
     assert f"camera=press3 from={since} to=None by=" in entry["payload"]
     assert main(["evidence", "list", "--json", "--config", str(config)]) == 0
-    assert [json.loads(line)["event_id"] for line in capsys.readouterr().out.splitlines()] == [kept, other]
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["event_id"] for one in told] == [kept, other]
+    assert [one["bytes"] for one in told] == [one.bytes for one in kept_evidence(root)]
 
 
 def test_what_may_not_be_deleted_is_said_and_logged(

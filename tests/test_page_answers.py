@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.page import aside
+from edge.page import answers, aside
 from edge.page.app import BODY_BYTES
 from edge.page.server import HEADER_BYTES, THREADS
 from tests.page_serving import CLIP, EVENT_ID, TOKEN, Served, bearer, moment_of, served
@@ -140,6 +140,18 @@ def test_no_address_makes_the_page_fail(page: Served, root: str, path: str, quer
     status, _, body = page.ask(f"{root}{quote(path)}?{quote(query, safe='=&%')}", headers=bearer())
     assert status < 500
     assert TOKEN.encode() not in body
+
+
+def test_what_nobody_foresaw_is_told_in_the_log_once_a_minute(
+    page: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A page on a wall asks twice a second: each question is answered with a sentence, and the log tells of the first."""
+    monkeypatch.setattr(answers, "live", lambda *_: {}["unforeseen"])
+    for _ in range(3):
+        status, _, body = page.ask("/api/live", headers=bearer())
+        assert (status, json.loads(body)["error"]) == (500, "The device failed to answer; its log says why.")
+    assert [record.getMessage() for record in caplog.records] == ["page_failed path='/api/live' count=1"]
+    assert "KeyError" in caplog.text
 
 
 def test_evidence_is_fetched_as_the_documents_say(page: Served, tmp_path: Path) -> None:

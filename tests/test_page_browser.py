@@ -10,10 +10,11 @@ import re
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from edge.cli import main
 from edge.mqtt import BrokerSettings, Subscriber
@@ -142,6 +143,75 @@ def test_a_device_that_does_not_answer_is_told_as_old(page: Page, device: Watche
     expect(page.locator("#trouble")).to_be_hidden()
 
 
+def test_what_the_device_did_not_answer_at_first_is_asked_again(page: Page) -> None:
+    """A list of events and a limit that did not come when the page was opened: both are there soon, without a reload."""
+    refused: list[str] = []
+
+    def refuse_once(route: Route) -> None:
+        path = urlsplit(route.request.url).path
+        if path in refused:
+            route.continue_()
+        else:
+            refused.append(path)
+            route.abort("internetdisconnected")
+
+    page.route(re.compile(r"/api/(events\?|cameras/\w+/limit$)"), refuse_once)
+    tried = page.locator("[data-camera] .tried", has_text="in the last day")
+    expect(tried).to_have_count(2)  # nothing is asked any more that would take a seat from the questions to come
+    event_id = event_rows(page).first.get_attribute("data-event")
+    event_rows(page).first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="False alarm").click()
+    expect(dialog.locator(".answer")).to_have_text("Noted.")
+    page.reload()
+    expect(page.locator(f"[data-event='{event_id}']")).to_contain_text("false alarm")  # no live message tells that
+    expect(tried).to_have_count(2)
+    assert sorted(refused) == ["/api/cameras/busy/limit", "/api/cameras/gate/limit", "/api/events"]
+
+
+def test_a_command_that_is_not_answered_is_told(page: Page) -> None:
+    """A verdict and a limit that the device did not take: the person who gave them reads that."""
+    sentence = "The device did not answer; look whether it was done."
+    page.route("**/verdict", lambda route: route.abort("internetdisconnected"))
+    event_rows(page).first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="False alarm").click()
+    expect(dialog.locator(".answer")).to_have_text(sentence)
+    page.keyboard.press("Escape")
+    card = page.locator("[data-camera=gate]")
+    page.route("**/limit*", lambda route: route.abort("internetdisconnected"))
+    expect(card.get_by_role("slider")).to_be_enabled()
+    card.get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    expect(card.locator(".tried")).to_have_text("The device did not answer.")
+    card.get_by_role("button", name="Set this limit").click()
+    expect(card.locator(".tried")).to_have_text(sentence)
+
+
+def test_a_page_that_stays_open_gathers_no_listeners(page: Page) -> None:
+    """On a wall it is asked twice a second for months: what listens to the document is no more after it than before."""
+    page.evaluate("document.addEventListener = (kind) => { window.hasGathered ||= kind === 'visibilitychange'; }")
+    for _ in range(4):
+        with page.expect_response("**/api/live*"):
+            pass
+    assert not page.evaluate("window.hasGathered")
+
+
+def test_a_clock_that_is_set_back_draws_no_line_back(page: Page) -> None:
+    """What was told before lies ahead of the new time, and is forgotten."""
+    points = page.evaluate(
+        """async () => {
+            const { makeCamera } = await import("/static/camera.js");
+            const { camera, update } = makeCamera("busy");
+            const told = { state: "watching", conditions: [], zones: [], silent_seconds: 0.1 };
+            const points = (start) => [0, 1, 2].map((second) => [start + second, 1, 1, 3, 0]);
+            for (const start of [90000, 90003, 5000]) update({ ...told, points: points(start) }, start + 2);
+            return camera.points.map(([seconds]) => seconds);
+        }"""
+    )
+    assert points == [5000, 5001, 5002]
+
+
 def test_what_an_event_names_is_fetched_with_the_token(device: Watched) -> None:
     """A subscriber puts each path of the evidence message behind the page's address, and gets the file."""
     settings = BrokerSettings("127.0.0.1", device.broker.port, client_id="fetcher")
@@ -163,6 +233,7 @@ def test_the_slider_says_what_what_if_says_and_sets_the_limit(page: Page, device
     """By the keyboard: at each of its places the numbers are those of `replay --since 1d --what-if limit=…`."""
     card = page.locator("[data-camera=gate]")
     slider = card.get_by_role("slider")
+    expect(slider).to_be_enabled()  # once the limit in force is known
     counts = set()
     for presses in (10, 30):
         slider.focus()

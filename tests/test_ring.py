@@ -191,7 +191,8 @@ def test_a_damaged_segment_is_left_out(tmp_path: Path) -> None:
         for run in ("a", "b", "c"):
             show(writer, range(100 * "abc".index(run), 100 * "abc".index(run) + 100), run=run)
     second = sorted((tmp_path / FOLDER / "a").glob("*.scores"))[1]
-    for damage in (b"", b"{", second.read_bytes()[:-7], bytes(1000)):
+    whole = second.read_bytes()
+    for damage in (b"", b"{", whole[:-7], whole[: whole.index(b"\n") + 1], bytes(1000)):
         second.write_bytes(damage)
         segments = Ring(tmp_path / FOLDER).segments("a", *ALL_TIME)
         assert [len(one.rows) for one in segments] == [100, 100]

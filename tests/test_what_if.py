@@ -26,6 +26,7 @@ from edge.setup import Device, read_device
 from edge.what_if import Change, compared, limits_under, preview
 from edge.what_if_change import models_under, what_if
 from edge.what_if_frames import clipped, watched_again
+from edge.what_if_told import headline
 from edge.what_if_wish import Wish
 from tests.ringing import ALL_TIME, ZONES, eventful_images, facts, segment_of, watched
 
@@ -166,6 +167,41 @@ def test_events_whose_frames_are_gone_are_unknown_and_not_gone(device: Device, r
     assert found.vanish == 0
     lost = covered(bare, ALL_TIME).scored_seconds
     assert lost <= (found.covered.unfilmed_seconds or 0.0) <= lost + 2.0, "and what warms up anew"
+
+
+def test_what_is_left_of_an_event_that_cannot_be_told_is_in_neither_count() -> None:
+    """Ten seconds were recorded and the last two scored again: no event stays that was in no count before."""
+    before = segment_of(high(100))
+    after = segment_of(high(100)[130:], start=13.0)
+    found = compared("a", (WALL, WALL + 60), [before], [after], limits_in_force, is_filmed=True)
+    assert (found.before, found.after, found.stay, found.come, found.vanish, found.unknown) == (0, 0, 0, 0, 0, 1)
+    assert headline(found) == "a: 0 instead of 0; 1 cannot be told, their frames are gone"
+    nothing = compared("a", (WALL, WALL + 60), [], [], limits_in_force, is_filmed=True)
+    assert headline(nothing) == "a: 0 instead of 0; there were no events"
+
+
+def test_a_film_that_breaks_off_ends_what_is_open_and_the_network_begins_anew(
+    device: Device, ring: Ring, tmp_path: Path
+) -> None:
+    """Damaged or deleted while it is watched again: nothing is judged across the hole, and before it all is as it was."""
+    first, second, *_ = ring.segments("busy", *ALL_TIME)
+    assert first.film is not None
+    half = tmp_path / first.film.name
+    half.write_bytes(first.film.read_bytes()[: first.film.stat().st_size // 2])
+    runner = device.models["busy"].runner(1)
+    parts = [
+        watched_again("busy", [replace(first, film=film), second], runner, lambda _: device.models["busy"])
+        for film in (half, tmp_path / "gone.mkv")
+    ]
+    runner.close()
+    broken, rest = parts[0]
+    assert 100 < len(broken.rows) < len(first.rows)
+    # The optical flow rounds the last bit of its float32 speed by where its buffers lie.
+    np.testing.assert_allclose(broken.rows["level"][:-1], first.rows["level"][: len(broken.rows) - 1], atol=1e-5)
+    assert ACTS[broken.rows["act"][-1]] == "restart"
+    assert [ACTS[act] for act in rest.rows["act"][:6]] == ["warming_up"] * 5 + ["scored"]
+    (alone,) = parts[1]
+    assert alone.rows["seconds"][0] == second.rows["seconds"][0]
 
 
 def test_a_run_of_decisions_over_every_row_comes_to_the_same() -> None:

@@ -20,6 +20,7 @@ from edge.page.limits import limit_of_text, told_limit
 from edge.page.listing import MOST_EVENTS, TYPES, evidence_file, listed
 from edge.page.live import live
 from edge.page.pictures import Pictures
+from edge.page.seldom import Seldom
 from edge.page.serving import Serving
 from edge.page.token import is_same
 from edge.page.trying import Question
@@ -34,6 +35,7 @@ STATIC = {
     "chart.js": "text/javascript",
     "events.js": "text/javascript",
     "limit.js": "text/javascript",
+    "orders.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 # The sentence at the door that the token was wrong, before and after one.
@@ -51,6 +53,7 @@ class Room:
     serving: Serving
     pictures: Pictures
     wrong: Wrong
+    failures: Seldom
 
 
 Answer = Callable[..., Response]

@@ -14,6 +14,7 @@ from edge.page import answers
 from edge.page.answers import Room
 from edge.page.guard import HEADERS, Wrong, has_bearer, has_session, is_from_elsewhere, is_proven_own
 from edge.page.pictures import Pictures
+from edge.page.seldom import Seldom
 from edge.page.serving import Serving
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ OPEN = frozenset({answers.home, answers.login, answers.static})
 
 def application(serving: Serving) -> Application:
     """Return what answers every request, as WSGI wants it."""
-    room = Room(serving, Pictures(serving.board), Wrong())
+    room = Room(serving, Pictures(serving.board), Wrong(), Seldom())
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = Request(environ)
@@ -66,7 +67,8 @@ def answered(room: Room, request: Request) -> Response:
     except HTTPException as error:
         return _refusal(error)
     except Exception:
-        log.exception("page_failed path=%r", request.path[:200])
+        if (count := room.failures.count()) is not None:
+            log.exception("page_failed path=%r count=%d", request.path[:200], count)
         return _refusal(InternalServerError("The device failed to answer; its log says why."))
     return response
 

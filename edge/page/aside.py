@@ -63,7 +63,9 @@ class Aside:
                 return _answered(process, question)
             except (OSError, ValueError) as error:
                 self.close()
-                raise PrednetError("The device was too busy to find that out; ask again.") from error
+                raise PrednetError(
+                    "No answer came: the device was too busy, or failed, and its log says how; ask again."
+                ) from error
 
     def rest(self) -> None:
         """End the process where nothing was asked for a while. Call it often; it is cheap, and does not wait."""

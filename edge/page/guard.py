@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from urllib.parse import urlsplit
 
 from werkzeug.wrappers import Request, Response
 
+from edge.page.seldom import Seldom
 from edge.page.serving import Serving
 from edge.page.token import is_same, session_of
 
 log = logging.getLogger(__name__)
 
 SESSION_SECONDS = 30 * 86400
-REPORT_SECONDS = 60.0
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "media-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -28,19 +26,15 @@ HEADERS = {
 
 
 class Wrong:
-    """Counts wrong tokens, and says so in the log once a minute at most."""
+    """Counts wrong tokens, and says so in the log."""
 
     def __init__(self) -> None:
-        self._lock, self._count, self._told = threading.Lock(), 0, -REPORT_SECONDS
+        self._seldom = Seldom()
 
     def note(self, address: str | None) -> None:
         """Note one, from an address."""
-        with self._lock:
-            self._count += 1
-            if time.monotonic() - self._told < REPORT_SECONDS:
-                return
-            count, self._count, self._told = self._count, 0, time.monotonic()
-        log.warning("page_token_wrong count=%d address=%s", count, address)
+        if (count := self._seldom.count()) is not None:
+            log.warning("page_token_wrong count=%d address=%s", count, address)
 
 
 def has_bearer(serving: Serving, request: Request) -> bool:

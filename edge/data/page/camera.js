@@ -37,7 +37,7 @@ export function makeCamera(name) {
   new IntersectionObserver(([entry]) => { camera.isVisible = entry.isIntersecting; }).observe(card);
   keepPictures(camera, [frame, prediction, error]);
   const redraw = () => drawChart(card.querySelector(".chart"), camera.points, camera.time, camera.tried);
-  makeSlider(camera, redraw).then((slider) => { camera.slider = slider; });
+  camera.slider = makeSlider(camera, redraw);
   return { card, camera, redraw, update: (told, time) => { update(camera, told, time); redraw(); } };
 }
 
@@ -45,7 +45,8 @@ function update(camera, told, time) {
   const { card } = camera;
   camera.told = told;
   camera.time = time;
-  camera.points = [...camera.points, ...told.points].filter((point) => point[0] >= time - KEPT_SECONDS);
+  const first = told.points.length ? told.points[0][0] : Infinity; // what is later was told before the clock was set back
+  camera.points = [...camera.points.filter((point) => point[0] < first), ...told.points].filter((point) => point[0] >= time - KEPT_SECONDS);
   const [word, tone] = STATES[told.state] ?? [told.state, ""];
   const isOff = told.state === "disabled";
   const state = card.querySelector(".state");
@@ -57,7 +58,7 @@ function update(camera, told, time) {
   setConditions(card.querySelector(".conditions"), told);
   setNumbers(camera, told, time);
   setCoverage(card.querySelector(".spans"), told.coverage);
-  if (camera.slider && camera.points.length) followLimit(camera.slider, camera.points[camera.points.length - 1][3]);
+  followLimit(camera.slider, told.points.length ? told.points[told.points.length - 1][3] : null);
 }
 
 function silence(told, isOff) {

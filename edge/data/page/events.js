@@ -2,6 +2,7 @@
 
 import { CONDITIONS, make, setText, span } from "./camera.js";
 import { short } from "./chart.js";
+import { order } from "./orders.js";
 
 const KINDS = { surprise: "Surprise", stall: "Stall", condition: "Condition", flood: "Too many events", test: "Test" };
 const ENDS = {
@@ -31,21 +32,22 @@ export function tellEvents(events, isNews) {
   if (events.length) drawList();
 }
 
-/** Read the events before those that are known. */
+/** Read the events before those that are known; return whether the device told them. */
 export async function readOlder() {
   const oldest = [...known.keys()].sort()[0] ?? "~";
-  const answer = await fetch(`/api/events?limit=${PAGE}&before=${encodeURIComponent(oldest)}&kind=${filter.value}`);
-  if (!answer.ok) return;
+  const answer = await fetch(`/api/events?limit=${PAGE}&before=${encodeURIComponent(oldest)}&kind=${filter.value}`).catch(() => null);
+  if (!answer?.ok) return false;
   const { events } = await answer.json();
   for (const event of events) if (!known.has(event.event_id)) known.set(event.event_id, event);
   older.hidden = events.length < PAGE;
   drawList();
+  return true;
 }
 
-/** Read the last events anew: verdicts too, which no live message tells. */
-export async function readEvents() {
+/** Read the last events anew: verdicts too, which no live message tells. Return whether the device told them. */
+export function readEvents() {
   known.clear();
-  await readOlder();
+  return readOlder();
 }
 
 function drawList() {
@@ -141,7 +143,7 @@ function showEvidence(event) {
   place.dataset.key = key;
   const evidence = event.evidence;
   if (!evidence) {
-    place.replaceChildren(make("p", event.is_open ? "Its evidence comes when it has ended." : "There is no evidence of it.", "quiet"));
+    place.replaceChildren(make("p", event.is_open ? "Its evidence comes when it has ended." : "There is no evidence of it, or not yet.", "quiet"));
     return;
   }
   const pair = make("div", "", "pair");
@@ -180,16 +182,15 @@ function image(path, words) {
 
 async function judge(verdict) {
   const id = openId;
-  const answer = await fetch(`/api/events/${id}/verdict`, {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ verdict }),
-  });
-  const told = await answer.json();
-  if (answer.ok && told.is_known) {
-    known.get(id).verdict = verdict;
-    showEvent(id);
+  const told = await order(`/api/events/${id}/verdict`, { verdict });
+  const event = known.get(id);
+  if (told.is_known && event) {
+    event.verdict = verdict;
     drawList();
   }
-  setText(dialog.querySelector(".answer"), answer.ok ? (told.is_known ? "Noted." : "The device does not know this event any more.") : told.error);
+  if (id !== openId) return; // another one has been opened meanwhile
+  if (event) showEvent(id);
+  setText(dialog.querySelector(".answer"), told.error ?? (told.is_known ? "Noted." : "The device does not know this event any more."));
 }
 
 older.addEventListener("click", readOlder);

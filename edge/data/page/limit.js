@@ -2,17 +2,18 @@
 
 import { make, setText, span } from "./camera.js";
 import { short } from "./chart.js";
+import { order } from "./orders.js";
 
 const PAUSE_MILLISECONDS = 150;
 const AGAIN_MILLISECONDS = 1000;
 const TOO_MANY = 429; // others try limits
 const DIGITS = 4; // of a limit that is asked for and set
 
-/** Fill the camera's card with its slider; `redraw` is called when another limit is tried. */
-export async function makeSlider(camera, redraw) {
+/** Fill the camera's card with its slider, and return it; `redraw` is called when another limit is tried. */
+export function makeSlider(camera, redraw) {
   const place = camera.card.querySelector(".slider");
-  const slider = { camera, place, redraw, told: null, timer: 0, isAsking: false, isWaiting: false };
-  const input = Object.assign(document.createElement("input"), { type: "range", step: "any", id: `limit-${camera.name}` });
+  const slider = { camera, place, redraw, told: null, timer: 0, isReading: false, isAsking: false, isWaiting: false };
+  const input = Object.assign(document.createElement("input"), { type: "range", step: "any", id: `limit-${camera.name}`, disabled: true });
   const label = make("label", "Limit: what would another one have told?");
   label.htmlFor = input.id;
   const ends = make("p", "", "ends");
@@ -22,6 +23,7 @@ export async function makeSlider(camera, redraw) {
   const set = make("button", "Set this limit");
   const own = make("button", "Back to the calibration’s own");
   set.type = own.type = "button";
+  set.disabled = own.hidden = true;
   const buttons = make("div", "", "buttons");
   buttons.append(set, own);
   place.replaceChildren(label, input, ends, answer, buttons, make("p", "", "promise quiet"));
@@ -29,22 +31,28 @@ export async function makeSlider(camera, redraw) {
   input.addEventListener("input", () => moved(slider));
   set.addEventListener("click", () => put(slider, Number(Number(input.value).toPrecision(DIGITS))));
   own.addEventListener("click", () => put(slider, null));
-  await readLimit(slider);
   return slider;
 }
 
-/** Take over a limit that was changed elsewhere, unless another one is being tried here. */
+/** Read the limit where none is known, or where a new frame's (null: none came) tells of a change elsewhere and none is tried here. */
 export function followLimit(slider, limit) {
-  if (slider.told === null || limit === null || slider.camera.tried !== null) return;
-  if (Math.abs(limit - slider.told.on) > 0.001) readLimit(slider);
+  const { told, camera } = slider;
+  const isOld = told === null || (limit !== null && camera.tried === null && Math.abs(limit - told.on) > 0.001);
+  if (isOld && !slider.isReading) readLimit(slider);
 }
 
 async function readLimit(slider) {
-  const reply = await fetch(`/api/cameras/${slider.camera.name}/limit`);
-  if (!reply.ok) return;
-  slider.told = await reply.json();
-  const { input, told } = slider;
-  Object.assign(input, { min: told.low, max: told.high, value: told.on });
+  slider.isReading = true;
+  try {
+    const reply = await fetch(`/api/cameras/${slider.camera.name}/limit`);
+    if (reply.ok) takeOver(slider, await reply.json());
+  } catch { /* the page tells that the device is gone, and the next numbers ask again */ }
+  slider.isReading = false;
+}
+
+function takeOver(slider, told) {
+  slider.told = told;
+  Object.assign(slider.input, { min: told.low, max: told.high, value: told.on, disabled: false });
   slider.camera.tried = null;
   showButtons(slider);
   setText(slider.place.querySelector(".promise"), told.promise ? `${told.promise[0].toUpperCase()}${told.promise.slice(1)}.` : "");
@@ -115,10 +123,12 @@ function show(slider, told) {
 }
 
 async function put(slider, on) {
-  const reply = await fetch(`/api/cameras/${slider.camera.name}/limit`, {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ on }),
-  });
-  if (reply.ok) await readLimit(slider);
-  else setText(slider.answer, (await reply.json()).error);
+  const told = await order(`/api/cameras/${slider.camera.name}/limit`, { on });
+  if (told.error) {
+    setText(slider.answer, told.error);
+    return;
+  }
+  slider.camera.tried = null;
+  await readLimit(slider);
   slider.redraw();
 }

@@ -14,6 +14,8 @@ const cameras = new Map();
 let boot = null;
 let number = 0;
 let heardAt = Date.now();
+let areEventsRead = false;
+let wake = () => {};
 
 async function poll() {
   const answer = await fetch(`/api/live?after=${number}`, { signal: AbortSignal.timeout(ANSWER_MILLISECONDS) });
@@ -28,7 +30,7 @@ async function poll() {
   }
   const isFirst = boot === null;
   [boot, number, heardAt] = [told.boot, told.number, Date.now()];
-  if (isFirst) await readEvents();
+  if (isFirst || !areEventsRead) areEventsRead = await readEvents();
   show(told, isFirst);
 }
 
@@ -92,8 +94,8 @@ async function run() {
   for (;;) {
     try { await poll(); } catch { /* tellTrouble says it once it lasts */ }
     await new Promise((done) => {
-      const timer = setTimeout(done, document.hidden ? HIDDEN_MILLISECONDS : POLL_MILLISECONDS);
-      document.addEventListener("visibilitychange", () => { clearTimeout(timer); done(); }, { once: true });
+      wake = done;
+      setTimeout(done, document.hidden ? HIDDEN_MILLISECONDS : POLL_MILLISECONDS);
     });
   }
 }
@@ -111,6 +113,7 @@ setTheme(THEMES.includes(wanted) ? wanted : THEMES[0]);
 document.getElementById("theme").addEventListener("click", () => {
   setTheme(THEMES[(THEMES.indexOf(localStorage.getItem("theme")) + 1) % THEMES.length]);
 });
+document.addEventListener("visibilitychange", () => wake());
 window.addEventListener("resize", () => { for (const { redraw } of cameras.values()) redraw(); });
 if (location.hash.startsWith("#token=")) history.replaceState(null, "", location.pathname);
 setInterval(tellTrouble, 500);
