@@ -11,6 +11,6 @@ for seed in {101..110}; do train+=("test://factory?seed=$seed&seconds=120"); don
 for seed in {201..230}; do normal+=("test://factory?seed=$seed&seconds=300"); done
 prednet-export train --footage "${train[@]}" --out "$out/demo.safetensors" --minutes "${1:-13}" \
   --colour rgb --channels 3,12,24,48 --r-channels 4,12,24,48
-prednet-export bundle "$out/demo.safetensors" --footage "${normal[@]}" --variants float --hold 0.5 -o "$out/demo.prednet"
+prednet-export bundle "$out/demo.safetensors" --footage "${normal[@]}" --variants float --hold 0.5 --false-per-day 24 -o "$out/demo.prednet"
 cp "$out/demo.prednet" edge/data/demo.prednet
 prednet-export inspect edge/data/demo.prednet

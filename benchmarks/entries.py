@@ -55,7 +55,7 @@ REMEDIES: Mapping[str, str] = {
 
 _VARIANTS = (
     "prednet-export bundle benchmarks/weights/ped2-seed0.safetensors --footage {data}/ped2/train/* "
-    "--variants float,int8,cpu -o {out}/ped2.prednet"
+    "-o {out}/ped2.prednet"
 )
 
 BENCHMARKS = (
@@ -65,12 +65,12 @@ BENCHMARKS = (
         "step.py", 3.0, "--rounds 15", "--rounds 5", 2.5,
     ),
     Benchmark(
-        "int8-ped2", "step", "What do whole numbers cost in frame AUC on Ped2, beside the float step?",
-        "int8.py", 15.0, "{out}/ped2.prednet --ped2 {data}/ped2", needs=("ped2",), before=_VARIANTS,
+        "int8-ped2", "step", "What do whole numbers and float16 cost in frame AUC on Ped2, beside the float step?",
+        "int8.py", 25.0, "{out}/ped2.prednet --ped2 {data}/ped2", needs=("ped2",), before=_VARIANTS,
     ),
     Benchmark(
         "int8-stream", "step", "Do the variants keep the order of the surprise over 100,000 steps without a reset?",
-        "int8.py", 40.0, "{out}/ped2.prednet", needs=("ped2",), before=_VARIANTS,
+        "int8.py", 70.0, "{out}/ped2.prednet", needs=("ped2",), before=_VARIANTS,
     ),
     Benchmark(
         "roofline-edge", "paper", "How fast could the edge network be at best on each Jetson?",

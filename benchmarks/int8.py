@@ -1,6 +1,6 @@
 """The variants of a bundle over a long stream, and on Ped2: what the gate of the export cannot wait for.
 
-    python benchmarks/int8.py BUNDLE [--variants int8 cpu] [--steps 100000] [--footage SPEC …]
+    python benchmarks/int8.py BUNDLE [--variants NAME …] [--steps 100000] [--footage SPEC …]
     python benchmarks/int8.py BUNDLE --ped2 [FOLDER]
 
 The first runs each variant and the float step over the same frames in one closed loop that is never reset, and prints
@@ -39,15 +39,17 @@ def main() -> int:
     """Measure and print; return 4 where a bound is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--variants", nargs="+", default=["int8", "cpu"])
+    parser.add_argument("--variants", nargs="+", metavar="NAME", help="default: all of the bundle beside float")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--footage", nargs="+", default=FOOTAGE)
     parser.add_argument("--ped2", type=Path, nargs="?", const=PED2)
     parsed = parser.parse_args()
     print(f"{measured_on()}; {parsed.bundle.name}", flush=True)
+    bundle = read_bundle(parsed.bundle)
+    variants = parsed.variants or [name for name in bundle.manifest.variants if name != "float"]
     if parsed.ped2:
-        return ped2(parsed.bundle, parsed.ped2, parsed.variants)
-    return drift(read_bundle(parsed.bundle), parsed.footage, parsed.variants, parsed.steps)
+        return ped2(parsed.bundle, parsed.ped2, variants)
+    return drift(bundle, parsed.footage, variants, parsed.steps)
 
 
 def drift(bundle: Bundle, footage: list[str], variants: list[str], steps: int) -> int:

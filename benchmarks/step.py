@@ -4,10 +4,10 @@
 
 Needs `openvino` (`prednet-edge[bench]`) for its rows; they are left out without it. Each round runs every
 candidate once, so that a busy neighbour hits all alike (processor time is there for a machine that is busy all the
-time); printed are medians, minima and ratios to ONNX Runtime on the
-float step, the time of 4 cameras in one batch over 4 single steps, and the share of the arithmetic limit: the float
-candidates' of what one matrix product of float32 reaches here, the CPU variant's of what QLinearConv reaches on a
-convolution that is nothing but arithmetic. Weights are random: time does not depend on them.
+time); printed are medians, minima and ratios to ONNX Runtime on the float step, the time of 4 cameras in one batch over
+4 single steps (by the clock, and of the processors), and the share of the arithmetic limit: of what one convolution
+that is nothing but arithmetic reaches here, in float32 or, where a candidate's convolutions are whole numbers, as
+QLinearConv. Weights are random: time does not depend on them.
 """
 
 from __future__ import annotations
@@ -56,6 +56,12 @@ NETWORKS = {
     ),
 }
 CAMERAS = (1, 4)
+# What every other candidate is held against.
+REFERENCE = "ONNX Runtime, float"
+# Those whose convolutions are whole numbers; Q/DQ as it is written is computed in float.
+WHOLE = (
+    "the CPU variant", "ONNX Runtime, Q/DQ int8 fused", "ONNX Runtime, Q/DQ uint8 data fused", "OpenVINO, Q/DQ int8",
+)  # fmt: skip
 
 
 def main() -> int:
@@ -64,7 +70,8 @@ def main() -> int:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="candidates whose names begin so")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME",
+                        help="candidates whose names begin so, beside ONNX Runtime's float")  # fmt: skip
     parsed = parser.parse_args()
     torch.set_num_threads(parsed.threads)
     print(f"{measured_on()}; {parsed.threads} threads")
@@ -89,7 +96,7 @@ def made(architecture: Architecture, threads: int, only: tuple[str, ...]) -> dic
     for cameras in CAMERAS:
         mark = f", {cameras} cameras" if cameras > 1 else ""
         for name, go in (
-            ("ONNX Runtime, float", partial(onnx_go, step, spec, cameras, threads)),
+            (REFERENCE, partial(onnx_go, step, spec, cameras, threads)),
             ("ONNX Runtime, Q/DQ int8 as written", partial(onnx_go, whole.step, whole.spec, cameras, threads)),
             ("ONNX Runtime, Q/DQ int8 fused", partial(fused_go, whole.step, whole.spec, cameras, threads)),
             ("ONNX Runtime, Q/DQ uint8 data fused", partial(fused_go, inputs_alone, whole.spec, cameras, threads)),
@@ -103,7 +110,7 @@ def made(architecture: Architecture, threads: int, only: tuple[str, ...]) -> dic
             makers[name + mark] = go
     if not importlib.util.find_spec("openvino"):
         makers = {name: go for name, go in makers.items() if not name.startswith("OpenVINO")}
-    return {name: make() for name, make in makers.items() if name.startswith(only)}  # type: ignore[misc]
+    return {name: make() for name, make in makers.items() if name.startswith((REFERENCE, *only))}  # type: ignore[misc]
 
 
 def with_uint8_data(step: bytes) -> bytes:
@@ -215,15 +222,16 @@ def table(
     clock = {candidate: np.median(one[:, 0]) for candidate, one in times.items()}
     work = {candidate: np.median(one[:, 1]) for candidate, one in times.items()}
     lines = [f"{name}: {products:.2f} GMAC a frame", "",
-             "| candidate | median ms | least ms | processor ms | float ÷ it | by processor time | 4 cameras ÷ 4 × 1 | "
-             "of the limit |",
+             "| candidate | median ms | least ms | processor ms | float ÷ it | by processor time | 4 cameras ÷ 4 × 1 "
+             "(processor) | of the limit |",
              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for candidate, one in times.items():
         single = candidate.removesuffix(", 4 cameras")
         cameras = 4 if candidate != single else 1
-        reference = f"ONNX Runtime, float{', 4 cameras' if cameras > 1 else ''}"
-        batch = "" if cameras == 1 else f"{clock[candidate] / (4 * clock[single]):.2f}"
-        limit = whole_limit if single == "the CPU variant" else float_limit
+        reference = f"{REFERENCE}{', 4 cameras' if cameras > 1 else ''}"
+        batches = [kind[candidate] / (cameras * kind[single]) for kind in (clock, work)]
+        batch = "" if cameras == 1 else f"{batches[0]:.2f} ({batches[1]:.2f})"
+        limit = whole_limit if single in WHOLE else float_limit
         share = cameras * products / one[:, 0].min() / limit
         median, least, used = 1e3 * clock[candidate], 1e3 * one[:, 0].min(), 1e3 * work[candidate]
         lines.append(

@@ -59,6 +59,28 @@ def read_clip(place: Place, form: FrameFormat, masks: Sequence[Shape] = ()) -> C
     return Clip(place.name, np.stack([f.image for f in frames]), np.array([f.seconds for f in frames]))
 
 
+# A stretch that stands for a clip has so many frames at least, ten seconds at ten a second, where there are as many;
+# a clip is not cut into more than so many of them.
+STRETCH_FRAMES, MOST_STRETCHES = 100, 10
+# The network settles at the beginning of each.
+_LEAST_FRAMES = 10
+
+
+def spread(clips: Sequence[Clip], most: int) -> list[Clip]:
+    """Return stretches of every clip, evenly spaced over it, so that there are about `most` frames in all."""
+    share = min(most / max(sum(len(clip.images) for clip in clips), 1), 1.0)
+    return [stretch for clip in clips for stretch in _stretches(clip, share)]
+
+
+def _stretches(clip: Clip, share: float) -> list[Clip]:
+    total = len(clip.images)
+    count = max(round(share * total), min(total, _LEAST_FRAMES))
+    parts = 1 if count == total else min(max(count // STRETCH_FRAMES, 1), MOST_STRETCHES)
+    size = count // parts
+    starts = np.linspace(0, total - size, parts).astype(int).tolist()
+    return [Clip(clip.name, clip.images[n : n + size], clip.seconds[n : n + size]) for n in starts]
+
+
 def first_part_of(clip: Clip, share: float) -> Clip:
     """Return the beginning of a clip: `share` (0–1) of its frames, at least one."""
     count = max(round(share * len(clip.images)), 1)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, takewhile
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.footage import Clip
+from calibration.footage import Clip, spread
 from edge.calibrated import Calibration
+from edge.errors import UsageError
 from edge.frames import Frame
-from edge.moments import Judge, Moment
+from edge.moments import Judge
 from edge.normality import error_score
 from edge.pipeline import WARMUP_FRAMES, rounds_from_frames, watch
 from edge.runner import Runner
@@ -26,6 +28,8 @@ LEAST_AGREEMENT = 0.99
 LEAST_QUANTILE_AGREEMENT = 0.97
 # The mean difference of surprise may move by so many standard deviations from the first fifth to the last.
 MOST_DRIFT = 0.1
+# Where conditions of the camera pause the scoring, so many times the frames are tried.
+MOST_TRIED = 20
 _QUANTILES = (0.9, 0.99)
 _PICTURES = 3
 
@@ -84,33 +88,34 @@ def roll_out(
     steps: int,
     progress: Callable[[int], None] | None = None,
 ) -> Rollout:
-    """Return what `watch` makes of `steps` frames after the warm-up, in one closed loop that is never reset.
+    """Return what `watch` makes of `steps` scored frames, in one closed loop that is never reset.
 
-    The clips follow one another and begin again where they are shorter. Where one joins the next the picture jumps,
-    for every runner alike.
+    Of longer footage stretches are taken, evenly spaced. They follow one another and begin again where they are shorter
+    than that. Where one joins the next the picture jumps, for every runner alike; frames in which a condition of the
+    camera pauses the scoring do not count. Raises UsageError where hardly any are scored.
     """
     judge = Judge(calibration.normality, calibration.limits.noise, None)
-    frames = endless_frames(clips, runner.spec.form.rate_hz)
-    rounds = rounds_from_frames(CAMERA, (next(frames) for _ in range(steps + WARMUP_FRAMES)))
+    surprise: list[float] = []
+    level, means, pictures = [], [], []
+    endless = endless_frames(spread(clips, steps + WARMUP_FRAMES), runner.spec.form.rate_hz)
+    frames = takewhile(lambda _: len(surprise) < steps, islice(endless, MOST_TRIED * (steps + WARMUP_FRAMES)))
     wanted = set(np.linspace(steps // 10, steps - 2, _PICTURES).astype(int).tolist())
-    surprise, level, means, pictures = [], [], [], []
-    for number, moment in enumerate(watch(rounds, runner, {CAMERA: judge})):
-        if progress:
-            progress(number)
-        if moment.sensed is not None and number in wanted:
+    for moment in watch(rounds_from_frames(CAMERA, frames), runner, {CAMERA: judge}):
+        if moment.sensed is None or moment.surprise is None or moment.level is None:
+            continue
+        if len(surprise) in wanted:
             pictures.append((moment.sensed.frame.image, moment.sensed.prediction))
-        if moment.sensed is not None and moment.surprise is not None and moment.level is not None:
-            surprise.append(error_score(moment.sensed.senses.error, calibration.normality))
-            level.append(moment.level.mean)
-            means.append(_layer_means(moment))
+        surprise.append(error_score(moment.sensed.senses.error, calibration.normality))
+        level.append(moment.level.mean)
+        means.append(moment.sensed.errors.mean(axis=(1, 2), dtype=np.float64))
+        if progress:
+            progress(len(surprise))
+    if len(surprise) < steps:
+        raise UsageError(
+            f"{len(surprise)} of {MOST_TRIED * steps} frames can be scored, {steps} are needed: a condition of the "
+            f"camera (dark, blurred, moved, frozen) pauses the others. Give footage of normal work without it."
+        )
     return Rollout(np.array(surprise), np.array(level), np.array(means), calibration.limits.on, pictures)
-
-
-def _layer_means(moment: Moment) -> NDArray[np.float64]:
-    if moment.sensed is None:
-        raise ValueError("a moment without a frame has no errors")
-    means: NDArray[np.float64] = moment.sensed.errors.mean(axis=(1, 2), dtype=np.float64)
-    return means
 
 
 def endless_frames(clips: Sequence[Clip], rate_hz: float) -> Iterator[Frame]:

@@ -160,10 +160,11 @@ OBSERVERS: dict[str, Observer] = {
 
 def ranges_from_histograms(histograms: Mapping[str, Histogram], observer: str) -> dict[str, float]:
     """Return the range of every activation by one of OBSERVERS; PrednetError where it gives no number above 0."""
-    ranges = {}
-    for name, histogram in histograms.items():
-        found = max(OBSERVERS[observer](histogram), LEAST_RANGE)
-        if not np.isfinite(found):
-            raise PrednetError(f"the observer '{observer}' gives {found} for {name}; it must give a finite range.")
-        ranges[name] = found
-    return ranges
+    found = {name: OBSERVERS[observer](histogram) for name, histogram in histograms.items()}
+    failed = [name for name, reach in found.items() if not 0.0 < reach < np.inf and histograms[name].largest]
+    if failed:
+        raise PrednetError(
+            f"the observer '{observer}' gives {found[failed[0]]} for {failed[0]}, and no range above 0 for "
+            f"{len(failed)} of {len(found)} activations; none of its ranges is used."
+        )
+    return {name: max(reach, LEAST_RANGE) for name, reach in found.items()}

@@ -126,7 +126,8 @@ def _check(manifest: Manifest, path: Path) -> None:
     if not (1 <= form.height <= MOST_PIXELS and 1 <= form.width <= MOST_PIXELS and form.channels in (1, 3)):
         found = f"{form.height}×{form.width}×{form.channels}"
         raise PrednetError(f"{path}: its frames are {found}, not a size that frames can have. {BUNDLE.remedy}")
-    if not (0 < form.rate_hz <= 1000 and 1 <= manifest.layers <= MOST_LAYERS and min(manifest.grid) >= 1):
+    is_grid = all(1 <= size <= MOST_PIXELS for size in manifest.grid)
+    if not (0 < form.rate_hz <= 1000 and 1 <= manifest.layers <= MOST_LAYERS and is_grid):
         raise PrednetError(f"{path}: its frame rate, layers or grid are out of bounds. {BUNDLE.remedy}")
     for variant in manifest.variants.values():
         _check_files(manifest, variant, path)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.appearance import SIDE, Appearance
+from edge.arrays import UNREADABLE, opened_arrays
 from edge.bank import bank_from
 from edge.composition import Composition
 from edge.detection import Limit, Rules, stall_rules
@@ -153,9 +152,9 @@ _ARRAYS = (*_MAPS, "change_levels", "background", "palette", *_BANKS, *(f"{bank}
 def normality_from_bytes(data: bytes, form: FrameFormat, grid: tuple[int, int], where: str) -> Normality:
     """Return the normality of an npz; PrednetError unless it fits frames of this form on the grid (Gh, Gw)."""
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        with opened_arrays(data) as arrays:
             found = {name: arrays[name] for name in (*_ARRAYS, *({"sensitivity"} & set(arrays.files)))}
-    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise PrednetError(f"{where}: the normality cannot be read ({error}); make it anew.") from error
     _check_normality(found, form, grid, where)
     maps = {name: found[name].astype(np.float32) for name in _MAPS}
@@ -217,6 +216,10 @@ def _check_bank(known: NDArray[np.generic], starts: NDArray[np.int64], what: str
 def limits_from_bytes(data: bytes, where: str) -> Limits:
     """Return the limits of a JSON text; PrednetError says what is wrong with it."""
     try:
-        return msgspec.json.decode(data, type=Limits)
+        limits = msgspec.json.decode(data, type=Limits)
     except JsonError as error:
         raise PrednetError(f"{where}: the limits cannot be read ({error}); make it anew.") from error
+    for one in (limits, limits.stall or limits):
+        if min(one.noise.q_level, one.noise.q_trend) < 0 or one.noise.r <= 0 or one.off > one.on:
+            raise PrednetError(f"{where}: a variance is below 0, or an event ends above its limit; make it anew.")
+    return limits

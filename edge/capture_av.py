@@ -9,7 +9,7 @@ from typing import Any
 import av
 import av.error
 import numpy as np
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Colorspace, Interpolation
 
 from edge.errors import DeviceUnavailable, UsageError
 from edge.frames import Frame, FrameFormat, Image
@@ -162,11 +162,15 @@ def _refusal(place: Place, error: Exception, frames_read: int) -> DeviceUnavaila
 
 
 def _image_from(decoded: Any, form: FrameFormat) -> Image:
+    # Grey is the video's own luma, as GStreamer gives it: one matrix on both sides leaves it as it is.
+    matrix = Colorspace.ITU601 if form.channels == 1 else None
     scaled = decoded.reformat(
         width=form.width,
         height=form.height,
         format=_AV_FORMATS[form.channels],
         interpolation=Interpolation.AREA,
+        src_colorspace=matrix,
+        dst_colorspace=matrix,
     )
     image: Image = scaled.to_ndarray()
     return np.ascontiguousarray(image).reshape(form.height, form.width, form.channels)

@@ -15,7 +15,8 @@ import numpy as np
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstApp", "1.0")
-from gi.repository import GLib, Gst, GstApp  # noqa: E402, F401 - GstApp gives appsink its methods
+gi.require_version("GstVideo", "1.0")
+from gi.repository import GLib, Gst, GstApp, GstVideo  # noqa: E402, F401 - GstApp gives appsink its methods
 
 from edge.errors import DeviceUnavailable, UsageError  # noqa: E402
 from edge.frames import Frame, FrameFormat, Image  # noqa: E402
@@ -36,6 +37,9 @@ _SLICE_NANOSECONDS = 50_000_000
 _SECOND = 1_000_000_000
 # Video's black and white are 16 and 235 unless its caps say otherwise; the network's are 0 and 255, as PyAV gives them.
 _FULL_FROM_VIDEO = np.clip(np.rint((np.arange(256) - 16.0) * 255.0 / 219.0), 0, 255).astype(np.uint8)
+
+# Of a colorimetry in caps: limited range, and the matrix that FFmpeg takes where a video names none.
+_VIDEO_RANGE, _BT601 = "2", "4"
 
 Gst.init(None)
 
@@ -70,6 +74,8 @@ class GstSource:
         self._pipeline.connect("deep-element-added", self._added)
         scaler = self._pipeline.get_by_name(SCALER).get_static_pad("sink")
         scaler.add_probe(Gst.PadProbeType.BUFFER, self._gate)
+        if self._launch.pixel in ("I420", "RGB"):  # in software
+            scaler.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, _with_matrix)
         self._sink.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self._lay)
         try:
             self._pipeline.set_state(Gst.State.PLAYING)  # a failure is told on the bus
@@ -152,7 +158,7 @@ class GstSource:
         try:
             rows = np.frombuffer(memory.data, np.uint8)[: row_bytes * form.height].reshape(form.height, row_bytes)
             pixels = rows[:, : form.width * launch.bytes_per_pixel].reshape(form.height, form.width, -1)
-            if form.channels == 1 and not _is_full_range(sample):
+            if form.channels == 1 and not _is_full_range(sample, launch.pixel):
                 return np.take(_FULL_FROM_VIDEO, pixels)
             return np.array(pixels[..., 2::-1] if launch.pixel == "BGRx" else pixels, np.uint8, order="C")
         finally:
@@ -206,7 +212,34 @@ def _encoding_of(caps: Any) -> Encoding:
     return Encoding(codec, b"" if data is None else data.extract_dup(0, data.get_size()), width, height)
 
 
-def _is_full_range(sample: Any) -> bool:
-    """Return whether the caps say that black is 0: a colorimetry that begins with 1, or that of sRGB."""
-    colorimetry = sample.get_caps().get_structure(0).get_string("colorimetry") or ""
-    return colorimetry.startswith("1:") or colorimetry == "sRGB"
+def _with_matrix(pad: Any, probe: Any) -> Any:
+    """Let no caps of a YUV video pass whose colour matrix is unknown: give them FFmpeg's, so that both libraries agree.
+
+    GStreamer forgets the range too where it must guess the matrix, and guesses that from the picture's height.
+    """
+    event = probe.get_event()
+    caps = event.parse_caps().copy() if event.type == Gst.EventType.CAPS else None
+    known = None if caps is None else _colorimetry_with_matrix(caps.get_structure(0))
+    if caps is None or known is None:
+        return Gst.PadProbeReturn.OK
+    caps.set_value("colorimetry", known)
+    return Gst.PadProbeReturn.HANDLED if pad.send_event(Gst.Event.new_caps(caps)) else Gst.PadProbeReturn.OK
+
+
+def _colorimetry_with_matrix(caps: Any) -> str | None:
+    """Return the colorimetry of caps with BT.601 in the place of an unknown matrix; None where nothing is unknown."""
+    kind = GstVideo.VideoFormat.from_string(caps.get_string("format") or "")
+    if not GstVideo.VideoFormat.get_info(kind).flags & GstVideo.VideoFormatFlags.YUV:
+        return None
+    said = (caps.get_string("colorimetry") or "0:0:0:0").split(":")  # range, matrix, transfer, primaries; or a name
+    if len(said) != 4 or said[1] != "0":
+        return None
+    return ":".join([said[0] if said[0] != "0" else _VIDEO_RANGE, _BT601, *said[2:]])
+
+
+def _is_full_range(sample: Any, pixel: str) -> bool:
+    """Return whether black is 0: a colorimetry that begins with 1 or that of sRGB says so, or a camera's own grey."""
+    caps = sample.get_caps().get_structure(0)
+    colorimetry = caps.get_string("colorimetry") or ""
+    is_own_grey = pixel == "I420" and caps.get_string("format") == "GRAY8"
+    return is_own_grey or colorimetry.startswith("1:") or colorimetry == "sRGB"

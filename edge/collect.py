@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import calendar
 import logging
 import math
+import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,11 +18,12 @@ import numpy as np
 from edge.capture import Mailboxes
 from edge.captures import CameraSource, Captures
 from edge.conditions import Watched, returned, watched
-from edge.errors import UsageError
+from edge.errors import PrednetError, UsageError
 from edge.files import write_whole
 from edge.frames import Frame, FrameFormat, Image
 from edge.pacing import is_gap
-from edge.recording import write_clip
+from edge.places import place_from_spec
+from edge.recording import FilmError, read_film, write_clip
 from edge.sample import Kept, signature_of, with_clip
 
 log = logging.getLogger(__name__)
@@ -28,6 +32,8 @@ INDEX = "collected.json"
 # The day is cut into so many parts, each with the same share of the budget.
 PARTS = 48
 TAKE_SECONDS = 0.5
+# What a clip is called: when it ended, in UTC, to the millisecond.
+_STAMP = re.compile(r"(\d{8}T\d{6})\d{3}Z\.mkv")
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,12 @@ class Entry(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Tally:
-    """What became of a camera's clips: kept, repeating others, given up for want of room, or of a camera in trouble."""
+    """What became of a camera's clips: kept, repeating others, given up for want of room, or of a camera in trouble.
 
+    `frames` is how many the camera gave; the other counts are of clips.
+    """
+
+    frames: int
     kept: int
     bytes: int
     repeated: int
@@ -72,6 +82,7 @@ class _Camera:
 
     folder: Path
     kept: list[Kept]
+    frames: int = 0
     images: list[Image] = field(default_factory=list)
     last: Frame | None = None
     look: Watched = field(default_factory=Watched)
@@ -92,10 +103,14 @@ def collect(
     """Collect until the time is over or every file has ended, and return what was kept of each camera.
 
     Clips lie in `folder/<camera>/`, named by their time; an index beside them lets a later call go on. `progress`
-    is told the seconds that have passed. Raises UsageError for a budget that holds no clip.
+    is told the seconds that have passed. Raises UsageError for a budget that holds no clip or is more than the disk
+    has, and for a source that means nothing; PrednetError where the disk is full all the same.
     """
     _check(plan, form)
-    states = {camera: _begun(folder / camera) for camera in cameras}
+    for source in cameras.values():
+        place_from_spec(source.spec)
+    states = {camera: _begun(folder / camera, form, plan) for camera in cameras}
+    _check_room(folder, states, form, plan)
     mailboxes = Mailboxes(list(cameras))
     captures = Captures(form, mailboxes)
     try:
@@ -116,6 +131,18 @@ def _check(plan: Plan, form: FrameFormat) -> None:
             f"the budget leaves {plan.part_bytes / 1e6:.2f} MB for each part of the day, and one clip of "
             f"{plan.clip_seconds:g} s takes up to {least / 1e6:.2f} MB; give "
             f"{math.ceil(plan.bytes_a_camera / max(plan.part_bytes, 1) * least / 1e6)} MB or more, or shorter clips."
+        )
+
+
+def _check_room(folder: Path, states: Mapping[str, _Camera], form: FrameFormat, plan: Plan) -> None:
+    # No more than every frame of the time, as it is in memory.
+    most = min(plan.bytes_a_camera, round(plan.seconds * form.rate_hz * form.height * form.width * form.channels))
+    taken = sum(max(most - sum(clip.bytes for clip in state.kept), 0) for state in states.values())
+    free = shutil.disk_usage(folder).free
+    if taken > free:
+        raise UsageError(
+            f"{folder}: {free / 1e6:.0f} MB are free there, and the recordings of {len(states)} camera(s) may take "
+            f"{taken / 1e6:.0f} MB more; give --megabytes {free / 1e6 / len(states):.0f} or less, or another --out."
         )
 
 
@@ -145,7 +172,7 @@ def _take(state: _Camera, frame: Frame, form: FrameFormat, plan: Plan, wall_cloc
         _drop(state)
     state.look = watched(state.look, frame, is_gap=gap)
     state.is_unfit = state.is_unfit or state.look.is_paused
-    state.last = frame
+    state.last, state.frames = frame, state.frames + 1
     state.images.append(frame.image)
     if len(state.images) >= round(plan.clip_seconds * form.rate_hz):
         _finish(state, form, plan, wall_clock())
@@ -167,10 +194,16 @@ def _finish(state: _Camera, form: FrameFormat, plan: Plan, wall_seconds: float) 
     if new in with_clip(state.kept, new, plan.part_bytes, plan.bytes_a_camera)[1]:
         state.repeated += 1
         return
-    new = replace(new, bytes=write_clip(state.folder / new.name, images, form.rate_hz))
-    state.kept, given_up = with_clip(state.kept, new, plan.part_bytes, plan.bytes_a_camera)
+    try:
+        new = replace(new, bytes=write_clip(state.folder / new.name, images, form.rate_hz))
+        state.kept, given_up = with_clip(state.kept, new, plan.part_bytes, plan.bytes_a_camera)
+        _write_index(state)
+    except FilmError as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PrednetError(
+            f"{state.folder}: no clip can be written ({reason}); make room there and start again, it goes on."
+        ) from error
     state.given_up += len(given_up)
-    _write_index(state)
     for clip in given_up:
         (state.folder / clip.name).unlink(missing_ok=True)
 
@@ -180,16 +213,40 @@ def _part(wall_seconds: float, parts: int) -> int:
     return int((wall_seconds % 86400.0) / 86400.0 * parts)
 
 
-def _begun(folder: Path) -> _Camera:
+def _begun(folder: Path, form: FrameFormat, plan: Plan) -> _Camera:
+    """Return a camera with what earlier calls kept; what a power cut left out of the index is taken in, or removed."""
     folder.mkdir(parents=True, exist_ok=True)
-    index = folder / INDEX
-    entries = msgspec.json.decode(index.read_bytes(), type=list[Entry]) if index.exists() else []
-    kept = [
-        Kept(one.name, one.part, one.bytes, np.array(one.signature, np.float32))
-        for one in entries
-        if (folder / one.name).exists()
-    ]
-    return _Camera(folder, kept)
+    for unfinished in folder.glob(".*.part"):
+        unfinished.unlink()
+    entries = {one.name: one for one in _entries(folder / INDEX)}
+    clips = [path for path in sorted(folder.glob("*.mkv")) if path.name in entries or _STAMP.fullmatch(path.name)]
+    found = (_kept(path, entries.get(path.name), form, plan) for path in clips)
+    state = _Camera(folder, [clip for clip in found if clip is not None])
+    if {clip.name for clip in state.kept} != entries.keys():
+        _write_index(state)
+    return state
+
+
+def _entries(index: Path) -> list[Entry]:
+    try:
+        return msgspec.json.decode(index.read_bytes(), type=list[Entry]) if index.exists() else []
+    except msgspec.DecodeError as error:
+        log.warning("index_damaged file=%s reason=%s action=made_anew_from_the_clips", index, error)
+        return []
+
+
+def _kept(path: Path, entry: Entry | None, form: FrameFormat, plan: Plan) -> Kept | None:
+    """Return a clip on disk as the index has it, otherwise as its pictures say; None for one that is damaged."""
+    if entry is not None:
+        return Kept(entry.name, entry.part, entry.bytes, np.array(entry.signature, np.float32))
+    ended = calendar.timegm(time.strptime(path.name[:15], "%Y%m%dT%H%M%S"))
+    try:
+        signature = signature_of(list(read_film(path, form.channels)))
+    except FilmError as error:
+        log.warning("clip_damaged file=%s reason=%s action=removed", path, error)
+        path.unlink()
+        return None
+    return Kept(path.name, _part(ended, plan.parts), path.stat().st_size, signature)
 
 
 def _write_index(state: _Camera) -> None:
@@ -199,4 +256,4 @@ def _write_index(state: _Camera) -> None:
 
 def _tally(state: _Camera) -> Tally:
     size = sum(clip.bytes for clip in state.kept)
-    return Tally(len(state.kept), size, state.repeated, state.given_up, state.unfit)
+    return Tally(state.frames, len(state.kept), size, state.repeated, state.given_up, state.unfit)

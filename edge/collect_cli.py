@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from tqdm import tqdm
@@ -12,8 +13,11 @@ from tqdm import tqdm
 from edge.builtin import DEFAULT_FORM
 from edge.captures import CameraSource
 from edge.command import Parser
-from edge.errors import UsageError
+from edge.errors import DeviceUnavailable, UsageError
 from edge.frames import FrameFormat
+
+if TYPE_CHECKING:
+    from edge.collect import Tally
 
 COLLECT_HELP = """Record normal footage on the device: what is trained on and calibrated with later.
 
@@ -58,13 +62,18 @@ def _collect(parsed: argparse.Namespace) -> int:
         tallies = collect(cameras, form, parsed.out, plan, lambda seconds: _advance(bar, seconds))
     if parsed.json:
         print(msgspec.json.encode(tallies).decode())
-        return 0
-    for camera, tally in tallies.items():
-        print(
-            f"{parsed.out / camera}: {tally.kept} clips, {tally.bytes / 1e6:.1f} MB; not kept: {tally.repeated} that "
-            f"repeat others, {tally.given_up} for want of room, {tally.unfit} while the camera had a condition"
-        )
+    else:
+        print("\n".join(_told(parsed.out / camera, tally) for camera, tally in tallies.items()))
+    if silent := [camera for camera, tally in tallies.items() if not tally.frames]:
+        raise DeviceUnavailable(f"{', '.join(silent)}: gave no frame in all the time; the log above says why.")
     return 0
+
+
+def _told(folder: Path, tally: Tally) -> str:
+    return (
+        f"{folder}: {tally.kept} clips, {tally.bytes / 1e6:.1f} MB; not kept: {tally.repeated} that repeat others, "
+        f"{tally.given_up} for want of room, {tally.unfit} while the camera had a condition"
+    )
 
 
 def _advance(bar: tqdm, seconds: float) -> None:

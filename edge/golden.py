@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +10,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.arrays import UNREADABLE, opened_arrays
 from edge.errors import PrednetError
 from edge.runner import Runner, StepSpec
-
-# An array of an answer is never larger than this, unpacked.
-MOST_BYTES = 1 << 28
 
 
 class Tolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,12 +104,9 @@ _KINDS = (("errors", np.float32), ("prediction", np.uint8))
 
 def _array(data: bytes, name: str, kind: type[np.generic], where: str) -> NDArray[Any]:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(info.file_size for info in archive.infolist()) > MOST_BYTES:
-                raise PrednetError(f"{where}: {name} would have more than {MOST_BYTES >> 20} MB unpacked; refused.")
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        with opened_arrays(data) as arrays:
             array: NDArray[Any] = arrays[name]
-    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise PrednetError(f"{where}: {name} cannot be read ({error}); export the bundle anew.") from error
     if array.dtype != kind:
         raise PrednetError(f"{where}: {name} is {array.dtype}, expected {np.dtype(kind)}; export the bundle anew.")

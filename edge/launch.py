@@ -29,8 +29,9 @@ V4L2_WIDTH, V4L2_HEIGHT, V4L2_RATE = 640, 480, "30/1"
 class Launch:
     """A launch line with a scaler named SCALER and at its end an appsink named SINK, which gives the format `pixel`.
 
-    Of `I420` the first plane alone is wanted: grey, in the range of the camera. `hardware` names the elements of the
-    line that are NVIDIA's; what decodebin chooses is known once it runs.
+    Of `I420` the first plane alone is wanted: grey, in the range of the camera; one that sends grey alone gives that,
+    which is all there is of it. `hardware` names the elements of the line that are NVIDIA's; what decodebin chooses is
+    known once it runs.
     """
 
     text: str
@@ -67,7 +68,8 @@ def _scaled(form: FrameFormat, pixel: str, is_jetson: bool) -> str:
         return f"nvvidconv name={SCALER} ! video/x-raw,{size},format={pixel}"
     # Scaled before it is converted: fewer pixels to convert. «bilinear2» weighs every pixel that falls into one.
     scale = f"videoscale name={SCALER} method=bilinear2 add-borders=false ! video/x-raw,{size}"
-    return f"{scale} ! videoconvert ! video/x-raw,format={pixel}"
+    taken = "{I420,GRAY8}" if pixel == "I420" else pixel
+    return f"{scale} ! videoconvert ! video/x-raw,format={taken}"
 
 
 def _v4l2_caps(form: FrameFormat) -> str:

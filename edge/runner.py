@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +17,8 @@ from edge.frames import FrameFormat
 WHOLE_DTYPES = ("int8", "uint8")
 STATE_AXES = 3
 MOST_STATE_SIZE = 8192
+# Of all states of a camera together; those of the KITTI network have 8 MB, and would have 800 at 1080p.
+MOST_STATE_BYTES = 1 << 30
 
 
 class StepFailed(PrednetError):
@@ -96,6 +99,12 @@ def check_states(states: Sequence[TensorSpec], where: str) -> None:
                 f"{where}: the state {state.name} is {list(state.shape)}; expected {STATE_AXES} sizes of 1 to "
                 f"{MOST_STATE_SIZE}. Export the bundle anew."
             )
+    size = sum(math.prod(state.shape) * np.dtype(state.dtype).itemsize for state in states)
+    if size > MOST_STATE_BYTES:
+        raise PrednetError(
+            f"{where}: the states of a camera have {size >> 20} MB; at most {MOST_STATE_BYTES >> 20} MB are allowed. "
+            f"Export the bundle anew."
+        )
     names = [state.name for state in states]
     if len(set(names)) != len(names):
         raise PrednetError(f"{where}: two states have one name. Export the bundle anew.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 # Wheels from 1.29 on send telemetry unless told otherwise before the import; a plant's network must not see it.
@@ -64,7 +65,10 @@ class OnnxRunner:
         check_inputs(self.spec, self.slots, frames, advance, reset)
         for name, values in (("frames", frames), ("advance", advance), ("reset", reset)):
             np.copyto(self._inputs[name], values)
-        self._session.run_with_iobinding(self._bindings[self._turn])
+        try:
+            self._session.run_with_iobinding(self._bindings[self._turn])
+        except Exception as error:
+            raise PrednetError(f"ONNX Runtime {onnxruntime.__version__} cannot compute the step: {error}") from error
         self._turn = 1 - self._turn
         return Step(self._outputs["errors"], self._outputs["peaks"], self._outputs["prediction"])
 
@@ -148,21 +152,38 @@ def _session(model: bytes, threads: int, provider: str) -> Any:
 
 def _check_model(session: Any, spec: StepSpec) -> None:
     """Hold names, shapes and types of the model to the manifest before a frame is seen."""
-    form, kinds = spec.form, {"float32": "tensor(float)", "uint8": "tensor(uint8)", "int8": "tensor(int8)"}
-    expected = {"frames": ("tensor(uint8)", [form.height, form.width, form.channels])}
-    expected |= {"advance": ("tensor(bool)", []), "reset": ("tensor(bool)", [])}
-    expected |= {state.name: (kinds[state.dtype], list(state.shape)) for state in spec.states}
-    found = {tensor.name: (tensor.type, list(tensor.shape[1:])) for tensor in session.get_inputs()}
-    for name in sorted(expected.keys() | found.keys()):
+    form, states = spec.form, [(one.name, _KINDS[one.dtype], list(one.shape)) for one in spec.states]
+    picture, maps = [form.height, form.width, form.channels], list(spec.maps)
+    inputs = {"frames": ("tensor(uint8)", picture), "advance": ("tensor(bool)", []), "reset": ("tensor(bool)", [])}
+    inputs |= {name: (kind, shape) for name, kind, shape in states}
+    found = _told_tensors(session.get_inputs())
+    _check_tensors("input", inputs, found, inputs.keys() | found.keys())
+    found = _told_tensors(session.get_outputs())
+    pixel = "tensor(float)" if found.get("prediction", ("",))[0] == "tensor(float)" else "tensor(uint8)"
+    outputs = {"errors": ("tensor(float)", maps), "peaks": ("tensor(float)", maps), "prediction": (pixel, picture)}
+    outputs |= {f"{name}_next": (kind, shape) for name, kind, shape in states}
+    _check_tensors("output", outputs, found, outputs.keys())
+    for name in found.keys() - outputs.keys():
+        kind, shape = found[name]
+        if kind != "tensor(float)" or not all(isinstance(size, int) and size > 0 for size in shape):
+            raise PrednetError(f"the step's output {name} is {kind} {shape}, of no known size. Export the bundle anew.")
+
+
+_KINDS = {"float32": "tensor(float)", "uint8": "tensor(uint8)", "int8": "tensor(int8)"}
+_Tensors = dict[str, tuple[str, list[Any]]]
+
+
+def _told_tensors(tensors: Any) -> _Tensors:
+    return {tensor.name: (tensor.type, list(tensor.shape[1:])) for tensor in tensors}
+
+
+def _check_tensors(what: str, expected: _Tensors, found: _Tensors, names: Iterable[str]) -> None:
+    for name in sorted(names):
         if expected.get(name) != found.get(name):
             raise PrednetError(
-                f"the step's input {name} is {found.get(name, 'missing')}; "
+                f"the step's {what} {name} is {found.get(name, 'missing')}; "
                 f"its manifest says {expected.get(name, 'nothing of it')}. Export the bundle anew."
             )
-    outputs = {tensor.name for tensor in session.get_outputs()}
-    missing = {"errors", "peaks", "prediction"} | {f"{state.name}_next" for state in spec.states}
-    if missing - outputs:
-        raise PrednetError(f"the step gives no {', '.join(sorted(missing - outputs))}. Export the bundle anew.")
 
 
 def _input_buffers(spec: StepSpec, slots: int) -> dict[str, NDArray[Any]]:

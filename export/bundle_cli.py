@@ -28,7 +28,7 @@ INSPECT_HELP = """Check every file of a bundle against its digest, and show what
   prednet-export inspect --schema > manifest.schema.json
 """
 
-DIFF_HELP = """Show in what two bundles differ: manifest, limits of each variant, files by their digests.
+DIFF_HELP = """Show in what two bundles differ: manifest, limits of each variant, files by their digests, signature.
 
   prednet-export diff press.prednet press2.prednet
 

@@ -13,7 +13,7 @@ import msgspec
 
 from calibration.asked import add_asked, asked_from
 from calibration.told import told_limits
-from edge.command import Parser, parser_for, run_command
+from edge.command import Parser, check_folder_of, parser_for, run_command
 from edge.engine.engine_cli import add_export_engine_command
 from edge.errors import UsageError
 from export.bundle_cli import add_bundle_file_commands
@@ -24,6 +24,7 @@ from export.train_cli import add_train_command
 
 # As in export.variants.forms, which needs the workstation's packages.
 VARIANT_NAMES = ("float", "int8", "fp16", "int8.fp16", "cpu")
+ROUNDED_NAMES = ("int8", "int8.fp16", "cpu")
 LEAST_GATE_STEPS = 100
 
 BUNDLE_HELP = """Turn trained weights and footage of normal work into a bundle that a camera can run.
@@ -79,11 +80,13 @@ def _add_variant_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--allow-fallback", action="store_true",
                        help="with --precision int8: let the most sensitive layers return to float")  # fmt: skip
     group.add_argument("--gate-steps", type=int, default=1000, metavar="STEPS",
-                       help="closed-loop steps that every variant is compared over (default: %(default)s)")  # fmt: skip
+                       help="closed-loop steps that every variant is compared over (default: %(default)s; "
+                            "fewer are a trial, and the report says so)")  # fmt: skip
     group.add_argument("--licence", default="", help="of the network, for the manifest")
 
 
 def _bundle(parsed: argparse.Namespace) -> int:
+    check_folder_of(parsed.out)
     making, given = opened("export.making"), given_from_arguments(parsed)
     stages = Stages()
     try:
@@ -120,6 +123,8 @@ def _wanted(making: Any, parsed: argparse.Namespace) -> Any:
             f"--gate-steps is {parsed.gate_steps}; a gate of fewer than {LEAST_GATE_STEPS} proves nothing."
         )
     demands = parsed.precision == "int8"
+    if demands and not set(names) & set(ROUNDED_NAMES):
+        raise UsageError(f"--precision int8 demands something of {', '.join(ROUNDED_NAMES)}: name one in --variants.")
     command = shlex.join(["prednet-export", *parsed.typed])
     may_return = not demands or parsed.allow_fallback
     return making.Wanted(names, demands, may_return, parsed.gate_steps, command, parsed.licence, asked_from(parsed))

@@ -1,4 +1,4 @@
-"""Two bundles side by side: what differs in manifest, steps and limits."""
+"""Two bundles side by side: what differs in manifest, steps, limits and signature."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from edge.archive import SIGNATURE, read_members
 from edge.bundle import Bundle
 
 
@@ -18,7 +19,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def differences(one: Bundle, other: Bundle) -> list[Difference]:
-    """Return everything in which two bundles differ: fields of the manifest, limits of each variant, files."""
+    """Return all in which two bundles differ: manifest, files, signature, limits of each variant."""
     pairs = [("", _facts(one), _facts(other))]
     for variant in sorted(one.manifest.variants.keys() & other.manifest.variants.keys()):
         limits = [msgspec.to_builtins(bundle.calibration(variant).limits) for bundle in (one, other)]
@@ -29,7 +30,8 @@ def differences(one: Bundle, other: Bundle) -> list[Difference]:
 def _facts(bundle: Bundle) -> dict[str, object]:
     facts: dict[str, object] = msgspec.to_builtins(bundle.manifest)
     files = {name: f"{member.size} bytes, {member.sha256[:12]}" for name, member in bundle.manifest.files.items()}
-    return facts | {"files": files}
+    signature = read_members(bundle.path).get(SIGNATURE)
+    return facts | {"files": files, "signature": None if signature is None else signature.decode(errors="replace")}
 
 
 def _compared(prefix: str, one: Mapping[str, object], other: Mapping[str, object]) -> Iterator[Difference]:

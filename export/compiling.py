@@ -50,10 +50,14 @@ def compiled(step: bytes) -> Compiled:
     if not can_compile():
         raise DeviceUnavailable(f"the compiler check needs {LIBRARY}: {REMEDY}.")
     command = [sys.executable, "-c", "from export.compiling import serve; serve()"]
-    child = subprocess.run(command, input=step, capture_output=True, check=False, timeout=_TIMEOUT_SECONDS)  # noqa: S603
+    try:
+        child = subprocess.run(command, input=step, capture_output=True, check=False, timeout=_TIMEOUT_SECONDS)  # noqa: S603
+    except subprocess.TimeoutExpired as error:
+        told = f"the compiler check took more than {_TIMEOUT_SECONDS:g} s; its result is unknown."
+        raise PrednetError(told) from error
     if child.returncode:
-        told = child.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
-        raise PrednetError(f"the compiler check ended with {child.returncode} ({told[0]}); its result is unknown.")
+        last = child.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
+        raise PrednetError(f"the compiler check ended with {child.returncode} ({last[0]}); its result is unknown.")
     return msgspec.json.decode(child.stdout, type=Compiled)
 
 

@@ -24,7 +24,7 @@ from export.compiling import Compiled, can_compile, compiled, told_differences
 from export.golden import golden_answer, golden_frames
 from export.importing.found import Given
 from export.importing.network import read_network, settled
-from export.report import Report, VariantReport, machine, report_html, report_json
+from export.report import Report, VariantReport, machine, report_html, report_json, told_trial
 from export.speed import step_milliseconds
 from export.step import spec_from_architecture, step_onnx
 from export.variants.draft import opened
@@ -107,7 +107,8 @@ def make_bundle(
     stage("golden answers", 0, 0)
     _write(out, source, compared, network.facts, wanted, {"report.json": report_json(report), "report.html": page})
     kernels = (network.told_kernels,) if network.errors else ()
-    notes = (*found.notes, *kernels, *network.warnings, *_told_left(compared.others))
+    trial = told_trial([one.parity for one in compared.others])
+    notes = (*found.notes, *kernels, *network.warnings, *_told_left(compared.others), *trial)
     is_training_footage = report.footage_digest == network.facts.get("footage")
     limits, megabytes = compared.calibration.limits, out.stat().st_size / 1e6
     return Made(limits, compared.ratio, megabytes, is_training_footage, notes, report.variants, seconds)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import struct
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -113,6 +115,45 @@ def no_prediction(model: onnx.ModelProto) -> None:
     model.graph.output.remove(output)
 
 
+def output_of(
+    name: str, *nodes: tuple[str, dict[str, Any]], kind: int | None = None
+) -> Callable[[onnx.ModelProto], None]:
+    """A step whose output goes through nodes of one input more, and is said to have no shape and another type."""
+
+    def change(model: onnx.ModelProto) -> None:
+        made = next(node for node in model.graph.node if name in node.output)
+        names = [f"{name}_{number}" for number in range(len(nodes))] + [name]
+        made.output[list(made.output).index(name)] = names[0]
+        for (operator, options), taken, given in zip(nodes, names, names[1:], strict=False):
+            model.graph.node.append(helper.make_node(operator, [taken], [given], **options))
+        value = next(one for one in model.graph.output if one.name == name)
+        value.type.tensor_type.ClearField("shape")
+        value.type.tensor_type.elem_type = kind or value.type.tensor_type.elem_type
+
+    return change
+
+
+def endless_output(model: onnx.ModelProto) -> None:
+    """A step that gives something more, of a size that nobody knows."""
+    model.graph.node.append(helper.make_node("NonZero", ["errors"], ["places"]))
+    model.graph.node.append(helper.make_node("Cast", ["places"], ["more"], to=onnx.TensorProto.FLOAT))
+    model.graph.output.append(helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, ["N", "sizes"]))
+
+
+def petabyte(model: onnx.ModelProto) -> None:
+    """A step of a few bytes that wants sixteen terabytes once it runs."""
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1 << 21, 1 << 21]), "wide"))
+    made = next(node for node in model.graph.node if "errors" in node.output)
+    made.output[list(made.output).index("errors")] = "errors_before"
+    model.graph.node.extend(
+        [
+            helper.make_node("ConstantOfShape", ["wide"], ["zeros"]),
+            helper.make_node("ReduceMax", ["zeros"], ["zero"], keepdims=0),
+            helper.make_node("Add", ["errors_before", "zero"], ["errors"]),
+        ]
+    )
+
+
 def arrays(**changed: np.ndarray | None) -> Callable[[bytes], bytes]:
     """An npz with some arrays replaced, or left out."""
 
@@ -183,7 +224,27 @@ def wide_manifest(members: Members) -> None:
     sealed(members, lambda found: found["training"].update(notes="x" * (2 << 20)))
 
 
-def golden_bomb(data: bytes) -> bytes:
+def array_bomb(data: bytes) -> bytes:
     """An npz whose first array would have a gigabyte, by its own directory."""
     place = data.index(b"PK\x01\x02") + 24
     return data[:place] + struct.pack("<I", 1 << 30) + data[place + 4 :]
+
+
+def array_without_end(name: str) -> Callable[[bytes], bytes]:
+    """An npz of a few bytes with an array that would have petabytes, by its own header."""
+
+    def change(data: bytes) -> bytes:
+        header, buffer = io.BytesIO(), io.BytesIO()
+        shape = {"descr": "<f4", "fortran_order": False, "shape": (1 << 20, 1 << 20, 1 << 14)}
+        np.lib.format.write_array_header_1_0(header, shape)
+        with zipfile.ZipFile(io.BytesIO(data)) as found, zipfile.ZipFile(buffer, "w") as made:
+            for one in found.namelist():
+                made.writestr(one, header.getvalue() if one == f"{name}.npy" else found.read(one))
+        return buffer.getvalue()
+
+    return change
+
+
+def numbers_below_zero(data: bytes) -> bytes:
+    """Limits whose every number is below 0."""
+    return re.sub(rb'": ([0-9])', rb'": -\1', data)

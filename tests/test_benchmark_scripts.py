@@ -18,6 +18,7 @@ import glass  # noqa: E402
 import latency  # noqa: E402
 import quiet_clips  # noqa: E402
 import recovery  # noqa: E402
+import step  # noqa: E402
 from latency import filmed  # noqa: E402
 from markdown import tables_of  # noqa: E402
 
@@ -95,6 +96,30 @@ def test_the_camera_of_recovery_sends_its_film(tmp_path: Path) -> None:
         server.kill()
     assert len(times) == 20
     assert float(np.mean(np.diff(times))) > 0.08  # ten a second; a busy machine drops some, none comes before its time
+
+
+def test_four_cameras_stand_beside_four_single_steps() -> None:
+    """Medians, ratios to ONNX Runtime's float step, four cameras over four times one, and the share of the limit."""
+    seconds = {"ONNX Runtime, float": [0.01, 0.03, 0.02], "the CPU variant": [0.006, 0.004, 0.005]}
+    seconds |= {"ONNX Runtime, float, 4 cameras": [0.08] * 3, "the CPU variant, 4 cameras": [0.016] * 3}
+    seconds |= {"OpenVINO, Q/DQ int8": [0.004] * 3, "ONNX Runtime, Q/DQ int8 as written": [0.01] * 3}
+    times = {name: np.array([taken, 2 * np.array(taken)]).T for name, taken in seconds.items()}
+    times["the CPU variant, 4 cameras"][:, 1] = 0.038
+    rows = step.table("edge", step.NETWORKS["edge"], times, 100.0, 1000.0).splitlines()
+    products = float(rows[0].split()[1])
+    told = {row.split(" | ")[0].removeprefix("| "): [cell.strip() for cell in row.split("|")[2:-1]] for row in rows[4:]}
+    assert told["the CPU variant"][:6] == ["5.0", "4.0", "10.0", "4.00", "4.00", ""]
+    assert told["the CPU variant, 4 cameras"][:6] == ["16.0", "16.0", "38.0", "5.00", "4.21", "0.80 (0.95)"]
+    whole, plain = f"{100 * products / 0.004 / 1000:.0f} %", f"{100 * products / 0.01 / 100:.0f} %"
+    assert told["the CPU variant"][6] == told["OpenVINO, Q/DQ int8"][6] == whole
+    assert told["ONNX Runtime, float"][6] == told["ONNX Runtime, Q/DQ int8 as written"][6] == plain
+
+
+def test_one_candidate_alone_has_what_it_is_held_against() -> None:
+    """`--only` makes the candidates of that name and ONNX Runtime's float step, for one camera and for four."""
+    names = ["ONNX Runtime, float", "the CPU variant"]
+    made = step.made(step.NETWORKS["edge"], 1, ("the CPU variant",))
+    assert list(made) == [*names, *(f"{name}, 4 cameras" for name in names)]
 
 
 def test_no_footage_is_no_camera(tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ def test_a_signed_bundle_is_verified_and_still_read(
     assert export.cli.main(["verify", signed, "--key", public]) == 0
     assert "whole, signed with " in capsys.readouterr().out
     assert read_bundle(Path(signed)).files == read_bundle(bundle).files
+    assert export.cli.main(["diff", str(bundle), signed]) == 1
+    assert capsys.readouterr().out.startswith('signature: – → {"')
 
 
 def test_what_is_not_signed_with_the_key_is_refused(

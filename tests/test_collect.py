@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -133,6 +136,71 @@ def test_a_budget_for_no_clip_is_refused(tmp_path: Path) -> None:
         UsageError, match=r"the budget leaves 0\.00 MB .* one clip of 10 s takes up to 0\.09 MB; give \d+ MB"
     ):
         collect({}, FORM, tmp_path, Plan(3600.0, 1000))
+
+
+def test_a_budget_that_the_disk_has_not_is_refused_before_anything_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What two cameras may take is held against what is free, less what they have already; short times take little."""
+    monkeypatch.setattr("edge.collect.shutil.disk_usage", lambda _: SimpleNamespace(free=15_000_000))
+    sources = dict.fromkeys("ab", CameraSource("test://factory?seed=2&seconds=1"))
+    sentence = r"15 MB are free there, .* 2 camera\(s\) may take 20 MB more; give --megabytes 8 or less"
+    with pytest.raises(UsageError, match=sentence):
+        collect(sources, FORM, tmp_path, Plan(86400.0, 10_000_000, clip_seconds=1.0))
+    assert list(tmp_path.rglob("*.mkv")) == []
+    collect(sources, FORM, tmp_path, Plan(60.0, 10_000_000, clip_seconds=1.0))
+
+
+def test_a_disk_that_fills_all_the_same_ends_it_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A device without room, as Linux has one for tests: where, why, and what to do; nothing half is left."""
+    monkeypatch.setattr("edge.recording.os.fsync", lambda _: os.write(full, b"x"))
+    write_film(tmp_path / "day.mkv", work(30, 2))
+    words = ["collect", str(tmp_path / "day.mkv"), "--out", str(tmp_path / "out"), "--size", "40x32", "--clip", "1"]
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        assert main([*words, "--hours", "0.01", "--megabytes", "1"]) == 1
+    finally:
+        os.close(full)
+    told = capsys.readouterr().err
+    assert "out/camera: no clip can be written (No space left on device); make room there and start again" in told
+    assert list((tmp_path / "out" / "camera").iterdir()) == []
+
+
+@pytest.mark.parametrize("index", ["gone", "damaged", "older"])
+def test_what_a_power_cut_left_beside_the_index_is_taken_in_or_removed(index: str, tmp_path: Path) -> None:
+    """Clips that the index lacks still count and still repeat others; halves are removed, a user's own film is not."""
+    write_film(tmp_path / "day.mkv", work(60, 1))
+    source, plan = {"cam": CameraSource(str(tmp_path / "day.mkv"), playback="fast")}, Plan(30.0, 10_000_000, 1.0)
+    first = collect(source, FORM, tmp_path / "out", plan, wall_clock=lambda: 43_200.0 + next(ticks))["cam"]
+    folder = tmp_path / "out" / "cam"
+    whole = (folder / INDEX).read_bytes()
+    (folder / INDEX).unlink()
+    if index != "gone":
+        (folder / INDEX).write_bytes(whole[:40] if index == "damaged" else json.dumps(json.loads(whole)[:2]).encode())
+    (folder / ".19700101T120000000Z.mkv.77.part").write_bytes(b"half")
+    (folder / "19700101T120000000Z.mkv").write_bytes(b"torn")
+    (folder / "mine.mkv").write_bytes(b"mine")
+    again = collect(source, FORM, tmp_path / "out", plan, wall_clock=lambda: 43_200.0 + next(ticks))["cam"]
+    assert first.kept == 6
+    assert (again.kept, again.bytes, again.repeated) == (first.kept, first.bytes, 6)
+    names = {one["name"] for one in json.loads(whole)}
+    assert {one["name"] for one in json.loads((folder / INDEX).read_bytes())} == names
+    assert {file.name for file in folder.iterdir()} == names | {INDEX, "mine.mkv"}
+
+
+def test_a_source_that_is_not_there_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong path is not asked for a day; a camera that never answered is a failure, with its tally."""
+    began = time.monotonic()
+    assert main(["collect", str(tmp_path / "no.mp4"), "--out", str(tmp_path)]) == 2
+    assert "no.mp4: no such file or folder" in capsys.readouterr().err
+    assert time.monotonic() - began < 10.0
+    silent = ["collect", "rtsp://127.0.0.1:9/x", "--camera", "press3", "--out", str(tmp_path), "--hours", "0.0003"]
+    assert main([*silent, "--clip", "1", "--json"]) == 3
+    told = capsys.readouterr()
+    assert json.loads(told.out)["press3"]["frames"] == 0
+    assert "press3: gave no frame in all the time" in told.err
 
 
 def test_the_command_collects_from_an_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

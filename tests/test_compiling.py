@@ -91,6 +91,23 @@ def test_a_compiler_that_dies_is_unknown_and_no_pass(monkeypatch: pytest.MonkeyP
         compiled(b"")
 
 
+def test_a_compiler_that_hangs_is_unknown_and_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ended, and the export says so."""
+    monkeypatch.setattr(compiling, "can_compile", lambda: True)
+    monkeypatch.setattr(compiling, "_TIMEOUT_SECONDS", 0.001)
+    with pytest.raises(PrednetError, match=r"took more than 0\.001 s; its result is unknown"):
+        compiled(b"")
+
+
+@pytest.mark.usefixtures("_compiler")
+def test_it_is_compiled_for_sm_86(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan names what it was built for, which stands in for the Orin's."""
+    plans: list[bytes] = []
+    monkeypatch.setattr(compiling, "convolutions_of_plan", lambda plan: plans.append(plan) or ((), ()))
+    compiling._compiled_here(made("int8").step)
+    assert b"sm86" in plans[0]
+
+
 def test_without_the_compiler_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is never a hard dependency."""
     monkeypatch.setattr(compiling, "can_compile", lambda: False)

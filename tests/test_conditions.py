@@ -178,6 +178,20 @@ def test_an_open_event_ends_where_a_condition_explains_it(cell: list[Image]) -> 
     assert all(m.state == "degraded" and m.surprise is None for m in paused)
 
 
+@pytest.mark.parametrize("name", ["shift 5,-4", "defocus 2.5", "repeated frames", "gain 1.25"])
+def test_a_condition_in_the_usual_light_pauses_scoring_by_itself(cell: list[Image], name: str) -> None:
+    """Moved, blurred, frozen, a little brighter: while it is said the frame is `degraded` and has no score; before, it has."""
+    (known,) = (one for one in measured.CHANGES if one.name == name)
+    clip = measured.changed(Clip("cell", np.stack(cell), np.arange(len(cell)) / 10.0), known)
+    moments = [moment for moment in watched_moments(clip.frames()) if moment.sensed]
+    said_of = [[one.name for one in moment.sensed.conditions] for moment in moments if moment.sensed]
+    assert any(known.condition in names for names in said_of)
+    for moment, names in zip(moments, said_of, strict=True):
+        if names:
+            assert (moment.state, moment.surprise, moment.detection) == ("degraded", None, None)
+    assert moments[30].surprise is not None
+
+
 @real
 def test_conditions_of_real_footage_are_found_and_unchanged_footage_has_none() -> None:
     """Ped2, a bench and a workshop, changed in every second known way: recall of 0.95 at least; unchanged clips are silent.

@@ -7,6 +7,7 @@ import pytest
 
 from calibration.fit import fit_calibration, observe
 from edge.frames import Frame
+from edge.live_clock import LiveClock
 from edge.moments import Judge
 from edge.pacing import Pacer, is_gap
 from edge.pipeline import rounds_from_frames, watch
@@ -53,3 +54,31 @@ def test_time_that_goes_back_is_a_gap(judge: Judge) -> None:
     frames = [Frame(image, n / RATE_HZ - (3600.0 if n >= 30 else 0.0)) for n, image in enumerate(images)]
     states = [m.state for m in watch(rounds_from_frames("a", frames), tiny_runner(), {"a": judge})]
     assert states[29:33] == ["watching", "degraded", "warming_up", "watching"]
+
+
+@pytest.mark.parametrize("parts_per_million", [-200, -50, 50, 200])
+def test_a_camera_whose_clock_drifts_has_no_gap_and_stays_beside_ours(parts_per_million: int) -> None:
+    """A day of a camera's quartz, good and bad, under a network's jitter: every frame in its place, and of now."""
+    rng, now = np.random.default_rng(0), 0.0
+    clock, last = LiveClock(lambda: now), -0.1
+    late = rng.exponential(0.02, 10 * 86_400)
+    for number in range(late.size):
+        now = number * 0.1 + float(late[number])
+        seconds = clock.seconds_from_media(number * 0.1 * (1.0 + 1e-6 * parts_per_million))
+        assert number < 2 or 0.098 < seconds - last < 0.102  # jitter of a tenth of a second, times the share
+        # The mean delay of 20 ms, the fifty seconds over which it is followed times the drift, and the first frame's.
+        assert number < 3000 or abs(seconds - number * 0.1 - 0.02) < 0.015
+        last = seconds
+
+
+def test_a_first_frame_that_was_late_is_made_good_and_a_jump_is_laid_anew() -> None:
+    """Nothing is of the future for long; a camera that sets its clock by an hour is beside ours with the next frame."""
+    now = 0.5
+    clock = LiveClock(lambda: now)
+    clock.seconds_from_media(0.0)
+    for number in range(1, 1500):
+        now = number / 25.0
+        seconds = clock.seconds_from_media(now)
+    assert seconds == pytest.approx(now, abs=0.03)  # 0.5 s times e^-3 are left after a minute
+    now += 0.04
+    assert clock.seconds_from_media(now + 3600.0) == pytest.approx(now, abs=1e-6)

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from edge.archive import SIGNATURE
@@ -20,17 +21,22 @@ from tests.tampering import (
     Change,
     added,
     another_input,
+    array_bomb,
+    array_without_end,
     arrays,
     at,
     bomb,
+    endless_output,
     first_array,
-    golden_bomb,
     hidden_bomb,
     in_step,
     member,
     named_outside,
     no_prediction,
+    numbers_below_zero,
+    output_of,
     outside_file,
+    petabyte,
     pickled,
     scale_of,
     strange_operator,
@@ -40,6 +46,8 @@ from tests.tampering import (
 )
 from tests.tiny import random_weights, tiny_architecture, tiny_calibration
 from tests.variant_steps import RANGES
+
+HALF = onnx.TensorProto.FLOAT16
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +86,10 @@ CASES: dict[str, tuple[Change, str]] = {
     "a bomb that is confessed": (bomb, "unpacked it would be larger than 1024 MB; refused."),
     "a bomb that is hidden": (hidden_bomb, "report.html has 4194304 bytes, its manifest says 10; refused."),
     "a manifest of two megabytes": (wide_manifest, "its manifest is larger than 1048576 bytes; refused."),
-    "a bomb in a golden answer": (member("golden.int8.npz", golden_bomb), "would have more than 256 MB unpacked; refused."),
+    "a bomb in a golden answer": (member("golden.int8.npz", array_bomb), "cannot be read (unpacked it would have more than 256 MB)"),
+    "a bomb in a normality": (member("normality.int8.npz", array_bomb), "cannot be read (unpacked it would have more than 256 MB)"),
+    "a golden answer of petabytes": (member("golden.int8.npz", array_without_end("errors")), "errors cannot be read (Unable to allocate"),
+    "a normality of petabytes": (member("normality.int8.npz", array_without_end("high")), "the normality cannot be read (Unable to allocate"),
     "a negative size": (at("files", "step.int8.onnx", "size", value=-1), "its manifest says -1; refused."),
     "another digest": (at("files", "step.int8.onnx", "sha256", value="0" * 64), "(digest differs)"),
     "a size of words": (at("files", "step.int8.onnx", "size", value="many"), "its manifest is not complete"),
@@ -90,6 +101,11 @@ CASES: dict[str, tuple[Change, str]] = {
     "a step that wants more": (in_step(another_input), "the step's input secret"),
     "a step with a strange operator": (in_step(strange_operator), "refuses the step"),
     "a step without a prediction": (in_step(no_prediction), "prediction"),
+    "maps of one number": (in_step(output_of("errors", ("ReduceMax", {"keepdims": 0}))), "the step's output errors is ('tensor(float)', [])"),
+    "maps of float16": (in_step(output_of("errors", ("Cast", {"to": HALF}), kind=HALF)), "the step's output errors is ('tensor(float16)', "),
+    "a state that folds": (in_step(output_of("c0_next", ("SpaceToDepth", {"blocksize": 2}))), "the step's output c0_next is"),
+    "an output of any size": (in_step(endless_output), "the step's output more is"),
+    "a step of terabytes": (in_step(petabyte), "cannot compute the step"),
     "weights outside of the bundle": (in_step(outside_file), "refuses the step"),
     "a scale that is not a number": (in_step(scale_of(float("nan"))), "its golden answer is missed"),
     "a scale of zero": (in_step(scale_of(0.0)), "its golden answer is missed"),
@@ -101,6 +117,7 @@ CASES: dict[str, tuple[Change, str]] = {
     "a normality below 0": (member("normality.int8.npz", arrays(high=np.full((6, 4, 5), -1.0, np.float32))), "or below 0"),
     "limits of text": (member("limits.int8.json", lambda _: b'{"on": "high"}'), "the limits cannot be read"),
     "limits of NaN": (member("limits.int8.json", lambda data: data.replace(b'"on": ', b'"on": NaN, "x": ')), "the limits cannot be read"),
+    "limits below 0": (member("limits.int8.json", numbers_below_zero), "a variance is below 0"),
     "a golden answer with a pickle": (member("golden.int8.npz", pickled), "errors cannot be read"),
     "a golden answer of another shape": (member("golden.int8.npz", arrays(errors=np.zeros((6, 3, 4, 4), np.float32))), "errors is [6, 3, 4, 4], expected [6, 3, 4, 5]"),
     "a golden answer of another type": (member("golden.int8.npz", arrays(errors=np.zeros((6, 3, 4, 5)))), "errors is float64, expected float32"),
@@ -113,10 +130,12 @@ CASES: dict[str, tuple[Change, str]] = {
     "no frame rate": (at("frame", "rate_hz", value=0), "frame rate, layers or grid are out of bounds"),
     "a thousand layers": (at("layers", value=1000), "frame rate, layers or grid are out of bounds"),
     "a grid of nothing": (at("grid", value=[0, 5]), "frame rate, layers or grid are out of bounds"),
+    "a grid of billions": (at("grid", value=[1 << 30, 1 << 30]), "frame rate, layers or grid are out of bounds"),
     "a grid of words": (at("grid", value="4x5"), "its manifest is not complete"),
     "a state of objects": (at("states", "0", "dtype", value="object"), "the state r0 is object with zero at 0"),
     "C in INT8": (at("states", "1", "dtype", value="int8"), "C has no bound and is float32"),
     "a state of a terabyte": (at("states", "0", "shape", value=[1 << 20, 1 << 20, 1]), "expected 3 sizes of 1 to 8192"),
+    "states of gigabytes": (at("states", "0", "shape", value=[8192, 8192, 8]), "the states of a camera have 2048 MB"),
     "a state of two axes": (at("states", "0", "shape", value=[32, 40]), "expected 3 sizes of 1 to 8192"),
     "a zero that the state cannot hold": (at("variants", "int8", "states", "0", "zero", value=999), "with zero at 999"),
     "two states of one name": (at("states", "2", "name", value="r0"), "two states have one name"),

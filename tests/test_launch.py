@@ -14,9 +14,9 @@ LIVE = "appsink name=prednet sync=false max-buffers=1 drop=true"
 FILE = "appsink name=prednet sync=false max-buffers=2"
 SOFT_GREY = (
     "videoscale name=scaler method=bilinear2 add-borders=false ! video/x-raw,width=160,height=128 ! videoconvert "
-    "! video/x-raw,format=I420"
+    "! video/x-raw,format={I420,GRAY8}"
 )
-SOFT_COLOUR = SOFT_GREY.replace("I420", "RGB")
+SOFT_COLOUR = SOFT_GREY.replace("{I420,GRAY8}", "RGB")
 JETSON_GREY = "nvvidconv name=scaler ! video/x-raw,width=160,height=128,format=GRAY8"
 JETSON_COLOUR = JETSON_GREY.replace("GRAY8", "BGRx")
 RTSP = (

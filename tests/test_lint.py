@@ -128,6 +128,25 @@ def before_resize(draft: Draft) -> None:
     resize.input[0] = draft.graph.add("DequantizeLinear", [whole, *scales], "before_dequantised")
 
 
+def before_max_pool(draft: Draft) -> None:
+    """Quantised before a MaxPool instead of after it."""
+    pool = next(node for node in draft.graph.nodes if node.op_type == "MaxPool" and "conv" not in node.input[0])
+    scales = ["a.0.data_scale", "int8_zero"]
+    whole = draft.graph.add("QuantizeLinear", [pool.input[0], *scales], "pool_int8")
+    pool.input[0] = draft.graph.add("DequantizeLinear", [whole, *scales], "pool_dequantised")
+
+
+def channel_scales(draft: Draft) -> None:
+    """An activation with a scale for each channel: compiled in float, in silence."""
+    channels = draft.array("a.0.weight_int8").shape[1]
+    scale = draft.graph.constant("channel_scale", np.full(channels, 0.01, np.float32))
+    zero = draft.graph.constant("channel_zero", np.zeros(channels, np.int8))
+    for value in ("a.0.data_int8", "a.0.data_dequantised"):
+        node = node_of(draft, value)
+        node.input[1], node.input[2] = scale, zero
+        node.attribute.append(helper.make_attribute("axis", 1))
+
+
 def gate_in_int8(draft: Draft) -> None:
     """A gate's arithmetic on dequantised numbers."""
     tanh = next(node for node in draft.graph.nodes if node.op_type == "Tanh")
@@ -180,6 +199,7 @@ BREAKS = [
     (zero_point, ["symmetric"]), (uint8_activation, ["symmetric"]), (weight_axis, ["weights"]),
     (weight_of_128, ["weights"]), (weight_alone, ["both inputs", "claim"]), (quantised_output, ["float body", "float outputs"]),
     (int32_bias, ["float bias", "symmetric"]), (computed_scale, ["scales"]), (nan_scale, ["scales"]), (list_scale, ["scales"]),
+    (channel_scales, ["scales"]), (before_max_pool, ["float body"]),
     (before_concat, ["both inputs", "claim", "float body"]), (before_resize, ["float body"]), (gate_in_int8, ["float body"]),
     (int8_c, ["unbounded"]), (uint8_inside, ["border"]), (lost_state, ["unrolled"]), (branching, ["unrolled"]), (newer_opset, ["opset"]),
 ]  # fmt: skip

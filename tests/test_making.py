@@ -13,18 +13,23 @@ import pytest
 
 import export.cli
 from calibration.parity import roll_out
+from calibration.ranges import OBSERVERS, Histogram, joined, ranges_from_histograms
 from edge.bundle import read_bundle
+from edge.errors import GateFailed
 from edge.golden import check_golden
 from edge.model import chosen_variant, read_model, runner_of
 from edge.runners import open_runner
 from export import making
 from export.bundle_cli import manifest_schema
 from export.checkpoint import save_checkpoint
+from export.compiling import Compiled
 from export.step import spec_from_architecture, step_onnx
 from export.variants import settling
 from export.variants.forms import VARIANTS, Form
-from export.variants.settling import Ranges, Source, fitted, measured_ranges, settle
+from export.variants.lint import Breach
+from export.variants.settling import Ranges, Returned, Source, fitted, measured_ranges, settle
 from tests.tiny import clip_from, normal_images, random_weights, tiny_architecture
+from tests.variant_steps import made
 
 ARCHITECTURE = tiny_architecture()
 # Small enough that nothing is chaotic: every variant passes the gate with all its layers whole.
@@ -85,20 +90,36 @@ def test_without_permission_the_failure_stays(reference) -> None:  # type: ignor
 
 
 def test_the_observer_is_chosen_by_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The observer whose INT8 step is closest wins; INT8 states are observed in the second pass."""
-    seen = []
-    monkeypatch.setattr(
-        settling, "_observed", lambda *arguments: seen.append(arguments[1].name) or observed(*arguments)
-    )
-    found = measured_ranges(replace(SOURCE, clips=CLIPS[:1]), quiet)
-    assert seen == ["float", "int8"]
-    assert found.observer == min(found.deviations, key=lambda name: found.deviations[name])
-    assert len(found.deviations) == 4
+    """The observer whose INT8 step is closest wins, whichever; ranges are those of both passes, float and INT8 states."""
+    passes: dict[str, dict[str, Histogram]] = {}
+    monkeypatch.setattr(settling, "_observed", lambda *given: passes.setdefault(given[1].name, observed(*given)))
+    source = replace(SOURCE, clips=CLIPS[:1])
+    for closest in OBSERVERS:
+        passes.clear()
+        told = [0.1 if name == closest else 0.2 for name in OBSERVERS]
+        monkeypatch.setattr(settling, "deviation", lambda *_, left=[*told]: left.pop(0))
+        found = measured_ranges(source, quiet)
+        assert found.observer == closest
+        assert found.deviations == dict(zip(OBSERVERS, told, strict=True))
+        assert list(passes) == ["float", "int8"]
+        assert found.ranges == ranges_from_histograms(joined(passes["float"], passes["int8"]), closest)
+        assert found.ranges != ranges_from_histograms(passes["float"], closest)
     assert found.ranges.keys() == GOOD.keys() - {"a0", "ahat0"}
     assert found.frames == 180
 
 
 observed = settling._observed
+
+
+def test_a_network_that_cannot_be_rounded_is_no_int8(reference, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """One convolution stays whole to the end: with none the float step would pass under the name of INT8."""
+    monkeypatch.setattr(
+        settling, "sensitivities", lambda *_: [Returned(name, 0.1, 0.1, 1) for name in ("a.1", "ahat.0")]
+    )
+    monkeypatch.setattr(settling, "roundable", lambda *_: ["a.1", "ahat.0"])
+    found = settle(SOURCE, "int8", BLIND, reference, may_return=True, told=quiet)
+    assert found.parity.failures
+    assert found.form.convolutions == ("ahat.0",)
 
 
 def test_rollouts_do_not_depend_on_the_clips_being_long_enough() -> None:
@@ -153,6 +174,9 @@ def test_the_report_says_what_was_found(folder: Path) -> None:
     assert page.count("data:image/png;base64,") == 5  # predictions, and the surprise of four variants
     assert "prednet-export bundle " in page
     assert "--gate-steps 150" in page
+    assert "A trial: the gate ran over 150 steps, and 1000 are needed." in page
+    for one in report["variants"][1:]:  # every bound of the gate has its figure
+        assert f"<td>{100 * one['parity']['quantile_agreement']:.2f} %</td>" in page
     assert "http" not in page.replace("https://json", "")  # it needs no other file
 
 
@@ -206,6 +230,26 @@ def test_int8_that_was_demanded_and_fails_is_exit_code_4(
     assert export.cli.main([*command, "--allow-fallback"]) == 0
     assert "int8 passes with " in capsys.readouterr().err
     assert 0 < len(read_bundle(out).manifest.variants["int8"].int8) < 8
+    page = read_bundle(out).files["report.html"].decode()
+    assert "int8: returned to float, the most sensitive first" in page
+    (int8,) = (one for one in json.loads(read_bundle(out).files["report.json"])["variants"] if one["name"] == "int8")
+    for back in int8["returned"]:  # each with its own deviation, what it multiplies and what it weighs
+        costs = f"{100 * back['deviation']:.2f} %", f"{100 * back['share']:.1f} %", f"{back['bytes'] / 1e3:.1f} kB"
+        assert "".join(f"<td>{cell}</td>" for cell in (back["convolution"], *costs)) in page
+
+
+def test_what_lint_or_compiler_contradict_is_no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A convolution that is said to be INT8 and compiled in float ends the export with code 4; so does a broken rule."""
+    form = made("int8")
+    monkeypatch.setattr(making, "can_compile", lambda: True)
+    monkeypatch.setattr(making, "compiled", lambda _: Compiled(form.convolutions, form.convolutions[1:]))
+    with pytest.raises(GateFailed, match=f"{form.convolutions[0]} is said to be INT8 and is compiled in float"):
+        making._checked(form)
+    monkeypatch.setattr(making, "can_compile", lambda: False)
+    monkeypatch.setattr(making, "lint", lambda *_: [Breach("scales", "a list of scales")])
+    with pytest.raises(GateFailed, match="breaks the rules of INT8 for TensorRT: scales: a list of scales") as refused:
+        making._checked(form)
+    assert refused.value.exit_code == 4
 
 
 @pytest.mark.usefixtures("_uncompiled")
@@ -227,7 +271,14 @@ def test_variants_are_chosen_and_float_is_always_there(
     assert list(read_bundle(out).manifest.variants) == ["float", "cpu"]
     assert "tensorrt-rtx is not installed" in out.with_suffix(".report.json").read_text(encoding="utf-8")
     assert "cpu: the gate" in printed.err  # the stages, and how long each took
+    assert "note: A trial: the gate ran over 100 steps" in printed.err
     assert "all " in printed.err
     assert export.cli.main([*command, "--variants", "int9"]) == 2
     assert export.cli.main([*command, "--gate-steps", "5"]) == 2
-    assert "'int9' is not known; there are float, int8, fp16, int8.fp16, cpu." in capsys.readouterr().err
+    assert export.cli.main([*command, "--variants", "fp16", "--precision", "int8"]) == 2
+    assert export.cli.main([*command, "-o", str(tmp_path / "nowhere" / "few.prednet")]) == 2
+    refused = capsys.readouterr().err
+    assert "'int9' is not known; there are float, int8, fp16, int8.fp16, cpu." in refused
+    assert "--precision int8 demands something of int8, int8.fp16, cpu" in refused
+    assert "there is no folder " in refused
+    assert "watching" not in refused  # before the work, not after it

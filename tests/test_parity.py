@@ -7,8 +7,10 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from calibration.parity import LEAST_RANK_CORRELATION, Rollout, compare, endless_frames, rank_correlation
-from tests.tiny import clip_from, normal_images
+from calibration.footage import spread
+from calibration.parity import LEAST_RANK_CORRELATION, Rollout, compare, endless_frames, rank_correlation, roll_out
+from edge.errors import UsageError
+from tests.tiny import clip_from, normal_images, tiny_calibration, tiny_runner
 
 RNG = np.random.default_rng(0)
 SURPRISE = RNG.gamma(2.0, 1.0, 1000)
@@ -71,6 +73,32 @@ def test_each_harm_fails_the_gate_by_its_name(other: Rollout, told: str) -> None
 def test_the_bound_is_that_of_the_design() -> None:
     """0.99, over the whole rollout."""
     assert LEAST_RANK_CORRELATION == 0.99
+
+
+def test_the_steps_are_those_that_are_scored() -> None:
+    """What a dark camera pauses is no step of the gate: of bright and dark footage as many are scored as were asked for."""
+    dark, runner, calibration = np.zeros((60, 32, 40, 1), np.uint8), tiny_runner(), tiny_calibration()
+    clips, done = [clip_from(normal_images(60)), clip_from(dark)], []
+    found = roll_out(clips, runner, calibration, 100, done.append)
+    assert len(found.surprise) == len(found.level) == len(found.means) == 100
+    assert len(found.pictures) == 3
+    assert done == list(range(1, 101))
+    with pytest.raises(
+        UsageError, match=r"^\d of 2000 frames can be scored, 100 are needed: a condition of the camera"
+    ):
+        roll_out(clips[1:], runner, calibration, 100)
+
+
+def test_stretches_stand_for_all_the_footage() -> None:
+    """Of an hour ten stretches from beginning to end, of a short clip its beginning, and of what is not too long all."""
+    hour, short = clip_from(np.zeros((36_000, 1, 1, 1), np.uint8)), clip_from(np.zeros((300, 1, 1, 1), np.uint8))
+    stretches = spread([hour], 3000)
+    assert [len(one.images) for one in stretches] == [300] * 10
+    starts = [one.seconds[0] for one in stretches]
+    assert (starts[0], stretches[-1].seconds[-1]) == (0.0, hour.seconds[-1])
+    np.testing.assert_allclose(np.diff(starts), 3570.0 / 9, atol=0.1)  # whole frames
+    assert [len(one.images) for one in spread([hour, short], 363)] == [120, 120, 120, 10]
+    assert [len(one.images) for one in spread([short], 300)] == [300]
 
 
 def test_endless_frames_begin_again_at_even_times() -> None:

@@ -131,8 +131,14 @@ def test_without_footage_there_is_no_int8() -> None:
         observe_ranges([], Fake())
 
 
-def test_an_observer_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A range that is not a number names the observer and the activation."""
-    monkeypatch.setitem(OBSERVERS, "entropy", lambda _: float("inf"))
-    with pytest.raises(PrednetError, match=r"the observer 'entropy' gives inf for r0"):
-        ranges_from_histograms({"r0": histogram(np.ones(4))}, "entropy")
+@pytest.mark.parametrize("reach", [float("inf"), float("nan"), 0.0, -1.0])
+def test_an_observer_that_fails_is_an_error_with_its_count(monkeypatch: pytest.MonkeyPatch, reach: float) -> None:
+    """A range that is none names the observer, the activation and how many there are; a silent activation is none."""
+    monkeypatch.setitem(OBSERVERS, "entropy", lambda seen: reach if seen.largest < 2 else 2.0)
+    histograms = {
+        name: histogram(np.full(4, size)) for name, size in (("r0", 1.0), ("e0", 3.0), ("r1", 1.0), ("e1", 0.0))
+    }
+    with pytest.raises(
+        PrednetError, match=rf"'entropy' gives {reach} for r0, and no range above 0 for 2 of 4 activations"
+    ):
+        ranges_from_histograms(histograms, "entropy")

@@ -249,7 +249,7 @@ def test_a_program_that_the_service_cannot_see_is_refused(monkeypatch: pytest.Mo
         install.program_here()
     monkeypatch.setattr(sys, "prefix", "/opt/prednet-edge")
     assert install.program_here() == install.PROGRAM
-    monkeypatch.setattr(sys, "executable", "/root/.pyenv/bin/python3")
+    monkeypatch.setattr(sys, "executable", "/root/python/bin/python3")
     with pytest.raises(UsageError, match="the service cannot see /root"):
         install.program_here()
 

@@ -108,6 +108,9 @@ def test_half_bodies_keep_c_pixels_and_maps_in_float32(name: str) -> None:
     half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
     assert {kinds[f"r{layer}_new"] for layer in range(3)} == {kinds["e1_new"], kinds["a1"]} == {half}
     assert {kinds[name] for name in ("c0_new", "c2_new", "c0_next", "a0", "ahat0", "errors", "peaks")} == {single}
+    nodes = onnx.load_from_string(made(name).step).graph.node
+    differences = [kinds[node.output[0]] for node in nodes if node.op_type == "Sub"]
+    assert sorted(differences) == sorted([single, half, half])  # pixels, and A of the two layers above
 
 
 def test_a_half_body_is_as_close_as_float16_is() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from calibration.asked import Asked
 from calibration.fit import fit_calibration, observe
-from calibration.footage import Clip
+from calibration.footage import Clip, spread
 from calibration.parity import Parity, Rollout, compare, roll_out
 from calibration.ranges import OBSERVERS, Histogram, joined, observe_ranges, ranges_from_histograms
 from edge.calibrated import Calibration
@@ -25,7 +25,7 @@ from export.variants.taps import range_name, with_taps
 Told = Callable[[str, int, int], None]
 # Frames on which observers are compared and the sensitivity of single layers is measured.
 TRIAL_FRAMES = 200
-# Frames that activations are observed on, in each of the two passes; spread over all clips.
+# Frames that activations are observed on, in each of the two passes; spread over all the footage.
 OBSERVED_FRAMES = 3000
 _SETTLING_FRAMES = 5
 
@@ -112,15 +112,6 @@ def _observed(source: Source, form: Form, clips: Sequence[Clip], name: str, told
     return {range_name(tap): histogram for tap, histogram in seen.items()}
 
 
-def spread(clips: Sequence[Clip], most: int) -> list[Clip]:
-    """Return the beginning of every clip, so that there are about `most` frames in all."""
-    share = min(most / max(sum(len(clip.images) for clip in clips), 1), 1.0)
-    counts = [max(round(share * len(clip.images)), min(len(clip.images), 2 * _SETTLING_FRAMES)) for clip in clips]
-    return [
-        Clip(clip.name, clip.images[:count], clip.seconds[:count]) for clip, count in zip(clips, counts, strict=True)
-    ]
-
-
 def maps(form: Form, clips: Sequence[Clip]) -> NDArray[np.float32]:
     """Return a step's error maps of layer 0 over the clips in closed loop, float32 [T, Gh, Gw], settling left out."""
     runner, seen = open_runner(form.step, form.spec, 1), []
@@ -161,7 +152,8 @@ def settle(
 
     Where the gate fails and `may_return` allows it, convolutions return to float in the order of the deviation that
     each alone causes. On long footage that is tried on a part of it; what passes there is fitted on all of it, and
-    must pass again. What fails with none left, or without permission, comes back with its failures.
+    must pass again. What fails with one left, or without permission, comes back with its failures: with none it would
+    be the float step under another name.
     """
     part = _part_of(source)
     begun = reference if part is source else fitted(part, Form("float", source.step, source.spec, ()), told)[1]
@@ -174,14 +166,14 @@ def settle(
         if not settled.parity.failures or not may_return or name not in ROUNDED:
             break
         order = sensitivities(source, name, ranges, told) if order is None else order
-        if len(returned) == len(order):
+        if len(returned) + 1 >= len(order):
             break
         returned = order[: len(returned) + 1]
     return settled
 
 
 def _part_of(source: Source) -> Source:
-    """The source with the beginning of each clip, where there is more footage than a try needs."""
+    """The source with stretches of each clip, where there is more footage than a try needs."""
     frames = sum(len(clip.images) for clip in source.clips)
     if frames <= TRIED_FRAMES:
         return source
