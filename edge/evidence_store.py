@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edge.audit import AuditLog, Entry, asking_user
 from edge.evidence_settings import Evidence
-from edge.files import read_json
+from edge.json_files import read_json
 from edge.labels import seconds_from_event_id
 from edge.messages import Event, utc_from_seconds
 

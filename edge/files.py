@@ -1,17 +1,9 @@
-"""Files that a power cut never leaves half written: written aside, synced, renamed; and small ones of JSON read."""
+"""Files that a power cut never leaves half written: written aside, synced, renamed. Needs Python alone."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TypeVar
-
-import msgspec
-
-from edge.errors import JsonError
-
-_Value = TypeVar("_Value")
-_Default = TypeVar("_Default")
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
@@ -30,14 +22,6 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
         sync_folder(path.parent)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def read_json(path: Path, kind: type[_Value], default: _Default) -> _Value | _Default:
-    """Return what a file of JSON holds; `default` where it is gone, cannot be read or was damaged, in whatever way."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, *JsonError):
-        return default
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,7 +13,7 @@ from edge.desk import LEDGER_FILE
 from edge.event_ledger import JUDGED_KINDS, LedgerEvent, open_existing
 from edge.evidence_store import EVENT_FILE, FOLDER
 from edge.fault_ledger import FAULTS_FILE, PastFault, past_faults
-from edge.files import read_json
+from edge.json_files import read_json
 from edge.labels import seconds_from_utc
 from edge.messages import Event
 from edge.setup import Device

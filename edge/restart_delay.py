@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from edge.files import read_json, write_whole
+from edge.files import write_whole
+from edge.json_files import read_json
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.files import read_json, write_whole
+from edge.files import write_whole
+from edge.json_files import read_json
 
 
 class Small(msgspec.Struct, frozen=True):

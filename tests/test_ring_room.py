@@ -96,7 +96,7 @@ def test_without_room_nothing_is_written_until_there_is_some(tmp_path: Path) -> 
         show(writer, range(110, 120), run="c")
         wait_until(lambda: not writer.has_room)
         show(writer, range(120, 200), run="c")
-        wait_until(lambda: writer._items.qsize() == 0)
+        wait_until(lambda: writer._worker.waiting == 0)
         assert not any(path.suffix == ".mkv" for path in tmp_path.rglob("[!.]*"))
         free[0] = 10**9
         writer._sweep_due = 0.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.event_ledger import LedgerEvent, latest_events
 from edge.evidence_store import EVENT_FILE, FOLDER
-from edge.files import read_json
+from edge.json_files import read_json
 from edge.labels import seconds_from_event_id, seconds_from_utc
 from edge.messages import Event
 from edge.page.serving import Serving

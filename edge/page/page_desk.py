@@ -14,7 +14,8 @@ import msgspec
 
 from edge.desk import OpenDesk
 from edge.errors import ConfigInvalid
-from edge.files import read_json, write_whole
+from edge.files import write_whole
+from edge.json_files import read_json
 from edge.moments import Moment
 from edge.mqtt import Publisher
 from edge.page.aside import Aside

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from edge.files import read_json, write_whole
+from edge.files import write_whole
+from edge.json_files import read_json
 from edge.messages import ULID_RANDOM_BYTES, new_event_id
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import msgspec
 
 from edge import __version__
 from edge.errors import DeviceUnavailable
-from edge.files import read_json
+from edge.json_files import read_json
 
 log = logging.getLogger(__name__)
 

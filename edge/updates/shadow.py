@@ -19,8 +19,9 @@ from pathlib import Path
 
 import msgspec
 
-from edge.files import read_json, write_whole
+from edge.files import write_whole
 from edge.frames import Frame
+from edge.json_files import read_json
 from edge.messages import utc_from_seconds
 from edge.model import Model, runner_of
 from edge.moments import Judge, Moment

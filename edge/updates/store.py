@@ -17,7 +17,8 @@ import msgspec
 
 from edge.bundle import Bundle, read_bundle
 from edge.errors import PrednetError, UsageError
-from edge.files import read_json, write_whole
+from edge.files import write_whole
+from edge.json_files import read_json
 
 FOLDER = "bundles"
 STATE_FILE = "state.json"
