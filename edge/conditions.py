@@ -41,7 +41,7 @@ SUSPICIOUS_MATCH, LOST_MATCH, BLURRED_SHARPNESS = 0.88, 0.3, 0.55
 # Below this the reference is no picture (everything in it moves): place, sharpness and cover are not judged.
 TRUSTED_MATCH = 0.5
 LEAST_SHIFT_PIXELS, SHIFT_EXPLAINS, LEAST_SHIFTED_MATCH = 1.0, 1.15, 0.3
-BLANK_CONTRAST, BLANK_DETAIL, SAME_LAYOUT = 0.3, 0.6, 0.8
+BLANK_CONTRAST, BLANK_DETAIL, RICH_DETAIL, SAME_LAYOUT = 0.3, 0.6, 2.0, 0.8
 _USUAL_SHARE = 0.05
 
 
@@ -178,7 +178,7 @@ def found_in(comparison: Comparison, usual: Usual, shift: Shift | None) -> Condi
     """
     if usual.match >= TRUSTED_MATCH:
         lost = comparison.match < LOST_MATCH * usual.match
-        if lost and (comparison.contrast < BLANK_CONTRAST or comparison.detail < BLANK_DETAIL):
+        if lost and _is_blank(comparison):
             if comparison.layout < SAME_LAYOUT or comparison.contrast < BLANK_CONTRAST:
                 return Condition(name="blocked", confidence=_confidence(1.0 - comparison.match / usual.match))
         elif shift is not None and _explains(shift):
@@ -190,6 +190,13 @@ def found_in(comparison: Comparison, usual: Usual, shift: Shift | None) -> Condi
     if abs(comparison.tone) >= max(LEAST_TONE, TONES_OVER_USUAL * usual.tone):
         return Condition(name="lighting", confidence=_confidence(abs(comparison.tone) / LEAST_TONE / 2))
     return None
+
+
+def _is_blank(comparison: Comparison) -> bool:
+    """Return whether little of the scene is left. What shows twice the scene's detail is a thing, and no cover."""
+    if comparison.detail >= RICH_DETAIL:
+        return False
+    return comparison.contrast < BLANK_CONTRAST or comparison.detail < BLANK_DETAIL
 
 
 def _explains(shift: Shift) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 
 from calibration.fit import fit_calibration, observe
 from calibration.footage import Clip, read_footage
-from edge.conditions import FROZEN_SECONDS, Watched, returned, watched
+from edge.conditions import FROZEN_SECONDS, Usual, Watched, found_in, returned, watched
 from edge.detection import Limit, Rules
 from edge.frames import Frame, FrameFormat, Image
+from edge.look import Comparison
 from edge.model import judge_from_calibration
 from edge.moments import Judge, Moment, Round
 from edge.pipeline import rounds_from_frames, watch
@@ -196,7 +198,7 @@ def test_a_condition_in_the_usual_light_pauses_scoring_by_itself(cell: list[Imag
 def test_conditions_of_real_footage_are_found_and_unchanged_footage_has_none() -> None:
     """Ped2, a bench and a workshop, changed in every second known way: recall of 0.95 at least; unchanged clips are silent.
 
-    Car-detection is excepted: its camera sways by pixels and its exposure jumps, and both are said.
+    Car-detection is excepted: its camera sways by pixels and its exposure jumps; both are said, and nothing else.
     """
     ped2 = sorted((DATA / "ped2" / "train").iterdir())
     clips = read_footage([f"{ped2[0]}#fps=10", f"{DATA}/clips/bottle-detection.mp4#t=25,39",
@@ -209,7 +211,18 @@ def test_conditions_of_real_footage_are_found_and_unchanged_footage_has_none() -
                 delay(names, known.condition, began) <= (10.0 if known.condition == "frozen" else HOLD_SECONDS)
             )
     assert np.mean(found) >= 0.95
-    assert {name for name in measured.unchanged(DATA, FORM, every=8) if "car-detection" not in name} == set()
+    unchanged = measured.unchanged(DATA, FORM, every=8)
+    assert {frozenset(names) for names in unchanged.values()} <= {frozenset({"lighting", "moved"})}
+    assert {name for name in unchanged if "car-detection" not in name} == set()
+
+
+def test_a_rich_thing_that_fills_the_picture_covers_nothing() -> None:
+    """A car before the lens has more detail than the scene, a cloth has less: only the cloth is a cover."""
+    usual = Usual(match=0.75, sharpness=0.94, tone=0.02)
+    car = Comparison(match=0.12, sharpness=3.8, tone=-0.41, contrast=0.0, layout=-0.12, detail=4.1)
+    cloth = replace(car, sharpness=0.5, detail=0.3)
+    names = [None if found is None else found.name for found in (found_in(one, usual, None) for one in (car, cloth))]
+    assert names == ["moved", "blocked"]
 
 
 @real
