@@ -18,7 +18,7 @@ from calibration.normality import Run, Track, fit_normality
 from edge.calibrated import Calibration, Limits
 from edge.detection import Rules, stall_rules
 from edge.moments import Sensed
-from edge.normality import STALL, SURPRISE, Map, ignored_of, speaking
+from edge.normality import STALL, SURPRISE, Map, ignored_of
 from edge.pipeline import rounds_from_frames, sense
 from edge.runner import Runner
 from edge.senses import Senses
@@ -96,7 +96,7 @@ def fit_calibration(
     spoken = [
         (scores, held)
         for scores, part, held in zip(kinds, (SURPRISE, STALL), rules, strict=True)
-        if speaking(normality)[part].any()
+        if normality.speaking[part].any()
     ]
     limits = [
         _limits(scores, held, rate_hz, digest, asked.false_events_per_day, len(spoken)) for scores, held in spoken

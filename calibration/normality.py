@@ -26,7 +26,6 @@ from edge.normality import (
     cell_scores,
     ignored_of,
     scores_from_maps,
-    speaking,
     standing_out,
 )
 from edge.senses import Senses, witnessed
@@ -174,7 +173,7 @@ def fitted_on(held: HeldOut) -> tuple[Normality, list[Track], list[Track]]:
     for index, scores in held_out_scores(held):
         held_out[index] = standing_out(scores)
     cells = _cells(held.maps, held.bare, _step_seconds(held.runs))
-    middle, spread = _tail_of(held_out, speaking(cells))
+    middle, spread = _tail_of(held_out, cells.speaking)
     normality = replace(cells, middle=middle, spread=spread)
     return normality, *tracks_of(held.runs, held_out, normality)
 
@@ -206,7 +205,7 @@ def held_out_scores(held: HeldOut) -> Iterator[tuple[int, Map]]:
 
 def tracks_of(runs: Sequence[Run], values: Map, normality: Normality) -> tuple[list[Track], list[Track]]:
     """Return each run's surprise and stall from every witness's value of every frame, [T, W]."""
-    scores = np.where(speaking(normality), (values - normality.middle) / normality.spread, -np.inf)
+    scores = np.where(normality.speaking, (values - normality.middle) / normality.spread, -np.inf)
     return _tracks(runs, scores[:, SURPRISE]), _tracks(runs, scores[:, STALL])
 
 

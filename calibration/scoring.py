@@ -18,7 +18,7 @@ from edge.detection import Reading
 from edge.errors import UsageError
 from edge.frames import FrameFormat
 from edge.moments import Judge, Moment
-from edge.normality import SURPRISE, WITNESSES, Normality, box_from_cells, speaking, witness_values
+from edge.normality import SURPRISE, WITNESSES, Normality, box_from_cells, witness_values
 from edge.pacing import Pacer
 from edge.pipeline import rounds_from_frames, watch
 from edge.runner import Runner
@@ -139,7 +139,7 @@ def _scored(
 
 def _ablated(seen: list[Moment], normality: Normality) -> dict[str, Values]:
     """The surprise of each witness alone, and of all but each."""
-    names = [name for name, heard in zip(WITNESSES[SURPRISE], speaking(normality)[SURPRISE], strict=True) if heard]
+    names = [name for name, heard in zip(WITNESSES[SURPRISE], normality.speaking[SURPRISE], strict=True) if heard]
     if len(names) < 2:
         return {}
     values = np.stack([

@@ -60,6 +60,11 @@ class Normality:
         return heard if self.sensitivity is None else heard & (self.sensitivity > 0.0)
 
     @cached_property
+    def speaking(self) -> NDArray[np.bool_]:
+        """Which witnesses have something to say anywhere: bool [W]."""
+        return np.asarray(self.heard.any(axis=(1, 2)))
+
+    @cached_property
     def weight(self) -> Map:
         """What a witness says of a cell counts so many times: sensitivity / (high + floor), float32 [W, Gh, Gw]."""
         over = np.where(self.heard, self.high, 1.0) + self.floor[:, None, None]
@@ -131,14 +136,9 @@ def error_score(error: Map, normality: Normality) -> float:
     return float(witness_values(maps, normality)[0])
 
 
-def speaking(normality: Normality) -> NDArray[np.bool_]:
-    """Return which witnesses have something to say anywhere: bool [W]."""
-    return np.asarray(normality.heard.any(axis=(1, 2)))
-
-
 def _highest(values: Map, scores: Map, normality: Normality, among: slice) -> Score:
     """The highest of the witnesses that speak; 0 where none does."""
-    heard = speaking(normality)[among]
+    heard = normality.speaking[among]
     witness = among.start + int(np.where(heard, values[among], -np.inf).argmax())
     return Score(float(values[witness]) if heard.any() else 0.0, scores[witness], witness)
 

@@ -19,6 +19,19 @@ def half_means(pixels: NDArray[np.generic], grid: tuple[int, int]) -> Map:
     return _part_means(pixels, grid, 2)
 
 
+def grey_half_means(pixels: Pixels, grid: tuple[int, int]) -> Map:
+    """Return the mean of each quarter of a cell's area over all channels: float32 [2 Gh, 2 Gw]; pixels [H, W, C]."""
+    rows, columns = 2 * grid[0], 2 * grid[1]
+    if pixels.shape[0] % rows or pixels.shape[1] % columns:
+        return np.asarray(_part_means(pixels, grid, 2).mean(axis=2), np.float32)
+    high, channels = pixels.shape[0] // rows, pixels.shape[2]
+    wide = pixels.shape[1] // columns * channels
+    sums = pixels.reshape(rows, high, -1).sum(axis=1, dtype=np.uint32)
+    means: Map = np.einsum("rcx->rc", sums.reshape(rows, columns, wide).astype(np.float32))
+    means *= np.float32(1.0 / (high * wide))
+    return means
+
+
 def quarter_means(pixels: Pixels, grid: tuple[int, int]) -> Pixels:
     """Return the means of 4 × 4 parts of each cell, rounded: uint8 [4 Gh, 4 Gw, C]; pixels [H, W, C]."""
     return np.rint(_part_means(pixels, grid, 4)).astype(np.uint8)

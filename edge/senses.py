@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge.appearance import Thumbnail, gain_of, is_foreground, novelty
 from edge.composition import mixtures_from_thumbnail, strangeness
 from edge.normality import Map, Normality
-from edge.pixels import apart, block_highs, half_means
+from edge.pixels import apart, block_highs, grey_half_means, half_means
 from edge.stillness import Stillness, first_stillness, held_seconds, still_seconds, watched_on
 
 # A gain up to this is the day's own, and stands in what was learned; beyond it a lamp was switched on.
@@ -51,8 +51,7 @@ def error_blocks(
 
     What is in the cells `ignored`, bool [Gh, Gw], reaches into no block: it is 0.
     """
-    halves = half_means(apart(image, prediction), grid)
-    errors: Map = np.einsum("rcx->rc", halves) / np.float32(510.0 * halves.shape[2])
+    errors = grey_half_means(apart(image, prediction), grid) * np.float32(1.0 / 510.0)
     if ignored is not None:
         errors[parts_of(ignored, errors)] = 0.0
     return block_highs(errors)

@@ -23,9 +23,9 @@ from edge.appearance import (
 from edge.bank import bank_from
 from edge.composition import TALL, WIDE, Composition, mixtures_from_thumbnail, strangeness
 from edge.moments import Judge
-from edge.normality import NEVER, scores_from_maps, speaking
+from edge.normality import NEVER, scores_from_maps
 from edge.pipeline import rounds_from_frames, watch
-from edge.pixels import block_highs, half_means, quarter_means
+from edge.pixels import block_highs, grey_half_means, half_means, quarter_means
 from edge.senses import Senses, witnessed
 from edge.stillness import first_stillness, held_seconds, still_seconds, watched_on
 from tests.tiny import RATE_HZ, clip_from, normal_images, plain_normality, tiny_runner
@@ -64,6 +64,13 @@ def test_blocks_are_the_highest_means_around_each_cell() -> None:
             ]
             # float32 sums of 16 numbers
             assert block_highs(halves)[row, column] == pytest.approx(max(blocks), rel=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "grid"), [((128, 160, 3), (16, 20)), ((6, 6, 3), (2, 3)), ((4, 6, 1), (4, 6))])
+def test_grey_halves_are_the_mean_of_halves_over_channels(shape: tuple[int, ...], grid: tuple[int, int]) -> None:
+    """Whether the picture divides into halves or not."""
+    pixels = RNG.integers(0, 256, shape).astype(np.uint8)
+    np.testing.assert_allclose(grey_half_means(pixels, grid), half_means(pixels, grid).mean(axis=2), rtol=1e-6)
 
 
 def brute_novelty(picture: np.ndarray, known: Appearance) -> np.ndarray:
@@ -245,7 +252,7 @@ def test_a_silent_witness_says_nothing() -> None:
     maps = np.full((6, 6, 8), 50.0, np.float32)
     maps[1] = 3.0
     surprise, stall = scores_from_maps(maps, normality)
-    assert speaking(normality).tolist() == [False, True, False, False, False, False]
+    assert normality.speaking.tolist() == [False, True, False, False, False, False]
     assert surprise.value == pytest.approx(np.log(2.0), rel=1e-5)  # (3 + 1) / (1 + 1)
     assert surprise.witness == 1
     assert stall.value == 0.0
