@@ -342,7 +342,9 @@ class Terminal:
         command = [
             sys.executable,
             "-c",
-            "import sys; from edge.cli import main; sys.exit(main(sys.argv[1:]))",
+            # What a shell runs in the background inherits that SIGINT is ignored; what it runs in a terminal does not.
+            "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+            "from edge.cli import main; sys.exit(main(sys.argv[1:]))",
             "watch",
             *arguments,
         ]
