@@ -18,7 +18,7 @@ import numpy as np
 from edge.capture import Mailboxes
 from edge.captures import CameraSource, Captures
 from edge.conditions import Watched, returned, watched
-from edge.errors import PrednetError, UsageError
+from edge.errors import JsonError, PrednetError, UsageError
 from edge.files import write_whole
 from edge.frames import Frame, FrameFormat, Image
 from edge.pacing import is_gap
@@ -230,18 +230,21 @@ def _begun(folder: Path, form: FrameFormat, plan: Plan) -> _Camera:
 def _entries(index: Path) -> list[Entry]:
     try:
         return msgspec.json.decode(index.read_bytes(), type=list[Entry]) if index.exists() else []
-    except msgspec.DecodeError as error:
+    except JsonError as error:
         log.warning("index_damaged file=%s reason=%s action=made_anew_from_the_clips", index, error)
         return []
 
 
 def _kept(path: Path, entry: Entry | None, form: FrameFormat, plan: Plan) -> Kept | None:
-    """Return a clip on disk as the index has it, otherwise as its pictures say; None for one that is damaged."""
+    """Return a clip on disk as the index has it, otherwise as its pictures say; None for one that is not to be had."""
     if entry is not None:
         return Kept(entry.name, entry.part, entry.bytes, np.array(entry.signature, np.float32))
     ended = calendar.timegm(time.strptime(path.name[:15], "%Y%m%dT%H%M%S"))
     try:
         signature = signature_of(list(read_film(path, form.channels)))
+    except OSError as error:  # it cannot be read now, which does not say that it is damaged
+        log.warning("clip_unreadable file=%s reason=%s action=left", path, error)
+        return None
     except FilmError as error:
         log.warning("clip_damaged file=%s reason=%s action=removed", path, error)
         path.unlink()

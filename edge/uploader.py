@@ -62,7 +62,7 @@ class Uploader:
         self._items: queue.SimpleQueue[Path | Event | None] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[Event] = queue.SimpleQueue()
         # What an earlier run left; looked for before anything new is finished, or it would be taken in twice.
-        left = (path for path in self._root.glob("*/[!.]*") if not (path / MARK).exists())
+        left = (path for path in self._root.glob("*/[!.]*") if path.is_dir() and not (path / MARK).exists())
         self._waiting: dict[Path, None] = dict.fromkeys(sorted(left, key=lambda path: path.name))
         self._unmarked: set[Path] = set()
         self._store: Store | None = None

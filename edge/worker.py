@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from edge.seldom import Seldom
+
 log = logging.getLogger(__name__)
 
-LOG_SECONDS = 60.0
 _Item = TypeVar("_Item")
 
 
@@ -32,7 +32,7 @@ class Worker(Generic[_Item]):
     ) -> None:
         self._name, self._work, self._give_up, self._begin, self._end = name, work, give_up, begin, end
         self._items: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._failures, self._next_log_at = 0, 0.0
+        self._failures = Seldom()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -67,9 +67,7 @@ class Worker(Generic[_Item]):
         try:
             step(*items)
         except Exception:
-            self._failures += 1
-            if time.monotonic() >= self._next_log_at:
-                log.exception("worker_failed worker=%s count=%d", self._name, self._failures)
-                self._failures, self._next_log_at = 0, time.monotonic() + LOG_SECONDS
+            if (count := self._failures.count()) is not None:
+                log.exception("worker_failed worker=%s count=%d", self._name, count)
             return False
         return True

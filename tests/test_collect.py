@@ -168,7 +168,7 @@ def test_a_disk_that_fills_all_the_same_ends_it_with_a_sentence(
     assert list((tmp_path / "out" / "camera").iterdir()) == []
 
 
-@pytest.mark.parametrize("index", ["gone", "damaged", "older"])
+@pytest.mark.parametrize("index", ["gone", "damaged", "turned bit", "older"])
 def test_what_a_power_cut_left_beside_the_index_is_taken_in_or_removed(index: str, tmp_path: Path) -> None:
     """Clips that the index lacks still count and still repeat others; halves are removed, a user's own film is not."""
     write_film(tmp_path / "day.mkv", work(60, 1))
@@ -178,7 +178,12 @@ def test_what_a_power_cut_left_beside_the_index_is_taken_in_or_removed(index: st
     whole = (folder / INDEX).read_bytes()
     (folder / INDEX).unlink()
     if index != "gone":
-        (folder / INDEX).write_bytes(whole[:40] if index == "damaged" else json.dumps(json.loads(whole)[:2]).encode())
+        damages = {
+            "damaged": whole[:40],
+            "turned bit": whole.replace(b"Z", b"\xda"),
+            "older": json.dumps(json.loads(whole)[:2]).encode(),
+        }
+        (folder / INDEX).write_bytes(damages[index])
     (folder / ".19700101T120000000Z.mkv.77.part").write_bytes(b"half")
     (folder / "19700101T120000000Z.mkv").write_bytes(b"torn")
     (folder / "mine.mkv").write_bytes(b"mine")
@@ -188,6 +193,23 @@ def test_what_a_power_cut_left_beside_the_index_is_taken_in_or_removed(index: st
     names = {one["name"] for one in json.loads(whole)}
     assert {one["name"] for one in json.loads((folder / INDEX).read_bytes())} == names
     assert {file.name for file in folder.iterdir()} == names | {INDEX, "mine.mkv"}
+
+
+def test_a_clip_that_cannot_be_read_now_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that answers with an error has not said that the recording is damaged."""
+    folder = tmp_path / "out" / "cam"
+    folder.mkdir(parents=True)
+    write_film(tmp_path / "day.mkv", work(20, 1))
+    clip = folder / "19700101T120000000Z.mkv"
+    clip.write_bytes((tmp_path / "day.mkv").read_bytes())
+
+    def refused(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("edge.collect.read_film", refused)
+    source, plan = {"cam": CameraSource(str(tmp_path / "day.mkv"), playback="fast")}, Plan(30.0, 10_000_000, 1.0)
+    collect(source, FORM, tmp_path / "out", plan)
+    assert clip.exists()
 
 
 def test_a_source_that_is_not_there_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

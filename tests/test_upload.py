@@ -527,3 +527,13 @@ def test_evidence_of_no_use_is_given_up(tmp_path: Path) -> None:
         assert seconds_from_event_id(event.event_id) == pytest.approx(NOW + 1, abs=0.01)
     finally:
         uploader.close()
+
+
+def test_a_file_that_somebody_left_among_the_evidence_is_no_evidence(tmp_path: Path) -> None:
+    """It is not tried, and not counted as lost at each start."""
+    (tmp_path / FOLDER / "cam").mkdir(parents=True)
+    (tmp_path / FOLDER / "cam" / "Thumbs.db").write_bytes(b"x")
+    uploader = Uploader(tmp_path, "", lambda: pytest.fail("nothing is to be put"), QUICK)
+    assert uploader.waiting == 0
+    uploader.close()
+    assert uploader.lost == 0

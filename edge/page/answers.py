@@ -20,10 +20,10 @@ from edge.page.limits import limit_of_text, told_limit
 from edge.page.listing import MOST_EVENTS, TYPES, evidence_file, listed
 from edge.page.live import live
 from edge.page.pictures import Pictures
-from edge.page.seldom import Seldom
 from edge.page.serving import Serving
 from edge.page.token import is_same
 from edge.page.trying import Question
+from edge.seldom import Seldom
 
 FILES = Path(__file__).parents[1] / "data" / "page"
 # What is shown to everybody: nothing of the device stands in it.

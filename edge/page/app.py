@@ -14,8 +14,8 @@ from edge.page import answers
 from edge.page.answers import Room
 from edge.page.guard import HEADERS, Wrong, has_bearer, has_session, is_from_elsewhere, is_proven_own
 from edge.page.pictures import Pictures
-from edge.page.seldom import Seldom
 from edge.page.serving import Serving
+from edge.seldom import Seldom
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from werkzeug.wrappers import Request, Response
 
-from edge.page.seldom import Seldom
 from edge.page.serving import Serving
 from edge.page.token import is_same, session_of
+from edge.seldom import Seldom
 
 log = logging.getLogger(__name__)
 
