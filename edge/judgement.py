@@ -39,6 +39,17 @@ def renewed(memory: Memory) -> Memory:
     return replace(memory, level=None, stillness=None, stall_level=None)
 
 
+def is_calm(memory: Memory, judge: Judge) -> bool:
+    """Say whether nothing is going on: no episode of either kind, and both levels below what ends one."""
+    return all(
+        detector.episode is None and (level is None or limit is None or level.mean < limit.off)
+        for detector, level, limit in (
+            (memory.detector, memory.level, judge.limit),
+            (memory.stall_detector, memory.stall_level, judge.stall_limit),
+        )
+    )
+
+
 def judged(memory: Memory, sensed: Sensed, judge: Judge) -> tuple[Memory, Moment]:
     """Return a camera's memory after one frame, and the moment that it makes."""
     seconds = sensed.frame.seconds

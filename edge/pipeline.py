@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from edge.detection import EndReason
 from edge.frames import Frame
-from edge.judgement import Memory, judged, renewed, told_lost
+from edge.judgement import Memory, is_calm, judged, renewed, told_lost
 from edge.moments import Judge, Lost, Moment, Round, Sensed, State
 from edge.normality import Normality
 from edge.pacing import is_gap
+from edge.renewal import RENEW_FRAMES, Images, renew
 from edge.runner import Runner, StepFailed
 from edge.senses import Senses, error_blocks
 from edge.skill import Skill, told_skill, with_frame
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 WARMUP_FRAMES = 5
 
 Ignored = Callable[[str], "NDArray[np.bool_] | None"]
+Calm = Callable[[str], bool]
 
 
 def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) -> Iterator[Moment]:
@@ -44,7 +46,14 @@ def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) 
     """
     memories = defaultdict[str, Memory](Memory)
     in_force: dict[str, Normality] = {}
-    for sensed in sense(rounds, runner, list(judges), lambda camera: judges[camera].normality.ignored):
+
+    def ignored(camera: str) -> NDArray[np.bool_] | None:
+        return judges[camera].normality.ignored
+
+    def calm(camera: str) -> bool:
+        return is_calm(memories[camera], judges[camera])
+
+    for sensed in sense(rounds, runner, list(judges), ignored, calm):
         if isinstance(sensed, Lost):
             memories[sensed.camera], moment = told_lost(memories[sensed.camera], sensed, judges[sensed.camera])
         else:
@@ -57,20 +66,25 @@ def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) 
 
 
 def sense(
-    rounds: Iterable[Round], runner: Runner, cameras: list[str], ignored: Ignored = lambda _: None
+    rounds: Iterable[Round],
+    runner: Runner,
+    cameras: list[str],
+    ignored: Ignored = lambda _: None,
+    calm: Calm = lambda _: True,
 ) -> Iterator[Sensed | Lost]:
     """Yield each frame's errors and each camera's loss: the river up to the judgement.
 
-    `ignored` says of a camera which cells are not looked at, bool [Gh, Gw]; None where all are.
+    `ignored` says of a camera which cells are not looked at, bool [Gh, Gw]; None where all are. `calm` says of one
+    whether a state that has grown old may give way to a young one now.
     """
     from edge.glimpse import Glimpses  # noqa: PLC0415 - opens the door of cv2
 
     with closing(Glimpses(runner.spec.grid)) as glimpses:
-        yield from _sensed(rounds, runner, cameras, glimpses, ignored)
+        yield from _sensed(rounds, runner, cameras, glimpses, ignored, calm)
 
 
 def _sensed(
-    rounds: Iterable[Round], runner: Runner, cameras: list[str], glimpses: Glimpses, ignored: Ignored
+    rounds: Iterable[Round], runner: Runner, cameras: list[str], glimpses: Glimpses, ignored: Ignored, calm: Calm
 ) -> Iterator[Sensed | Lost]:
     slots = Slots(runner.slots, cameras)
     form = runner.spec.form
@@ -94,7 +108,10 @@ def _sensed(
             last = None if camera not in tracks else tracks[camera].frame
             missing = last is not None and is_gap(frame.seconds - last.seconds, form.rate_hz)
             glimpses.begin(camera, frame, None if last is None else last.image, ignored(camera), is_gap=missing)
+        old = [camera for camera in now.frames if camera in tracks and tracks[camera].is_old and calm(camera)]
         try:
+            if old:
+                renew(runner, {slots[camera]: tracks[camera].last for camera in old})
             step = runner.step(images, advance, reset)
         except StepFailed:  # what computes is being restarted: each camera is blind until it has been
             for camera in tracks.keys() | now.frames.keys():
@@ -105,7 +122,8 @@ def _sensed(
         for camera, frame in now.frames.items():
             errors, prediction = step.errors[slots[camera]].copy(), step.prediction[slots[camera]].copy()
             blocks = error_blocks(frame.image, prediction, runner.spec.grid, ignored(camera))
-            track = _followed(tracks.get(camera), frame, float(errors[0].mean()), form.rate_hz)
+            before = replace(tracks[camera], age=WARMUP_FRAMES) if camera in old else tracks.get(camera)
+            track = _followed(before, frame, float(errors[0].mean()), form.rate_hz)
             seen = glimpses.take(camera)
             tracks[camera] = track = _paused(track) if seen.look.is_paused else track
             yield Sensed(
@@ -125,13 +143,20 @@ def _sensed(
 
 @dataclass(frozen=True)
 class _Track:
-    """One camera's run of frames since its state was reset."""
+    """One camera's run of frames: `count` since something broke it, `age` of its state, `last` images of it."""
 
     frame: Frame
     count: int
+    age: int
+    last: Images
     state: State
     step_seconds: float
     skill: Skill
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the state is to be renewed, and the last frames show how."""
+        return self.age >= RENEW_FRAMES and self.count > WARMUP_FRAMES and len(self.last) == WARMUP_FRAMES
 
 
 def _paused(track: _Track) -> _Track:
@@ -141,7 +166,7 @@ def _paused(track: _Track) -> _Track:
 
 def _followed(track: _Track | None, frame: Frame, error: float, rate_hz: float) -> _Track:
     if track is None:
-        return _Track(frame, 1, "warming_up", 0.0, Skill())
+        return _Track(frame, 1, 1, (frame.image,), "warming_up", 0.0, Skill())
     step_seconds = frame.seconds - track.frame.seconds
     count = track.count + 1
     state: State = "warming_up" if count <= WARMUP_FRAMES else "watching"
@@ -149,7 +174,8 @@ def _followed(track: _Track | None, frame: Frame, error: float, rate_hz: float) 
         state = "degraded"
         count = min(count, WARMUP_FRAMES - 1)
     skill = track.skill if state != "watching" else with_frame(track.skill, track.frame, frame, error)
-    return _Track(frame, count, state, step_seconds, skill)
+    before = () if state == "degraded" else track.last[1 - WARMUP_FRAMES :]
+    return _Track(frame, count, track.age + 1, (*before, frame.image), state, step_seconds, skill)
 
 
 def rounds_from_frames(camera: str, frames: Iterable[Frame], last: EndReason = "stopped") -> Iterator[Round]:
