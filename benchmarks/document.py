@@ -73,7 +73,7 @@ def told_benchmark(benchmark: Benchmark, kept: Kept | None) -> str:
     lines = [f"### {benchmark.name}", benchmark.question]
     if kept is None:
         return "\n\n".join([*lines, "**Not run yet.**"])
-    before = f"{benchmark.before.replace('{data}/', '../shared/data/').replace('{out}/', 'work-out/bench/')}\n"
+    before = f"{benchmark.before.replace('{data}/', '../shared/data/').replace('{made}/', 'work-out/bench/made/')}\n"
     lines.append(f"```sh\n{before if benchmark.before else ''}{kept.command}\n```")
     if kept.exit_code is None:
         return "\n\n".join([*lines, f"**Not run**: {kept.reason}."])

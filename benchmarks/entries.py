@@ -1,6 +1,6 @@
 """Every benchmark of the repository in one table: what it asks, what stands beside it, how it is called, what it needs.
 
-`{data}` in arguments is the folder of the real footage, `{out}` that of what is kept, `{scratch}` one of its own. A
+`{data}` in arguments is the folder of the real footage, `{made}` that of what `before` makes, `{scratch}` one of its own. A
 benchmark without `quick` takes no part in a quick run. What measures nothing by itself is in `OTHERS`.
 """
 
@@ -15,7 +15,7 @@ class Benchmark:
     """One benchmark: its script with arguments, minutes on two quiet cores, and what it needs of the machine.
 
     `needs` are folders of the footage (`ped2`, `clips`), programs (`mosquitto`) and modules (`gi`). `before` is a
-    command of ours that makes `{out}/NAME` for it once.
+    command of ours that makes `{made}/NAME` for it once.
     """
 
     name: str
@@ -55,7 +55,7 @@ REMEDIES: Mapping[str, str] = {
 
 _VARIANTS = (
     "prednet-export bundle benchmarks/weights/ped2-seed0.safetensors --footage {data}/ped2/train/* "
-    "-o {out}/ped2.prednet"
+    "-o {made}/ped2.prednet"
 )
 
 BENCHMARKS = (
@@ -66,11 +66,11 @@ BENCHMARKS = (
     ),
     Benchmark(
         "int8-ped2", "step", "What do whole numbers and float16 cost in frame AUC on Ped2, beside the float step?",
-        "int8.py", 25.0, "{out}/ped2.prednet --ped2 {data}/ped2", needs=("ped2",), before=_VARIANTS,
+        "int8.py", 25.0, "{made}/ped2.prednet --ped2 {data}/ped2", needs=("ped2",), before=_VARIANTS,
     ),
     Benchmark(
         "int8-stream", "step", "Do the variants keep the order of the surprise over 100,000 steps without a reset?",
-        "int8.py", 70.0, "{out}/ped2.prednet", needs=("ped2",), before=_VARIANTS,
+        "int8.py", 70.0, "{made}/ped2.prednet", needs=("ped2",), before=_VARIANTS,
     ),
     Benchmark(
         "roofline-edge", "paper", "How fast could the edge network be at best on each Jetson?",
@@ -168,7 +168,7 @@ BENCHMARKS = (
     ),
     Benchmark(
         "real-clips", "detection", "Trained from nothing on a real clip for two minutes: is what is not normal found?",
-        "real_clips.py", 5.0, "--clips {data}/clips --out {out}", needs=("clips",),
+        "real_clips.py", 5.0, "--clips {data}/clips --out {made}", needs=("clips",),
     ),
     Benchmark(
         "cell", "detection", "Which accidents of the synthetic factory are found, and how many false events come?",

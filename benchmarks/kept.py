@@ -89,7 +89,7 @@ def words_of(benchmark: Benchmark, choice: Choice) -> list[str]:
 
 def filled(arguments: str, benchmark: Benchmark, choice: Choice) -> list[str]:
     """Return the words of arguments, with their folders and with what stars stand for."""
-    folders = {"data": choice.data, "out": choice.out, "scratch": scratch(benchmark, choice)}
+    folders = {"data": choice.data, "made": made(choice), "scratch": scratch(benchmark, choice)}
     words = shlex.split(arguments.format(**{name: told_path(folder) for name, folder in folders.items()}))
     return [one for word in words for one in (sorted(glob(word, root_dir=ROOT)) if "*" in word else [word])]
 
@@ -97,6 +97,11 @@ def filled(arguments: str, benchmark: Benchmark, choice: Choice) -> list[str]:
 def scratch(benchmark: Benchmark, choice: Choice) -> Path:
     """Return the folder of a benchmark's own, which is not there when it starts."""
     return choice.out / f"{benchmark.name}-scratch"
+
+
+def made(choice: Choice) -> Path:
+    """Return the folder of what benchmarks make for one another, apart from the results: bundles have reports."""
+    return choice.out / "made"
 
 
 def told_path(path: Path) -> str:
@@ -135,7 +140,7 @@ def run(benchmark: Benchmark, choice: Choice, progress: Callable[[float], None] 
     )  # fmt: skip
     if kept.reason:
         return kept
-    choice.out.mkdir(parents=True, exist_ok=True)
+    made(choice).mkdir(parents=True, exist_ok=True)
     shutil.rmtree(scratch(benchmark, choice), ignore_errors=True)
     minutes = max(
         PATIENCE * (benchmark.quick_minutes if choice.is_quick else benchmark.minutes), LEAST_PATIENCE_MINUTES

@@ -190,6 +190,17 @@ def test_a_folder_of_its_own_is_empty_at_each_start(tmp_path: Path) -> None:
     assert [keeping.run(one, choice).output for _ in range(2)] == ["made", "made"]
 
 
+def test_what_is_made_for_a_benchmark_is_no_result(tmp_path: Path) -> None:
+    """A bundle's report is JSON too: it lies apart, and the page is written all the same."""
+    choice = Choice(False, tmp_path / "data", tmp_path / "out")
+    code = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text('{\"seconds\": {}}'); print('made')"
+    result = keeping.run(fake("one", code, tmp_path, arguments="{made}/one.report.json"), choice)
+    assert result.output == "made"
+    keeping.write_kept(result, choice.out)
+    assert (choice.out / "made" / "one.report.json").exists()
+    assert list(keeping.read_kept(choice.out)) == ["one"]
+
+
 def test_what_is_missing_is_said_and_is_no_error(tmp_path: Path) -> None:
     """Footage that is not here, a program that is not here, and a benchmark that is no part of a quick run."""
     choice = Choice(False, tmp_path, tmp_path / "out")
