@@ -1,7 +1,7 @@
 """Every benchmark of the repository in one table: what it asks, what stands beside it, how it is called, what it needs.
 
-`{data}` in arguments is the folder of the real footage, `{made}` that of what `before` makes, `{scratch}` one of its own. A
-benchmark without `quick` takes no part in a quick run. What measures nothing by itself is in `OTHERS`.
+`{data}` in arguments is the folder of the real footage, `{made}` that of what `before` makes, `{scratch}` one
+of its own. A benchmark without `quick` takes no part in a quick run. What measures nothing by itself is in `OTHERS`.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from edge.gpu_remedies import onnxruntime_gpu
 from edge.runner import Step, StepSpec, check_inputs
 
 _CPU = "CPUExecutionProvider"
+_FLAGS = ("advance", "reset")
 _PROVIDERS = {
     "onnxruntime-cpu": _CPU,
     "onnxruntime-cuda": "CUDAExecutionProvider",
@@ -36,7 +37,8 @@ def offers(name: str) -> bool:
 class OnnxRunner:
     """States stay in two sets of buffers that trade places: what one step writes, the next one reads.
 
-    On a GPU's provider they stay in the GPU's memory; frames, flags and errors are the host's.
+    On a GPU's provider they stay in the GPU's memory; frames, flags and errors are the host's. A model without the
+    flags, laid out for the CPU, advances every slot: states that start anew or have no new frame are set here.
 
     `extras` holds what the model gives beyond the contract, by name: float32 [N, …], valid until the next step.
     """
@@ -51,8 +53,11 @@ class OnnxRunner:
         self.spec, self.slots, self.name = spec, slots, name
         self._session = _session(model, threads, _PROVIDERS[name])
         self._device = DEVICES[name]
-        _check_model(self._session, spec)
-        self._inputs = _input_buffers(spec, slots)
+        given = _check_model(self._session, spec)
+        self._has_flags = given.issuperset(_FLAGS)
+        if not self._has_flags and self._device != "cpu":
+            raise PrednetError(f"the step is laid out for the CPU, and {name} was asked for; choose another variant.")
+        self._inputs = {name: one for name, one in _input_buffers(spec, slots).items() if name in given}
         self._outputs = self._output_buffers()
         self.extras = self._extra_buffers()
         self._states = [_state_buffers(spec, slots), _state_buffers(spec, slots)]
@@ -64,11 +69,16 @@ class OnnxRunner:
         """Advance the slots with a new frame; see `edge.runner.Runner`."""
         check_inputs(self.spec, self.slots, frames, advance, reset)
         for name, values in (("frames", frames), ("advance", advance), ("reset", reset)):
-            np.copyto(self._inputs[name], values)
+            if name in self._inputs:
+                np.copyto(self._inputs[name], values)
+        if not self._has_flags:
+            self._begin_anew(reset)
         try:
             self._session.run_with_iobinding(self._bindings[self._turn])
         except Exception as error:
             raise PrednetError(f"ONNX Runtime {onnxruntime.__version__} cannot compute the step: {error}") from error
+        if not self._has_flags:
+            self._pass_through(~advance)
         self._turn = 1 - self._turn
         return Step(self._outputs["errors"], self._outputs["peaks"], self._outputs["prediction"])
 
@@ -89,6 +99,18 @@ class OnnxRunner:
         """Free the session and the buffers."""
         self._bindings, self._held = [], []
         del self._session
+
+    def _begin_anew(self, slots: NDArray[np.bool_]) -> None:
+        """Give slots, bool [N], the states of a start: whatever they held, not even a NaN is left."""
+        if slots.any():
+            for state in self.spec.states:
+                self._states[self._turn][state.name][slots] = state.zero
+
+    def _pass_through(self, slots: NDArray[np.bool_]) -> None:
+        """Give slots, bool [N], the states after the step that they had before it."""
+        if slots.any():
+            for name, before in self._states[self._turn].items():
+                self._states[1 - self._turn][name][slots] = before[slots]
 
     def _output_buffers(self) -> dict[str, NDArray[Any]]:
         form, maps = self.spec.form, (self.slots, self.spec.layers, *self.spec.grid)
@@ -150,13 +172,16 @@ def _session(model: bytes, threads: int, provider: str) -> Any:
     return session
 
 
-def _check_model(session: Any, spec: StepSpec) -> None:
-    """Hold names, shapes and types of the model to the manifest before a frame is seen."""
+def _check_model(session: Any, spec: StepSpec) -> set[str]:
+    """Hold names, shapes and types of the model to the manifest before a frame is seen; return its inputs' names."""
     form, states = spec.form, [(one.name, _KINDS[one.dtype], list(one.shape)) for one in spec.states]
     picture, maps = [form.height, form.width, form.channels], list(spec.maps)
     inputs = {"frames": ("tensor(uint8)", picture), "advance": ("tensor(bool)", []), "reset": ("tensor(bool)", [])}
     inputs |= {name: (kind, shape) for name, kind, shape in states}
     found = _told_tensors(session.get_inputs())
+    given = set(found)
+    if given.isdisjoint(_FLAGS):
+        inputs = {name: one for name, one in inputs.items() if name not in _FLAGS}
     _check_tensors("input", inputs, found, inputs.keys() | found.keys())
     found = _told_tensors(session.get_outputs())
     pixel = "tensor(float)" if found.get("prediction", ("",))[0] == "tensor(float)" else "tensor(uint8)"
@@ -167,6 +192,7 @@ def _check_model(session: Any, spec: StepSpec) -> None:
         kind, shape = found[name]
         if kind != "tensor(float)" or not all(isinstance(size, int) and size > 0 for size in shape):
             raise PrednetError(f"the step's output {name} is {kind} {shape}, of no known size. Export the bundle anew.")
+    return given
 
 
 _KINDS = {"float32": "tensor(float)", "uint8": "tensor(uint8)", "int8": "tensor(int8)"}

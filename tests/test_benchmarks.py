@@ -135,9 +135,9 @@ def test_what_is_made_before_is_a_command_of_ours(monkeypatch: pytest.MonkeyPatc
     befores = [one for one in BENCHMARKS if one.before]
     assert befores
     for one in befores:
-        command = one.before.format(data="data", out="out")
+        command = one.before.format(data="data", made="made")
         made_file = Path(understood(command, monkeypatch).out)
-        assert str(made_file) in one.arguments.format(data="data", out="out").split()
+        assert str(made_file) in one.arguments.format(data="data", made="made").split()
 
 
 def test_a_run_is_kept_as_it_was(tmp_path: Path) -> None:

@@ -25,8 +25,10 @@ MIDDLE = 128
 # most sensitive by far and a fiftieth of the arithmetic; a.0 sees so few channels that whole numbers make it slower
 # (docs/decisions/0012-int8.md).
 FLOAT_CONVOLUTIONS = ("gates.0", "ahat.0", "a.0")
-# A hard sigmoid is 0 or 1 beyond ±2.5; that tanh(2.5) is 0.987 costs less than coarser steps for all.
+# A hard sigmoid is 0 or 1 beyond ±2.5; that tanh(2.5) is 0.987 costs less than coarser steps for all. What is within
+# is all of uint8, so that the number itself is the sigmoid: 0 is 0 and 255 is 1.
 GATE_REACH = 2.5
+GATE_STEPS = 255
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def _replace(draft: Draft, name: str, node: onnx.NodeProto, ranges: Ranges) -> N
         first += channels[branch]
     bias = draft.array(node.input[2]).astype(np.float64)
     if name.startswith("gates."):
-        _part_gates(draft, node, _convolved(draft, name, node, data, max(scales), weight, bias, _signed(GATE_REACH)))
+        _replace_gates(draft, name, node, data, max(scales), weight, bias)
     else:
         _replace_other(draft, name, node, data, max(scales), weight, bias, ranges)
     draft.graph.nodes.remove(node)
@@ -160,13 +162,28 @@ def _convolved(
     return output
 
 
-def _part_gates(draft: Draft, node: onnx.NodeProto, made: str) -> None:
-    """Split the gates while they are uint8: a quarter of the bytes."""
+def _replace_gates(
+    draft: Draft, name: str, node: onnx.NodeProto, data: str, scale: float,
+    weight: NDArray[np.float64], bias: NDArray[np.float64],
+) -> None:  # fmt: skip
+    """All gates over their reach, split while they are uint8: a quarter of the bytes.
+
+    Before: hard sigmoids of three quarters, tanh of the last. After: uint8 of the three are the sigmoids themselves.
+    """
+    graph, reach = draft.graph, _Whole(2 * GATE_REACH / GATE_STEPS, MIDDLE)
+    sigmoids = 3 * len(bias) // 4
+    moved = bias - np.where(np.arange(len(bias)) < sigmoids, reach.scale / 2, 0.0)  # their middle lies at 127.5
+    made = _convolved(draft, name, node, data, scale, weight, moved, reach)
     (split,) = draft.takers(node.output[0])
-    draft.graph.nodes.remove(split)
-    constants = _constants(draft, "gates", _signed(GATE_REACH))
-    for part, gate in zip(draft.graph.split(made, 4, f"{made}_gate"), list(split.output), strict=True):
-        draft.graph.add("DequantizeLinear", [part, *constants], gate)
+    graph.nodes.remove(split)
+    parts = graph.split(made, 4, f"{made}_gate")
+    for part, gate in zip(parts[:3], split.output[:3], strict=True):
+        (sigmoid,) = draft.takers(gate)
+        graph.nodes.remove(sigmoid)
+        graph.add(
+            "DequantizeLinear", [part, *_constants(draft, "sigmoids", _Whole(1 / GATE_STEPS, 0))], sigmoid.output[0]
+        )
+    graph.add("DequantizeLinear", [parts[3], *_constants(draft, "gates", reach)], split.output[3])
 
 
 def _replace_other(

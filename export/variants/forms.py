@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from edge.errors import UsageError
 from edge.runner import StepSpec
+from export.variants.channels_last import with_channels_last
 from export.variants.cpu import cpu_convolutions, with_cpu_layout
+from export.variants.flagless import without_flags
 from export.variants.half import in_opset_19, with_half_body
 from export.variants.quantised import (
     Ranges,
@@ -48,6 +50,7 @@ def form_of(name: str, step: bytes, spec: StepSpec, ranges: Ranges, convolutions
     ordered = tuple(one for one in roundable(name, step) if one in convolutions)
     if name == "cpu":
         step, spec = with_cpu_layout(step, spec, ranges, ordered)
+        step, spec = with_channels_last(without_flags(step), spec)
     if name in ("int8", "int8.fp16"):
         step = with_scaled_branches(step, ranges, ordered)
     if name in ("fp16", "int8.fp16"):
