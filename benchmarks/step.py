@@ -1,23 +1,29 @@
 """The step on this machine's CPU: every way of running it that was tried, side by side in one run.
 
-    python benchmarks/step.py [--networks edge kitti] [--rounds 15] [--threads 2]
+    python benchmarks/step.py [--networks edge kitti] [--rounds 15] [--threads 2] [--gap 0]
 
-Needs `openvino` (`prednet-edge[bench]`) for its rows; they are left out without it. Each round runs every
-candidate once, so that a busy neighbour hits all alike (processor time is there for a machine that is busy all the
-time); printed are medians, minima and ratios to ONNX Runtime on the float step, the time of 4 cameras in one batch over
-4 single steps (by the clock, and of the processors), and the share of the arithmetic limit: of what one convolution
-that is nothing but arithmetic reaches here, in float32 or, where a candidate's convolutions are whole numbers, as
-QLinearConv. Weights are random: time does not depend on them.
+Needs `openvino` (`prednet-edge[bench]`) for its rows; they are left out without it. Each candidate lives in a process
+of its own, because the threads of some spin for a while after a step and would take the processor from the next. Each
+round asks every candidate in turn for ten steps, so that a busy neighbour hits all alike (processor time is there for a
+machine that is busy all the time); the first two are not counted. Printed are medians, minima and ratios to ONNX
+Runtime on the float step, the time of 4 cameras in one batch over 4 single steps (by the clock, and of the processors),
+and the share of the arithmetic limit: of what one convolution that is nothing but arithmetic reaches here, in float32
+or, where a candidate's convolutions are whole numbers, as QLinearConv. Weights are random: time does not depend on them.
+
+With `--gap 0.09` every step waits for its frame, as on a device at 10 frames a second; then a thread that slept has to
+be woken, and the processor's clock may have sunk.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import multiprocessing
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +31,7 @@ import onnxruntime
 import torch
 from machine import measured_on
 from onnx import TensorProto, helper, numpy_helper
+from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -40,6 +47,9 @@ from export.variants.settling import costs_of
 from tests.tiny import random_weights
 
 Go = Callable[[], object]
+Times = list[tuple[float, float]]
+# Of each candidate in a round, and before the first.
+STEPS, WARM_STEPS = 10, 10
 NETWORKS = {
     "edge": Architecture(
         height=128,
@@ -70,29 +80,33 @@ def main() -> int:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--gap", type=float, default=0.0, metavar="SECONDS", help="between two steps (default: none)")
     parser.add_argument("--only", nargs="+", default=[""], metavar="NAME",
                         help="candidates whose names begin so, beside ONNX Runtime's float")  # fmt: skip
     parsed = parser.parse_args()
-    torch.set_num_threads(parsed.threads)
     print(f"{measured_on()}; {parsed.threads} threads")
-    print(f"ONNX Runtime {onnxruntime.__version__}, PyTorch {torch.__version__}; {parsed.rounds} interleaved rounds")
+    print(
+        f"ONNX Runtime {onnxruntime.__version__}, PyTorch {torch.__version__}; {parsed.rounds} interleaved rounds"
+        f" of {STEPS} steps{f', {parsed.gap:g} s between them' if parsed.gap else ''}; each in a process of its own"
+    )
     float_limit, whole_limit = limits(parsed.threads)
     print(f"arithmetic limit here: {float_limit:.0f} GMAC/s in float32, {whole_limit:.0f} GMAC/s in uint8 × int8\n")
     for name in parsed.networks:
-        candidates = made(NETWORKS[name], parsed.threads, tuple(parsed.only))
-        print(table(name, NETWORKS[name], measured(candidates, parsed.rounds), float_limit, whole_limit))
+        names = [one for one in makers(NETWORKS[name], 1) if one.startswith((REFERENCE, *parsed.only))]
+        times = measured(name, names, parsed.threads, parsed.rounds, parsed.gap)
+        print(table(name, NETWORKS[name], times, float_limit, whole_limit), flush=True)
     return 0
 
 
-def made(architecture: Architecture, threads: int, only: tuple[str, ...]) -> dict[str, Go]:
-    """Return every candidate by name, for one camera and for four, whose name begins with one of `only`."""
+def makers(architecture: Architecture, threads: int) -> dict[str, Callable[[], Go]]:
+    """Return what makes every candidate, by name, for one camera and for four."""
     weights, spec = random_weights(architecture, scale=0.03), spec_from_architecture(architecture)
     step = step_onnx(architecture, weights)
     ranges = {f"{kind}{layer}": 1.0 for layer in range(architecture.layers) for kind in ("r", "e", "a", "ahat")}
     cpu = form_of("cpu", step, spec, ranges, roundable("cpu", step))
     whole = form_of("int8", step, spec, ranges, roundable("int8", step))
     inputs_alone = with_uint8_data(whole.step)
-    makers: dict[str, Go] = {}
+    found: dict[str, Callable[[], Go]] = {}
     for cameras in CAMERAS:
         mark = f", {cameras} cameras" if cameras > 1 else ""
         for name, go in (
@@ -107,10 +121,10 @@ def made(architecture: Architecture, threads: int, only: tuple[str, ...]) -> dic
             ("PyTorch, eager", partial(torch_go, architecture, weights, cameras, compiled=False)),
             ("PyTorch, compiled", partial(torch_go, architecture, weights, cameras, compiled=True)),
         ):
-            makers[name + mark] = go
+            found[name + mark] = go
     if not importlib.util.find_spec("openvino"):
-        makers = {name: go for name, go in makers.items() if not name.startswith("OpenVINO")}
-    return {name: make() for name, make in makers.items() if name.startswith((REFERENCE, *only))}  # type: ignore[misc]
+        found = {name: go for name, go in found.items() if not name.startswith("OpenVINO")}
+    return found
 
 
 def with_uint8_data(step: bytes) -> bytes:
@@ -193,25 +207,76 @@ def torch_go(architecture: Architecture, weights: dict[str, np.ndarray], cameras
     return go
 
 
-def measured(candidates: dict[str, Go], rounds: int) -> dict[str, np.ndarray]:
-    """Return each candidate's times in seconds, [rounds, 2]: by the clock, and of all processors together.
+class Candidate:
+    """A candidate in a process of its own, which does nothing while others are measured."""
+
+    def __init__(self, network: str, name: str, threads: int) -> None:
+        """Begin to make it."""
+        spawning = multiprocessing.get_context("spawn")  # a fork would inherit the threads of libraries half
+        self._ours, theirs = spawning.Pipe()
+        self._process = spawning.Process(target=serve, args=(theirs, network, name, threads), daemon=True)
+        self._process.start()
+
+    def told(self, steps: int, gap_seconds: float) -> Times | str:
+        """Return what so many steps took, or why there are none."""
+        self._ours.send((steps, gap_seconds))
+        try:
+            answer: Times | str = self._ours.recv()
+        except EOFError:
+            answer = f"its process ended with {self._process.exitcode}"
+        return answer
+
+    def end(self) -> None:
+        """End its process."""
+        self._process.terminate()
+        self._process.join()
+
+
+def serve(pipe: Connection, network: str, name: str, threads: int) -> None:
+    """Make a candidate, and answer each request with the times of its steps, or with why it cannot."""
+    torch.set_num_threads(threads)
+    go, failure = None, ""
+    try:
+        go = makers(NETWORKS[network], threads)[name]()
+        for _ in range(WARM_STEPS):
+            go()
+    except Exception as error:  # noqa: BLE001 - whatever a library cannot do here is a result
+        failure = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
+    while True:
+        steps, gap_seconds = pipe.recv()
+        pipe.send(failure if go is None or failure else timed(go, steps, gap_seconds))
+
+
+def timed(go: Go, steps: int, gap_seconds: float) -> Times:
+    """Return seconds by the clock and of all processors for each step after two that are not counted."""
+    taken = []
+    for _ in range(2 + steps):
+        time.sleep(gap_seconds)
+        began = time.perf_counter(), time.process_time()
+        go()
+        taken.append((time.perf_counter() - began[0], time.process_time() - began[1]))
+    return taken[2:]
+
+
+def measured(
+    network: str, names: Sequence[str], threads: int, rounds: int, gap_seconds: float
+) -> dict[str, np.ndarray]:
+    """Return each candidate's times in seconds, [rounds × STEPS, 2]: by the clock, and of all processors together.
 
     A candidate that fails is told and left out.
     """
-    times: dict[str, list[tuple[float, float]]] = {}
-    for name, go in candidates.items():
-        try:
-            go()
-            go()
-            times[name] = []
-        except Exception as error:  # noqa: BLE001 - whatever a library cannot do here is a result
-            print(f"left out: {name} ({type(error).__name__}: {str(error).splitlines()[0][:100]})")
-    for _ in range(rounds):
-        for name, taken in times.items():
-            began = time.perf_counter(), time.process_time()
-            candidates[name]()
-            taken.append((time.perf_counter() - began[0], time.process_time() - began[1]))
-    return {name: np.array(one) for name, one in times.items()}
+    made, times = {name: Candidate(network, name, threads) for name in names}, {name: [] for name in names}
+    for name, candidate in list(made.items()):
+        if isinstance(failure := candidate.told(0, 0.0), str):
+            print(f"left out: {name} ({failure})")
+            candidate.end()
+            del made[name]
+    for _ in tqdm(range(rounds), desc=network, unit="round", disable=None, leave=False):
+        for name, candidate in made.items():
+            times[name] += candidate.told(STEPS, gap_seconds)
+    for candidate in made.values():
+        candidate.end()
+    return {name: np.array(times[name]) for name in made}
 
 
 def table(

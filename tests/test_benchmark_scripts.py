@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -115,11 +116,25 @@ def test_four_cameras_stand_beside_four_single_steps() -> None:
     assert told["ONNX Runtime, float"][6] == told["ONNX Runtime, Q/DQ int8 as written"][6] == plain
 
 
-def test_one_candidate_alone_has_what_it_is_held_against() -> None:
-    """`--only` makes the candidates of that name and ONNX Runtime's float step, for one camera and for four."""
-    names = ["ONNX Runtime, float", "the CPU variant"]
-    made = step.made(step.NETWORKS["edge"], 1, ("the CPU variant",))
-    assert list(made) == [*names, *(f"{name}, 4 cameras" for name in names)]
+def test_candidates_are_measured_in_processes_of_their_own_and_what_fails_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Times of the steps that count, by the clock and of the processors; a candidate that is none is left out."""
+    monkeypatch.setattr(step, "STEPS", 3)
+    times = step.measured("edge", ["ONNX Runtime, float", "the CPU variant", "an abacus"], 1, 2, 0.0)
+    assert list(times) == ["ONNX Runtime, float", "the CPU variant"]
+    assert all(one.shape == (6, 2) and (one > 0).all() for one in times.values())
+    assert capsys.readouterr().out == "left out: an abacus (KeyError: 'an abacus')\n"
+
+
+def test_steps_wait_for_their_frames_where_that_is_asked_for() -> None:
+    """The gap is no part of what a step takes; the first two steps do not count."""
+    calls: list[float] = []
+    taken = step.timed(lambda: calls.append(time.perf_counter()), 2, 0.02)
+    assert len(calls) == 4
+    assert len(taken) == 2
+    assert max(clock for clock, _ in taken) < 0.01
+    assert calls[3] - calls[0] >= 3 * 0.02
 
 
 def test_no_footage_is_no_camera(tmp_path: Path) -> None:

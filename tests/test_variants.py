@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from edge.runner_onnx import OnnxRunner
 from export.architecture import Architecture
 from export.step import spec_from_architecture, step_onnx
-from export.variants.cpu import WEIGHT_STEPS, cpu_convolutions
+from export.variants.channels_last import with_channels_last
+from export.variants.cpu import WEIGHT_STEPS, cpu_convolutions, with_cpu_layout
+from export.variants.flagless import without_flags
 from export.variants.forms import ROUNDED, VARIANTS, form_of, roundable
 from export.variants.half import in_opset_19, with_half_body
 from export.variants.quantised import quantisable, with_int8_convolutions, with_int8_states, with_scaled_branches
@@ -130,6 +132,47 @@ def test_the_cpu_layout_is_as_close_as_its_steps_allow() -> None:
     assert len(weights) == len(cpu_convolutions(STEP)) == sum(node.op_type == "QLinearConv" for node in graph.node)
     assert max(np.abs(weight.astype(int)).max() for weight in weights) <= WEIGHT_STEPS
     assert 2 * 255 * WEIGHT_STEPS < 2**15  # two products fit in 16 bits, on processors that add them so
+
+
+def test_the_passes_of_the_cpu_change_where_numbers_lie_and_not_the_numbers() -> None:
+    """Without flags and with channels last, the same maps to float32's rounding; states lie as the contract says."""
+    laid, spec = with_cpu_layout(STEP, SPEC, RANGES, cpu_convolutions(STEP))
+    flagless = without_flags(laid)
+    np.testing.assert_array_equal(errors_of(flagless, spec), errors_of(laid, spec))
+    last, turned = with_channels_last(flagless, spec)
+    np.testing.assert_allclose(errors_of(last, turned), errors_of(laid, spec), atol=1e-6)
+    shapes = {state.name: state.shape for state in turned.states}
+    assert shapes["r1"] == (16, 20, 4)
+    assert shapes["c2"] == (8, 10, 6)
+    assert shapes["r0"] == (2, 32, 40)  # gates.0 is float, and its channels come first
+    graph = onnx.load_from_string(last).graph
+    assert {value.name for value in graph.input} == {"frames", *shapes}
+    kinds = [node.op_type for node in graph.node]
+    assert "Where" not in kinds
+    assert "Resize" not in kinds
+    convolutions = [node for node in graph.node if node.op_type == "QLinearConv"]
+    assert all(node.domain == "com.microsoft" for node in convolutions)
+    turned_values = {node.input[0] for node in graph.node if node.op_type == "Transpose"}
+    # Of layers' pictures one crosses from float to whole, A_1, and one back, R_1 twice as large; the rest is one channel.
+    assert {name for name in turned_values if not name.startswith(("reduce", "clip"))} == {"a1", "resize_38"}
+
+
+def test_a_gate_of_the_cpu_is_its_own_sigmoid() -> None:
+    """uint8 over ±2.5 is the hard sigmoid itself: 0 where the gate is shut, 1 where it is open, a step of 1/255."""
+    form, (step, _) = made("cpu"), with_cpu_layout(STEP, SPEC, RANGES, cpu_convolutions(STEP))
+    graph = onnx.load_from_string(step).graph
+    values = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
+    sigmoids = [node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[1] == "sigmoids_scale"]
+    assert len(sigmoids) == 3 * sum(name.startswith("gates.") for name in form.convolutions)
+    for node in sigmoids:
+        scale, zero = (float(values[name]) for name in node.input[1:])
+        np.testing.assert_allclose([(q - zero) * scale for q in (0, 51, 255)], [0.0, 0.2, 1.0], atol=1e-6)
+    reach = float(values["gates.1.out_whole_scale"])
+    bias, scales = values["gates.1.bias_int32"], values["gates.1.weight_scale"] * values["gates.1.data_scale"]
+    plain = np.concatenate([WEIGHTS[f"{gate}.1.bias"] for gate in "ifoc"])
+    moved = plain - np.repeat([1.0, 1.0, 1.0, 0.0], len(plain) // 4) * reach / 2
+    np.testing.assert_allclose(bias * scales, moved, atol=float(scales.max()))
+    assert reach * 255 == pytest.approx(5.0)
 
 
 def test_cpu_layers_can_return_to_float_one_by_one() -> None:
