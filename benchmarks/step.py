@@ -8,7 +8,8 @@ round asks every candidate in turn for ten steps, so that a busy neighbour hits 
 machine that is busy all the time); the first two are not counted. Printed are medians, minima and ratios to ONNX
 Runtime on the float step, the time of 4 cameras in one batch over 4 single steps (by the clock, and of the processors),
 and the share of the arithmetic limit: of what one convolution that is nothing but arithmetic reaches here, in float32
-or, where a candidate's convolutions are whole numbers, as QLinearConv. Weights are random: time does not depend on them.
+or, where a candidate's convolutions are whole numbers, as QLinearConv. Weights are random, and time does not depend on
+them.
 
 With `--gap 0.09` every step waits for its frame, as on a device at 10 frames a second; then a thread that slept has to
 be woken, and the processor's clock may have sunk.
