@@ -1,6 +1,6 @@
 """The step on this machine's CPU: every way of running it that was tried, side by side in one run.
 
-    python benchmarks/step.py [--networks edge kitti] [--rounds 15] [--threads 2] [--gap 0]
+    python benchmarks/step.py [--networks edge kitti] [--rounds 15] [--threads 0] [--gap 0]
 
 Needs `openvino` (`prednet-edge[bench]`) for its rows; they are left out without it. Each candidate lives in a process
 of its own, because the threads of some spin for a while after a step and would take the processor from the next. Each
@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import multiprocessing
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -80,12 +81,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=0, help="0: one for each core, as each library does by itself")
     parser.add_argument("--gap", type=float, default=0.0, metavar="SECONDS", help="between two steps (default: none)")
     parser.add_argument("--only", nargs="+", default=[""], metavar="NAME",
                         help="candidates whose names begin so, beside ONNX Runtime's float")  # fmt: skip
     parsed = parser.parse_args()
-    print(f"{measured_on()}; {parsed.threads} threads")
+    print(f"{measured_on()}; {parsed.threads or os.cpu_count()} threads")
     print(
         f"ONNX Runtime {onnxruntime.__version__}, PyTorch {torch.__version__}; {parsed.rounds} interleaved rounds"
         f" of {STEPS} steps{f', {parsed.gap:g} s between them' if parsed.gap else ''}; each in a process of its own"
@@ -171,7 +172,8 @@ def openvino_go(step: bytes, spec: StepSpec, cameras: int, threads: int, precisi
     model.reshape(
         {one.any_name: [cameras, *(d.get_length() for d in list(one.partial_shape)[1:])] for one in model.inputs}
     )
-    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": precision}
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+    options |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
     compiled = core.compile_model(model, "CPU", options)
     fixed = {"frames": images(spec.form, cameras), "advance": np.ones(cameras, bool), "reset": np.zeros(cameras, bool)}
     states = [{one.name: np.zeros((cameras, *one.shape), one.dtype) for one in spec.states} for _ in range(2)]
@@ -235,7 +237,7 @@ class Candidate:
 
 def serve(pipe: Connection, network: str, name: str, threads: int) -> None:
     """Make a candidate, and answer each request with the times of its steps, or with why it cannot."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads or os.cpu_count() or 1)
     go, failure = None, ""
     try:
         go = makers(NETWORKS[network], threads)[name]()

@@ -51,7 +51,7 @@ class OnnxRunner:
         Raises PrednetError where the model does not fit, or where ONNX Runtime gives another provider.
         """
         self.spec, self.slots, self.name = spec, slots, name
-        self._session = _session(model, threads, _PROVIDERS[name])
+        self._session = _session(model, threads, _PROVIDERS[name], slots)
         self._device = DEVICES[name]
         given = _check_model(self._session, spec)
         self._has_flags = given.issuperset(_FLAGS)
@@ -148,8 +148,9 @@ class OnnxRunner:
         return binding
 
 
-def _session(model: bytes, threads: int, provider: str) -> Any:
+def _session(model: bytes, threads: int, provider: str, slots: int) -> Any:
     options = onnxruntime.SessionOptions()
+    options.add_free_dimension_override_by_name("N", slots)  # with every size known, more is fused
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3

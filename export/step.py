@@ -53,8 +53,7 @@ def cell_pixels(architecture: Architecture) -> int:
 
 def step_onnx(architecture: Architecture, weights: Weights, *, float_prediction: bool = False) -> bytes:
     """Return the ONNX bytes of the float step; with `float_prediction` its pixels are float32 in 0–1."""
-    graph = Graph()
-    spec = spec_from_architecture(architecture)
+    graph, spec = Graph(), spec_from_architecture(architecture)
     states = _states_in(graph, spec)
     representations, memories = _top_down(graph, architecture, weights, states)
     shown = graph.add("Cast", ["frames"], "frames_seen", to=TensorProto.FLOAT)
@@ -67,9 +66,9 @@ def step_onnx(architecture: Architecture, weights: Weights, *, float_prediction:
     _states_out(graph, spec, states, news)
     graph.add("Concat", errors_out, "errors", axis=1)
     graph.add("Concat", peaks_out, "peaks", axis=1)
-    _prediction_out(graph, _outside(graph, architecture, predicted), float_prediction)
-    serialised: bytes = _model(graph, spec, float_prediction).SerializeToString()
-    return serialised
+    is_within = architecture.head == "residual" or architecture.pixel_max <= 1.0
+    _prediction_out(graph, _outside(graph, architecture, predicted), float_prediction, is_within)
+    return bytes(_model(graph, spec, float_prediction).SerializeToString())
 
 
 class Graph:
@@ -266,13 +265,14 @@ def _pooled(graph: Graph, difference: str, side: int) -> tuple[str, str]:
     return mean, graph.add("ReduceMax", [peak], axes=[1], keepdims=1)
 
 
-def _prediction_out(graph: Graph, predicted: str, as_float: bool) -> None:
+def _prediction_out(graph: Graph, predicted: str, as_float: bool, is_within: bool) -> None:
     if as_float:
         graph.add("Transpose", [predicted], "prediction", perm=[0, 2, 3, 1])
         return
     levels = graph.add("Round", [graph.add("Mul", [predicted, graph.number(255.0)])])
-    clipped = graph.add("Clip", [levels, graph.number(0.0), graph.number(255.0)])
-    turned = graph.add("Transpose", [clipped], perm=[0, 2, 3, 1])
+    if not is_within:
+        levels = graph.add("Clip", [levels, graph.number(0.0), graph.number(255.0)])
+    turned = graph.add("Transpose", [levels], perm=[0, 2, 3, 1])
     graph.add("Cast", [turned], "prediction", to=TensorProto.UINT8)
 
 
