@@ -69,7 +69,7 @@ BENCHMARKS = (
         "int8.py", 25.0, "{made}/ped2.prednet --ped2 {data}/ped2", needs=("ped2",), before=_VARIANTS,
     ),
     Benchmark(
-        "int8-stream", "step", "Do the variants keep the order of the surprise over 100,000 steps without a reset?",
+        "int8-stream", "step", "Do the variants keep the order of the surprise over 100,000 steps?",
         "int8.py", 70.0, "{made}/ped2.prednet", needs=("ped2",), before=_VARIANTS,
     ),
     Benchmark(

@@ -3,9 +3,9 @@
     python benchmarks/int8.py BUNDLE [--variants NAME …] [--steps 100000] [--footage SPEC …]
     python benchmarks/int8.py BUNDLE --ped2 [FOLDER]
 
-The first runs each variant and the float step over the same frames in one closed loop that is never reset, and prints
-for each tenth of it the mean and the deviation of what lies between their surprises, in standard deviations of the
-float surprise, and at the end the gate's own figures; exit code 4 where the last tenth has moved by more than 0.1
+The first runs each variant and the float step over the same frames in one closed loop, as a camera is watched, and
+prints for each tenth of it the mean and the deviation of what lies between their surprises, in standard deviations of
+the float surprise, and at the end the gate's own figures; exit code 4 where the last tenth has moved by more than 0.1
 from the first. The second compares the frame AUC on Ped2, for a bundle trained on it; exit code 4 beyond 0.005.
 """
 
@@ -72,9 +72,7 @@ def told_drift(variant: str, reference: Rollout, other: Rollout) -> float:
     spread = reference.surprise.std()
     tenths = [(one - two) / spread for one, two in
               zip(np.array_split(other.surprise, 10), np.array_split(reference.surprise, 10), strict=True)]  # fmt: skip
-    print(
-        f"\n{variant}: {len(reference.surprise)} scored steps, never reset\n\n| tenth | mean apart (sd) | deviation |"
-    )
+    print(f"\n{variant}: {len(reference.surprise)} scored steps\n\n| tenth | mean apart (sd) | deviation |")
     print("|---|---|---|\n" + "\n".join(f"| {n} | {t.mean():+.4f} | {t.std():.4f} |" for n, t in enumerate(tenths, 1)))
     print(f"\n{compare(reference, other)}", flush=True)
     return abs(float(tenths[-1].mean() - tenths[0].mean()))

@@ -88,7 +88,7 @@ def roll_out(
     steps: int,
     progress: Callable[[int], None] | None = None,
 ) -> Rollout:
-    """Return what `watch` makes of `steps` scored frames, in one closed loop that is never reset.
+    """Return what `watch` makes of `steps` scored frames, in one closed loop, whose state it renews as it always does.
 
     Of longer footage stretches are taken, evenly spaced. They follow one another and begin again where they are shorter
     than that. Where one joins the next the picture jumps, for every runner alike; frames in which a condition of the

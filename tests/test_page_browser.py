@@ -197,6 +197,22 @@ def test_a_page_that_stays_open_gathers_no_listeners(page: Page) -> None:
     assert not page.evaluate("window.hasGathered")
 
 
+def test_a_page_that_stays_open_keeps_the_last_events_alone(page: Page) -> None:
+    """After thousands of events there are 500 rows, of the newest, and five sentences to read out; the button leads on."""
+    counts = page.evaluate(
+        """async () => {
+            const { tellEvents } = await import("/static/events.js");
+            const made = (n) => ({ event_id: `z${String(n).padStart(6, "0")}`, kind: "surprise", camera: "gate", begun: n, peak: 3 });
+            for (let batch = 0; batch < 6; batch += 1)
+                tellEvents([...Array(200).keys()].map((n) => made(200 * batch + n)), true);
+            const rows = [...document.querySelectorAll("#events li button")];
+            return [rows.length, rows[0].dataset.event, rows.at(-1).dataset.event,
+                    document.getElementById("news").childElementCount, document.getElementById("older").hidden];
+        }"""
+    )
+    assert counts == [500, "z001199", "z000700", 5, False]
+
+
 def test_a_clock_that_is_set_back_draws_no_line_back(page: Page) -> None:
     """What was told before lies ahead of the new time, and is forgotten."""
     points = page.evaluate(

@@ -10,6 +10,8 @@ const ENDS = {
 };
 const VERDICTS = { real: "real", false: "false alarm", unsure: "unsure" };
 const PAGE = window.matchMedia("(max-width: 62rem)").matches ? 10 : 30; // beside the cameras, or below them
+const MOST = 500; // on a wall the page is open for months; what is dropped comes back with «older»
+const MOST_NEWS = 5;
 const JUDGED = ["surprise", "stall"];
 const RAREST_PER_HOUR = 1 / (24 * 365);
 
@@ -29,7 +31,17 @@ export function tellEvents(events, isNews) {
     if (isNews && !before) news.append(make("span", `New event on ${event.camera}: ${title(event)}. `));
     if (event.event_id === openId) showEvent(event.event_id);
   }
+  while (news.childElementCount > MOST_NEWS) news.firstElementChild.remove();
+  dropOldest();
   if (events.length) drawList();
+}
+
+function dropOldest() {
+  const ids = [...known.keys()].filter((id) => id !== openId).sort();
+  for (const id of ids.slice(0, Math.max(known.size - MOST, 0))) {
+    known.delete(id);
+    older.hidden = false;
+  }
 }
 
 /** Read the events before those that are known; return whether the device told them. */

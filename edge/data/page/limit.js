@@ -6,6 +6,7 @@ import { order } from "./orders.js";
 
 const PAUSE_MILLISECONDS = 150;
 const AGAIN_MILLISECONDS = 1000;
+const ANSWER_MILLISECONDS = 60_000;
 const TOO_MANY = 429; // others try limits
 const DIGITS = 4; // of a limit that is asked for and set
 
@@ -99,7 +100,8 @@ async function askInTurn(slider) {
 async function tried(slider) {
   for (;;) {
     const on = slider.camera.tried ?? slider.told.on;
-    const reply = await fetch(`/api/cameras/${slider.camera.name}/limit?on=${on}`);
+    const signal = AbortSignal.timeout(ANSWER_MILLISECONDS); // others wait for their turn
+    const reply = await fetch(`/api/cameras/${slider.camera.name}/limit?on=${on}`, { signal });
     if (reply.status !== TOO_MANY) return reply;
     await new Promise((done) => { setTimeout(done, AGAIN_MILLISECONDS); });
   }
