@@ -119,7 +119,8 @@ def watch_device(
         opened = stack.enter_context(
             open_device(device, outbox, runner, reload, supervisor or Supervisor(), throttle or Throttle())
         )
-        for moment in watch(opened.rounds(stopping), runner, opened.desk.judges):
+        period_seconds = 1.0 / runner.spec.form.rate_hz
+        for moment in watch(opened.rounds(stopping), runner, opened.desk.judges, pause_seconds=period_seconds):
             opened.tell(moment)
             if see is not None:
                 see(moment, opened.mailboxes.status()[moment.camera])

@@ -6,6 +6,7 @@ measured on the code that will use it.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -21,7 +22,7 @@ from edge.judgement import Memory, is_calm, judged, renewed, told_lost
 from edge.moments import Judge, Lost, Moment, Round, Sensed, State
 from edge.normality import Normality
 from edge.pacing import is_gap
-from edge.renewal import RENEW_FRAMES, Images, renew
+from edge.renewal import RENEW_FRAMES, Images, Renewal
 from edge.runner import Runner, StepFailed
 from edge.senses import Senses, error_blocks
 from edge.skill import Skill, told_skill, with_frame
@@ -37,12 +38,15 @@ Ignored = Callable[[str], "NDArray[np.bool_] | None"]
 Calm = Callable[[str], bool]
 
 
-def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) -> Iterator[Moment]:
+def watch(
+    rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge], pause_seconds: float = math.inf
+) -> Iterator[Moment]:
     """Yield one moment per frame and camera; cameras take the runner's slots in the order of `judges`.
 
     A camera whose first frame comes later takes a free slot, with its judge; one that is lost as `disabled` frees its.
     `judges` may change while this runs: a camera's new judge counts from its next frame on. Its level begins anew where
-    the normality is another one; a limit that is set leaves it.
+    the normality is another one; a limit that is set leaves it. Live frames do not wait: a state is not renewed where
+    that would take longer than `pause_seconds`.
     """
     memories = defaultdict[str, Memory](Memory)
     in_force: dict[str, Normality] = {}
@@ -53,7 +57,7 @@ def watch(rounds: Iterable[Round], runner: Runner, judges: Mapping[str, Judge]) 
     def calm(camera: str) -> bool:
         return is_calm(memories[camera], judges[camera])
 
-    for sensed in sense(rounds, runner, list(judges), ignored, calm):
+    for sensed in sense(rounds, runner, list(judges), ignored, calm, pause_seconds):
         if isinstance(sensed, Lost):
             memories[sensed.camera], moment = told_lost(memories[sensed.camera], sensed, judges[sensed.camera])
         else:
@@ -71,21 +75,23 @@ def sense(
     cameras: list[str],
     ignored: Ignored = lambda _: None,
     calm: Calm = lambda _: True,
+    pause_seconds: float = math.inf,
 ) -> Iterator[Sensed | Lost]:
     """Yield each frame's errors and each camera's loss: the river up to the judgement.
 
     `ignored` says of a camera which cells are not looked at, bool [Gh, Gw]; None where all are. `calm` says of one
-    whether a state that has grown old may give way to a young one now.
+    whether a state that has grown old may give way to a young one; it does where that takes `pause_seconds` at most.
     """
     from edge.glimpse import Glimpses  # noqa: PLC0415 - opens the door of cv2
 
     with closing(Glimpses(runner.spec.grid)) as glimpses:
-        yield from _sensed(rounds, runner, cameras, glimpses, ignored, calm)
+        yield from _sensed(rounds, Renewal(runner, pause_seconds), cameras, glimpses, ignored, calm)
 
 
 def _sensed(
-    rounds: Iterable[Round], runner: Runner, cameras: list[str], glimpses: Glimpses, ignored: Ignored, calm: Calm
+    rounds: Iterable[Round], renewal: Renewal, cameras: list[str], glimpses: Glimpses, ignored: Ignored, calm: Calm
 ) -> Iterator[Sensed | Lost]:
+    runner = renewal.runner
     slots = Slots(runner.slots, cameras)
     form = runner.spec.form
     images = np.zeros((runner.slots, form.height, form.width, form.channels), np.uint8)
@@ -108,11 +114,10 @@ def _sensed(
             last = None if camera not in tracks else tracks[camera].frame
             missing = last is not None and is_gap(frame.seconds - last.seconds, form.rate_hz)
             glimpses.begin(camera, frame, None if last is None else last.image, ignored(camera), is_gap=missing)
-        old = [camera for camera in now.frames if camera in tracks and tracks[camera].is_old and calm(camera)]
+        due = [camera for camera in now.frames if camera in tracks and tracks[camera].is_old and calm(camera)]
         try:
-            if old:
-                renew(runner, {slots[camera]: tracks[camera].last for camera in old})
-            step = runner.step(images, advance, reset)
+            old = due if renewal.of({slots[camera]: tracks[camera].last for camera in due}) else []
+            step = renewal.step(images, advance, reset)
         except StepFailed:  # what computes is being restarted: each camera is blind until it has been
             for camera in tracks.keys() | now.frames.keys():
                 tracks.pop(camera, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from calibration.fit import error_ratio, fit_calibration, observe
-from edge import pipeline
+from edge import pipeline, renewal
 from edge.errors import UsageError
 from edge.frames import Frame
 from edge.level import Level
@@ -91,13 +92,14 @@ def test_a_limit_that_is_set_leaves_the_level_and_another_normality_begins_it_an
 class Told:
     """A runner that keeps what it was asked: advance and reset of every step."""
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner, self.steps = runner, []  # type: ignore[var-annotated]
+    def __init__(self, runner: Runner, works: Callable[[], None] = lambda: None) -> None:
+        self._runner, self._works, self.steps = runner, works, []  # type: ignore[var-annotated]
         self.name, self.slots, self.spec = runner.name, runner.slots, runner.spec
 
     def step(self, frames: NDArray[np.uint8], advance: NDArray[np.bool_], reset: NDArray[np.bool_]) -> Step:
         """Compute the step as the runner does."""
         self.steps.append((frames.copy(), advance.copy(), reset.copy()))
+        self._works()
         return self._runner.step(frames, advance, reset)
 
     def copy_slot(self, source: int, target: int) -> None:
@@ -140,6 +142,18 @@ def test_an_old_state_gives_way_to_a_young_one_and_no_frame_goes_unscored(
         assert one.sensed is not None
         assert other.sensed is not None
         np.testing.assert_allclose(one.sensed.errors, other.sensed.errors, atol=1e-6)
+
+
+def test_a_live_frame_is_not_lost_for_a_renewal(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where five steps take longer than may be, the state grows old; where they do not, it is renewed."""
+    monkeypatch.setattr(pipeline, "RENEW_FRAMES", 30)
+    now = [0.0]
+    monkeypatch.setattr(renewal.time, "perf_counter", lambda: now[0])
+    for pause_seconds, resets in ((0.1, 1), (0.2, 2)):
+        runner = Told(tiny_runner(), lambda: now.__setitem__(0, now[0] + 0.03))
+        frames = clip_from(normal_images(50)).frames()
+        list(watch(rounds_from_frames("a", frames), runner, {"a": judge}, pause_seconds))
+        assert sum(reset[0] for _, _, reset in runner.steps) == resets
 
 
 def test_a_state_is_not_renewed_while_something_is_going_on_or_across_a_gap(
