@@ -113,6 +113,7 @@ def makers(architecture: Architecture, threads: int) -> dict[str, Callable[[], G
         mark = f", {cameras} cameras" if cameras > 1 else ""
         for name, go in (
             (REFERENCE, partial(onnx_go, step, spec, cameras, threads)),
+            (f"{REFERENCE}, branches below", partial(onnx_go, with_branches_below(step), spec, cameras, threads)),
             ("ONNX Runtime, Q/DQ int8 as written", partial(onnx_go, whole.step, whole.spec, cameras, threads)),
             ("ONNX Runtime, Q/DQ int8 fused", partial(fused_go, whole.step, whole.spec, cameras, threads)),
             ("ONNX Runtime, Q/DQ uint8 data fused", partial(fused_go, inputs_alone, whole.spec, cameras, threads)),
@@ -137,6 +138,38 @@ def with_uint8_data(step: bytes) -> bytes:
         if node.output[0].endswith((".data_int8", ".data_dequantised")):
             node.input[2] = middle
     return closed(draft)
+
+
+def with_branches_below(step: bytes) -> bytes:
+    """Return a float step whose gates convolve the layer above at its own resolution, and double what comes of it.
+
+    A convolution of 3 × 3 over a doubled picture is, for each of the four places that one became, a convolution of at most
+    2 × 2 over the picture itself: a quarter of the multiplications, if zeros cost nothing.
+    """
+    draft = opened(step)
+    for name, node in draft.convolutions():
+        concat = draft.maker(node.input[0])
+        above = draft.maker(concat.input[-1]) if concat is not None and name.startswith("gates.") else None
+        if concat is None or above is None or above.op_type != "Resize":
+            continue
+        weight, bias = (np.asarray(draft.array(one), np.float32) for one in node.input[1:])
+        own = weight.shape[1] - draft.state_channels()[f"r{int(name[-1]) + 1}"]
+        joined = draft.graph.add("Concat", list(concat.input)[:-1], f"{name}.own", axis=1)
+        parts = [draft.graph.convolution(joined, f"{name}.own", weight[:, :own], bias)]
+        kernel = four_places(weight[:, own:])
+        below = draft.graph.convolution(above.input[0], f"{name}.below", kernel, np.zeros(len(kernel), np.float32))
+        parts.append(draft.graph.add("DepthToSpace", [below], blocksize=2, mode="CRD"))
+        draft.remove_maker(node.output[0])
+        draft.graph.add("Add", parts, node.output[0])
+    return closed(draft)
+
+
+def four_places(weight: np.ndarray) -> np.ndarray:
+    """Return the kernels below [4 · out, in, 3, 3] of a kernel [out, in, 3, 3] over a doubled picture."""
+    kernel = np.zeros((len(weight), 2, 2, *weight.shape[1:]), np.float32)
+    for row, column, y, x in np.ndindex(2, 2, 3, 3):  # the place in the doubled picture, and the kernel's
+        kernel[:, row, column, :, (row + y + 1) // 2, (column + x + 1) // 2] += weight[:, :, y, x]
+    return kernel.reshape(4 * len(weight), *weight.shape[1:])
 
 
 def images(form: FrameFormat, cameras: int) -> np.ndarray:

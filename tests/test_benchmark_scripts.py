@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -26,8 +27,10 @@ from markdown import tables_of  # noqa: E402
 from edge.capture import Mailboxes  # noqa: E402
 from edge.captures import CameraSource, Captures  # noqa: E402
 from edge.frames import FrameFormat  # noqa: E402
+from edge.runner_onnx import OnnxRunner  # noqa: E402
 from edge.truth import Seen  # noqa: E402
 from tests.rtsp_cameras import RtspServer, frames_within, need_gstreamer  # noqa: E402
+from tests.variant_steps import FRAMES, SPEC, STEP  # noqa: E402
 
 
 def test_a_late_recovery_is_a_missed_bound() -> None:
@@ -125,6 +128,19 @@ def test_candidates_are_measured_in_processes_of_their_own_and_what_fails_is_tol
     assert list(times) == ["ONNX Runtime, float", "the CPU variant"]
     assert all(one.shape == (6, 2) and (one > 0).all() for one in times.values())
     assert capsys.readouterr().out == "left out: an abacus (KeyError: 'an abacus')\n"
+
+
+def test_branches_below_compute_what_the_step_computes() -> None:
+    """Convolved at its own resolution and doubled, or doubled and convolved: the same maps, to float32's rounding."""
+    below = step.with_branches_below(STEP)
+    kinds = [node.op_type for node in onnx.load_from_string(below).graph.node]
+    assert kinds.count("DepthToSpace") == 2
+    assert "Resize" not in kinds
+    runners = [OnnxRunner(one, SPEC, 1, threads=1) for one in (STEP, below)]
+    for number, frame in enumerate(FRAMES[:5]):
+        first = np.array([number == 0])
+        one, other = (runner.step(frame[None], np.ones(1, bool), first).errors for runner in runners)
+        np.testing.assert_allclose(one, other, atol=2e-6)
 
 
 def test_steps_wait_for_their_frames_where_that_is_asked_for() -> None:
