@@ -143,8 +143,8 @@ def with_uint8_data(step: bytes) -> bytes:
 def with_branches_below(step: bytes) -> bytes:
     """Return a float step whose gates convolve the layer above at its own resolution, and double what comes of it.
 
-    A convolution of 3 × 3 over a doubled picture is, for each of the four places that one became, a convolution of at most
-    2 × 2 over the picture itself: a quarter of the multiplications, if zeros cost nothing.
+    A convolution of 3 × 3 over a doubled picture is, for each of the four places that one became, a convolution of at
+    most 2 × 2 over the picture itself: less than half of the multiplications, if zeros cost nothing.
     """
     draft = opened(step)
     for name, node in draft.convolutions():
