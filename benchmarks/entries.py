@@ -221,6 +221,7 @@ OTHERS: Mapping[str, str] = {
     "page_browsers.py": "the browsers of page.py",
     "ped2_weights.py": "makes the networks of `weights/`",
     "plots.py": "the plots of the page",
+    "step_candidates.py": "what step.py measures",
     "turns.py": "the river of evidence.py, shadow.py, upload.py and what_if.py",
     "v4l2_vivid.py": "runs in the machine that v4l2_vivid.sh makes",
 }

@@ -27,7 +27,7 @@ from edge.frames import Frame
 from edge.model import read_model
 from edge.normality import error_score
 from edge.pipeline import WARMUP_FRAMES
-from edge.renewal import RENEW_FRAMES, Renewal
+from edge.renewal import RENEW_FRAMES, Renewing
 from edge.runner_onnx import OnnxRunner
 from edge.senses import error_blocks
 from edge.sources import open_source
@@ -57,7 +57,7 @@ def main() -> int:
     for number, frame in enumerate(tqdm(limited(source.frames(), parsed.steps), total=parsed.steps, disable=None)):
         due = [slot for slot, at in renewed_at.items() if number and number % RENEW_FRAMES == at]
         if due:
-            Renewal(runner, math.inf).of({slot: tuple(last) for slot in due})
+            Renewing(runner, math.inf).renew({slot: tuple(last) for slot in due})
         last.append(frame.image)
         step = runner.step(np.stack([frame.image] * 3), np.ones(3, bool), np.full(3, number == 0))
         if number >= WARMUP_FRAMES:

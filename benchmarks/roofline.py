@@ -3,7 +3,7 @@
     python benchmarks/roofline.py [BUNDLE] [--variant int8] [--cameras 1] [--layers] [--json]
     python benchmarks/roofline.py --network kitti
 
-A network of `step.py` stands for a bundle with every convolution INT8: counts do not depend on weights.
+A network of `step_candidates.py` stands for a bundle with every convolution INT8: counts do not depend on weights.
 
 Counts the operations and the bytes of every convolution of the step as the ONNX graph has them: its input and its
 output cross the memory once. So do frames, C, maps and the states that are written (those of R and E that are read are
@@ -87,14 +87,14 @@ class Load:
 def loads_of(step: bytes) -> list[Load]:
     """Return the loads of a step: one of each convolution, and one of what goes in and out, states above all.
 
-    Two operations are a multiplication and its addition.
+    Two operations are a multiplication and its addition. `cpu`, which no Jetson computes on its GPU, is none of them.
     """
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(step))
     graph = model.graph
     infos = {one.name: one.type.tensor_type for one in (*graph.value_info, *graph.input, *graph.output)}
     made = {name: node for node in graph.node for name in node.output}
     weights = {one.name: one for one in graph.initializer}
-    loads = [_convolution(node, infos, made, weights) for node in graph.node if node.op_type in ("Conv", "QLinearConv")]
+    loads = [_convolution(node, infos, made, weights) for node in graph.node if node.op_type == "Conv"]
     read = [
         one for one in graph.input if not one.name.startswith(("r", "e")) or one.name == "reset"
     ]  # R and E: the convolutions count them
@@ -105,8 +105,7 @@ def loads_of(step: bytes) -> list[Load]:
 
 
 def _convolution(node, infos, made, weights) -> Load:  # type: ignore[no-untyped-def]
-    is_whole = node.op_type == "QLinearConv"
-    data, weight = node.input[0], node.input[3 if is_whole else 1]
+    data, weight = node.input[:2]
     stored = _before_dequantising(data, made)
     kernel = weights[_before_dequantising(weight, made)]
     out_channels, in_channels, rows, columns = kernel.dims
@@ -173,8 +172,8 @@ def steps_of_bundle(path: Path) -> tuple[dict[str, bytes], float]:
 
 
 def steps_of_network(name: str) -> tuple[dict[str, bytes], float]:
-    """Return the same of a network of `step.py`, with random weights."""
-    from step import NETWORKS  # noqa: PLC0415 - PyTorch comes with it
+    """Return the same of a network of `step_candidates.py`, with random weights."""
+    from step_candidates import NETWORKS  # noqa: PLC0415 - PyTorch comes with it
 
     architecture = NETWORKS[name]
     step, spec = step_onnx(architecture, random_weights(architecture)), spec_from_architecture(architecture)

@@ -22,7 +22,7 @@ from edge.judgement import Memory, is_calm, judged, renewed, told_lost
 from edge.moments import Judge, Lost, Moment, Round, Sensed, State
 from edge.normality import Normality
 from edge.pacing import is_gap
-from edge.renewal import RENEW_FRAMES, Images, Renewal
+from edge.renewal import MOST_FRAMES, RENEW_FRAMES, WITH_FRAMES, Images, Renewing
 from edge.runner import Runner, StepFailed
 from edge.senses import Senses, error_blocks
 from edge.skill import Skill, told_skill, with_frame
@@ -85,13 +85,13 @@ def sense(
     from edge.glimpse import Glimpses  # noqa: PLC0415 - opens the door of cv2
 
     with closing(Glimpses(runner.spec.grid)) as glimpses:
-        yield from _sensed(rounds, Renewal(runner, pause_seconds), cameras, glimpses, ignored, calm)
+        yield from _sensed(rounds, Renewing(runner, pause_seconds), cameras, glimpses, ignored, calm)
 
 
 def _sensed(
-    rounds: Iterable[Round], renewal: Renewal, cameras: list[str], glimpses: Glimpses, ignored: Ignored, calm: Calm
+    rounds: Iterable[Round], renewing: Renewing, cameras: list[str], glimpses: Glimpses, ignored: Ignored, calm: Calm
 ) -> Iterator[Sensed | Lost]:
-    runner = renewal.runner
+    runner = renewing.runner
     slots = Slots(runner.slots, cameras)
     form = runner.spec.form
     images = np.zeros((runner.slots, form.height, form.width, form.channels), np.uint8)
@@ -114,10 +114,11 @@ def _sensed(
             last = None if camera not in tracks else tracks[camera].frame
             missing = last is not None and is_gap(frame.seconds - last.seconds, form.rate_hz)
             glimpses.begin(camera, frame, None if last is None else last.image, ignored(camera), is_gap=missing)
-        due = [camera for camera in now.frames if camera in tracks and tracks[camera].is_old and calm(camera)]
+        old = _old({camera: tracks[camera] for camera in now.frames if camera in tracks}, calm)
         try:
-            old = due if renewal.of({slots[camera]: tracks[camera].last for camera in due}) else []
-            step = renewal.step(images, advance, reset)
+            if renewing.renew({slots[camera]: tracks[camera].last for camera in old}):
+                tracks |= {camera: replace(tracks[camera], age=WARMUP_FRAMES) for camera in old}
+            step = renewing.step(images, advance, reset)
         except StepFailed:  # what computes is being restarted: each camera is blind until it has been
             for camera in tracks.keys() | now.frames.keys():
                 tracks.pop(camera, None)
@@ -127,8 +128,7 @@ def _sensed(
         for camera, frame in now.frames.items():
             errors, prediction = step.errors[slots[camera]].copy(), step.prediction[slots[camera]].copy()
             blocks = error_blocks(frame.image, prediction, runner.spec.grid, ignored(camera))
-            before = replace(tracks[camera], age=WARMUP_FRAMES) if camera in old else tracks.get(camera)
-            track = _followed(before, frame, float(errors[0].mean()), form.rate_hz)
+            track = _followed(tracks.get(camera), frame, float(errors[0].mean()), form.rate_hz)
             seen = glimpses.take(camera)
             tracks[camera] = track = _paused(track) if seen.look.is_paused else track
             yield Sensed(
@@ -158,10 +158,18 @@ class _Track:
     step_seconds: float
     skill: Skill
 
-    @property
-    def is_old(self) -> bool:
-        """Whether the state is to be renewed, and the last frames show how."""
-        return self.age >= RENEW_FRAMES and self.count > WARMUP_FRAMES and len(self.last) == WARMUP_FRAMES
+
+def _old(tracks: Mapping[str, _Track], calm: Calm) -> list[str]:
+    """The cameras whose states are to be renewed before the next frame, and whose last frames show how."""
+    shown = {
+        camera: track
+        for camera, track in tracks.items()
+        if track.count > WARMUP_FRAMES and len(track.last) == WARMUP_FRAMES
+    }
+    ready = {camera: track for camera, track in shown.items() if track.age >= MOST_FRAMES or calm(camera)}
+    if not any(track.age >= RENEW_FRAMES for track in ready.values()):
+        return []
+    return [camera for camera, track in ready.items() if track.age >= WITH_FRAMES]
 
 
 def _paused(track: _Track) -> _Track:

@@ -29,6 +29,7 @@ class StepFailed(PrednetError):
 class TensorSpec:
     """Name, shape without the batch axis, and numpy dtype name of one state of the step.
 
+    The shape is [C, H, W]; [H, W, C] of pixels, and of layers in whole numbers as the variant `cpu` has them.
     `zero` is the number that stands for 0 in the state, with which it starts: other than 0 for some whole numbers.
     """
 

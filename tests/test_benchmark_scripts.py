@@ -21,6 +21,7 @@ import latency  # noqa: E402
 import quiet_clips  # noqa: E402
 import recovery  # noqa: E402
 import step  # noqa: E402
+import step_candidates  # noqa: E402
 from latency import filmed  # noqa: E402
 from markdown import tables_of  # noqa: E402
 
@@ -130,9 +131,36 @@ def test_candidates_are_measured_in_processes_of_their_own_and_what_fails_is_tol
     assert capsys.readouterr().out == "left out: an abacus (KeyError: 'an abacus')\n"
 
 
+def test_a_candidate_that_fails_later_is_left_out_and_the_others_are_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that fails at its third answer, and one whose process ends: what the others took is told."""
+
+    class Failing:
+        def __init__(self, network: str, name: str, threads: int) -> None:
+            self.name, self.asked = name, 0
+
+        def told(self, steps: int, gap_seconds: float) -> object:
+            self.asked += 1
+            return f"broke in {network}" if self.name == "bad" and self.asked == 3 else [(0.1, 0.2)] * steps
+
+        def end(self) -> None:
+            pass
+
+    network = "edge"
+    monkeypatch.setattr(step, "Candidate", Failing)
+    times = step.measured(network, ["good", "bad"], 1, 4, 0.0)
+    assert {name: len(one) for name, one in times.items()} == {"good": 4 * step.STEPS}
+    assert capsys.readouterr().out == "left out: bad (broke in edge)\n"
+    monkeypatch.undo()
+    dead = step.Candidate("edge", "ONNX Runtime, float", 1)
+    dead.end()
+    assert str(dead.told(1, 0.0)).startswith("its process ended")
+
+
 def test_branches_below_compute_what_the_step_computes() -> None:
     """Convolved at its own resolution and doubled, or doubled and convolved: the same maps, to float32's rounding."""
-    below = step.with_branches_below(STEP)
+    below = step_candidates.with_branches_below(STEP)
     kinds = [node.op_type for node in onnx.load_from_string(below).graph.node]
     assert kinds.count("DepthToSpace") == 2
     assert "Resize" not in kinds

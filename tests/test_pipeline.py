@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from calibration.fit import error_ratio, fit_calibration, observe
-from edge import pipeline, renewal
 from edge.errors import UsageError
 from edge.frames import Frame
 from edge.level import Level
 from edge.moments import Judge, Round
 from edge.normality import box_from_cells, scores_from_maps
 from edge.pipeline import WARMUP_FRAMES, rounds_from_frames, watch
-from edge.runner import Runner, Step
 from tests.tiny import RATE_HZ, clip_from, normal_images, plain_normality, tiny_runner, with_accident
 
 
@@ -87,93 +83,6 @@ def test_a_limit_that_is_set_leaves_the_level_and_another_normality_begins_it_an
 
     assert levels(replace(judge, limit=replace(judge.limit, on=99.0))) == levels(judge)
     assert levels(replace(judge, normality=replace(judge.normality))) != levels(judge)
-
-
-class Told:
-    """A runner that keeps what it was asked: advance and reset of every step."""
-
-    def __init__(self, runner: Runner, works: Callable[[], None] = lambda: None) -> None:
-        self._runner, self._works, self.steps = runner, works, []  # type: ignore[var-annotated]
-        self.name, self.slots, self.spec = runner.name, runner.slots, runner.spec
-
-    def step(self, frames: NDArray[np.uint8], advance: NDArray[np.bool_], reset: NDArray[np.bool_]) -> Step:
-        """Compute the step as the runner does."""
-        self.steps.append((frames.copy(), advance.copy(), reset.copy()))
-        self._works()
-        return self._runner.step(frames, advance, reset)
-
-    def copy_slot(self, source: int, target: int) -> None:
-        """Copy as the runner does."""
-        self._runner.copy_slot(source, target)
-
-    def close(self) -> None:
-        """Close as the runner does."""
-        self._runner.close()
-
-
-def test_an_old_state_gives_way_to_a_young_one_and_no_frame_goes_unscored(
-    judge: Judge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After so many frames the last ones are shown once more, from nothing; another camera's state is left alone."""
-    monkeypatch.setattr(pipeline, "RENEW_FRAMES", 30)
-    runner = Told(tiny_runner(2))
-    images = {"old": normal_images(60, seed=3), "young": normal_images(60, seed=4)}
-    rounds = [
-        Round(
-            {camera: Frame(images[camera][number], number / RATE_HZ) for camera in ("old", "young")[: 1 + (number > 9)]}
-        )
-        for number in range(60)
-    ]
-    moments = [one for one in watch(rounds, runner, {"old": judge, "young": judge}) if one.camera == "old"]
-    assert [one.state for one in moments] == ["warming_up"] * WARMUP_FRAMES + ["watching"] * (60 - WARMUP_FRAMES)
-    assert all(one.surprise is not None for one in moments[WARMUP_FRAMES:])
-    resets = [number for number, (_, _, reset) in enumerate(runner.steps) if reset[0]]
-    # From a state of five frames on it takes 25 more to the next; «young» is renewed once, of ten frames less.
-    assert len(resets) == 3
-    assert resets[:2] == [0, 30]
-    again = runner.steps[30 : 30 + WARMUP_FRAMES]
-    assert [advance.tolist() for _, advance, _ in again] == [[True, False]] * WARMUP_FRAMES
-    assert [reset.tolist() for _, _, reset in again] == [[True, False]] + [[False, False]] * (WARMUP_FRAMES - 1)
-    for number, (frames, _, _) in enumerate(again, 30 - WARMUP_FRAMES):
-        assert (frames[0] == images["old"][number]).all()
-    fresh = list(watch([Round({"old": Frame(images["old"][n], n / RATE_HZ)}) for n in range(25, 40)], tiny_runner(),
-                       {"old": judge}))  # fmt: skip
-    for one, other in zip(moments[30:40], fresh[5:], strict=True):  # as a camera that was switched on five frames ago
-        assert one.sensed is not None
-        assert other.sensed is not None
-        np.testing.assert_allclose(one.sensed.errors, other.sensed.errors, atol=1e-6)
-
-
-def test_a_live_frame_is_not_lost_for_a_renewal(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where five steps take longer than may be, the state grows old; where they do not, it is renewed."""
-    monkeypatch.setattr(pipeline, "RENEW_FRAMES", 30)
-    now = [0.0]
-    monkeypatch.setattr(renewal.time, "perf_counter", lambda: now[0])
-    for pause_seconds, resets in ((0.1, 1), (0.2, 2)):
-        runner = Told(tiny_runner(), lambda: now.__setitem__(0, now[0] + 0.03))
-        frames = clip_from(normal_images(50)).frames()
-        list(watch(rounds_from_frames("a", frames), runner, {"a": judge}, pause_seconds))
-        assert sum(reset[0] for _, _, reset in runner.steps) == resets
-
-
-def test_a_state_is_not_renewed_while_something_is_going_on_or_across_a_gap(
-    judge: Judge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is being judged is judged by one state to its end; the last frames must have followed one another."""
-    monkeypatch.setattr(pipeline, "RENEW_FRAMES", 30)
-    accident = with_accident(normal_images(120), 25, 70)
-    runner = Told(tiny_runner())
-    moments = list(watch(rounds_from_frames("a", clip_from(accident).frames()), runner, {"a": judge}))
-    resets = [number for number, (_, _, reset) in enumerate(runner.steps) if reset[0]]
-    ended = next(number for number, one in enumerate(moments) if one.detection and one.detection.type == "end")
-    assert 70 < ended < resets[1] <= ended + 2
-    runner, frames = Told(tiny_runner()), list(clip_from(normal_images(60)).frames())
-    list(watch(rounds_from_frames("a", frames[:27] + frames[29:]), runner, {"a": judge}))
-    second = [number for number, (_, _, reset) in enumerate(runner.steps) if reset[0]][1]
-    assert second >= 27 + WARMUP_FRAMES  # 27 before the gap, and as many after it as are shown again
-    shown = [images[0] for images, _, _ in runner.steps[second : second + WARMUP_FRAMES]]
-    after = [one.image for one in frames[second - WARMUP_FRAMES + 2 : second + 2]]
-    assert (np.stack(shown) == np.stack(after)).all()
 
 
 def test_cameras_do_not_disturb_one_another(judge: Judge) -> None:

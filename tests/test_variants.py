@@ -9,6 +9,8 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
+from edge import runner_onnx
+from edge.errors import PrednetError
 from edge.runner_onnx import OnnxRunner
 from export.architecture import Architecture
 from export.step import spec_from_architecture, step_onnx
@@ -154,7 +156,15 @@ def test_the_passes_of_the_cpu_change_where_numbers_lie_and_not_the_numbers() ->
     assert all(node.domain == "com.microsoft" for node in convolutions)
     turned_values = {node.input[0] for node in graph.node if node.op_type == "Transpose"}
     # Of layers' pictures one crosses from float to whole, A_1, and one back, R_1 twice as large; the rest is one channel.
-    assert {name for name in turned_values if not name.startswith(("reduce", "clip"))} == {"a1", "resize_38"}
+    assert {name for name in turned_values if not name.startswith(("reduce", "round"))} == {"a1", "resize_38"}
+
+
+def test_a_step_without_flags_is_refused_where_its_states_are_not_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU nobody could begin a state anew; the sentence says what to do."""
+    monkeypatch.setitem(runner_onnx._PROVIDERS, "onnxruntime-cuda", "CPUExecutionProvider")
+    form = made("cpu")
+    with pytest.raises(PrednetError, match="laid out for the CPU, and onnxruntime-cuda was asked for"):
+        OnnxRunner(form.step, form.spec, 1, name="onnxruntime-cuda")
 
 
 def test_a_gate_of_the_cpu_is_its_own_sigmoid() -> None:

@@ -10,7 +10,7 @@ const ENDS = {
 };
 const VERDICTS = { real: "real", false: "false alarm", unsure: "unsure" };
 const PAGE = window.matchMedia("(max-width: 62rem)").matches ? 10 : 30; // beside the cameras, or below them
-const MOST = 500; // on a wall the page is open for months; what is dropped comes back with «older»
+const MOST = 500; // on a wall the page is open for months
 const MOST_NEWS = 5;
 const JUDGED = ["surprise", "stall"];
 const RAREST_PER_HOUR = 1 / (24 * 365);
@@ -22,6 +22,7 @@ const dialog = document.getElementById("event");
 const filter = document.getElementById("filter");
 const known = new Map();
 let openId = null;
+let most = MOST; // and what somebody has read back beyond it
 
 /** Take in what is new of events; `isNews` reads it out. */
 export function tellEvents(events, isNews) {
@@ -31,14 +32,15 @@ export function tellEvents(events, isNews) {
     if (isNews && !before) news.append(make("span", `New event on ${event.camera}: ${title(event)}. `));
     if (event.event_id === openId) showEvent(event.event_id);
   }
+  if (!events.length) return;
   while (news.childElementCount > MOST_NEWS) news.firstElementChild.remove();
   dropOldest();
-  if (events.length) drawList();
+  drawList();
 }
 
 function dropOldest() {
   const ids = [...known.keys()].filter((id) => id !== openId).sort();
-  for (const id of ids.slice(0, Math.max(known.size - MOST, 0))) {
+  for (const id of ids.slice(0, Math.max(known.size - most, 0))) {
     known.delete(id);
     older.hidden = false;
   }
@@ -51,6 +53,7 @@ export async function readOlder() {
   if (!answer?.ok) return false;
   const { events } = await answer.json();
   for (const event of events) if (!known.has(event.event_id)) known.set(event.event_id, event);
+  most = Math.max(MOST, known.size);
   older.hidden = events.length < PAGE;
   drawList();
   return true;
@@ -209,5 +212,5 @@ older.addEventListener("click", readOlder);
 filter.addEventListener("change", readEvents);
 dialog.querySelector(".close").addEventListener("click", () => dialog.close());
 dialog.addEventListener("click", (click) => { if (click.target === dialog) dialog.close(); });
-dialog.addEventListener("close", () => { dialog.querySelector("video")?.pause(); });
+dialog.addEventListener("close", () => { openId = null; dialog.querySelector("video")?.pause(); });
 for (const button of dialog.querySelectorAll("[data-verdict]")) button.addEventListener("click", () => judge(button.dataset.verdict));

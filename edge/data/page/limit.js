@@ -98,9 +98,9 @@ async function askInTurn(slider) {
 }
 
 async function tried(slider) {
+  const signal = AbortSignal.timeout(ANSWER_MILLISECONDS); // in all: other sliders wait for their turn
   for (;;) {
     const on = slider.camera.tried ?? slider.told.on;
-    const signal = AbortSignal.timeout(ANSWER_MILLISECONDS); // others wait for their turn
     const reply = await fetch(`/api/cameras/${slider.camera.name}/limit?on=${on}`, { signal });
     if (reply.status !== TOO_MANY) return reply;
     await new Promise((done) => { setTimeout(done, AGAIN_MILLISECONDS); });
