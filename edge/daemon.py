@@ -120,7 +120,7 @@ def watch_device(
             open_device(device, outbox, runner, reload, supervisor or Supervisor(), throttle or Throttle())
         )
         period_seconds = 1.0 / runner.spec.form.rate_hz
-        for moment in watch(opened.rounds(stopping), runner, opened.desk.judges, pause_seconds=period_seconds):
+        for moment in watch(opened.rounds(stopping), runner, opened.desk.judges, period_seconds):
             opened.tell(moment)
             if see is not None:
                 see(moment, opened.mailboxes.status()[moment.camera])

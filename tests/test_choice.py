@@ -228,7 +228,7 @@ def test_a_provider_that_works_is_taken_with_a_variant_of_its_own(
     monkeypatch.setattr(runner_onnx, "offers", lambda name: name != "onnxruntime-tensorrt")
     true_session = runner_onnx._session
     monkeypatch.setattr(
-        runner_onnx, "_session", lambda model, threads, _: true_session(model, threads, runner_onnx._CPU)
+        runner_onnx, "_session", lambda model, threads, _, slots: true_session(model, threads, runner_onnx._CPU, slots)
     )
     monkeypatch.setattr(runner_onnx, "DEVICES", {"onnxruntime-cpu": "cpu", "onnxruntime-cuda": "cpu"})
     choice = choose(config(), bundle)

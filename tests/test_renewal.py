@@ -200,8 +200,8 @@ def test_the_daemon_lets_no_frame_wait_for_longer_than_its_time(
     """What `watch` is given for live cameras: one period of the bundle's rate."""
     pauses = []
 
-    def watched(*_: object, pause_seconds: float) -> Iterator[Moment]:
-        pauses.append(pause_seconds)
+    def watched(*river: object) -> Iterator[Moment]:
+        pauses.append(river[3])
         return iter(())
 
     monkeypatch.setattr(daemon, "watch", watched)
