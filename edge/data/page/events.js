@@ -212,5 +212,10 @@ older.addEventListener("click", readOlder);
 filter.addEventListener("change", readEvents);
 dialog.querySelector(".close").addEventListener("click", () => dialog.close());
 dialog.addEventListener("click", (click) => { if (click.target === dialog) dialog.close(); });
-dialog.addEventListener("close", () => { openId = null; dialog.querySelector("video")?.pause(); });
+dialog.addEventListener("close", () => {
+  const id = openId;
+  openId = null;
+  dialog.querySelector("video")?.pause();
+  list.querySelector(`[data-event="${id}"]`)?.focus(); // its row may have been drawn anew meanwhile
+});
 for (const button of dialog.querySelectorAll("[data-verdict]")) button.addEventListener("click", () => judge(button.dataset.verdict));
