@@ -62,7 +62,7 @@ BENCHMARKS = (
     Benchmark(
         "step", "step",
         "How long does one step take on this CPU, beside eager and compiled PyTorch, plain ONNX Runtime and OpenVINO?",
-        "step.py", 3.0, "--rounds 15", "--rounds 5", 2.5,
+        "step.py", 8.0, "--rounds 15", "--rounds 3", 3.5,
     ),
     Benchmark(
         "int8-ped2", "step", "What do whole numbers and float16 cost in frame AUC on Ped2, beside the float step?",

@@ -18,6 +18,7 @@ be woken, and the processor's clock may have sunk.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import sys
@@ -42,6 +43,7 @@ from export.variants.settling import costs_of
 Times = list[tuple[float, float]]
 # Of each candidate in a round, and before the first.
 STEPS, WARM_STEPS = 10, 10
+END_SECONDS = 10.0
 # Those whose convolutions are whole numbers; Q/DQ as it is written is computed in float.
 WHOLE = (
     "the CPU variant", "ONNX Runtime, Q/DQ int8 fused", "ONNX Runtime, Q/DQ uint8 data fused", "OpenVINO, Q/DQ int8",
@@ -93,8 +95,11 @@ class Candidate:
         return answer
 
     def end(self) -> None:
-        """End its process."""
-        self._process.terminate()
+        """End its process; one that does not answer is killed."""
+        with contextlib.suppress(BrokenPipeError):
+            self._ours.send(None)
+        self._process.join(END_SECONDS)
+        self._process.kill()
         self._process.join()
 
 
@@ -108,8 +113,8 @@ def serve(pipe: Connection, network: str, name: str, threads: int) -> None:
             go()
     except Exception as error:  # noqa: BLE001 - whatever a library cannot do here is a result
         failure = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
-    while True:
-        steps, gap_seconds = pipe.recv()
+    while (asked := pipe.recv()) is not None:
+        steps, gap_seconds = asked
         pipe.send(failure if go is None or failure else timed(go, steps, gap_seconds))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from export.architecture import Architecture
 from export.learning.network import PredNet, load_weights
 from export.step import spec_from_architecture, step_onnx
 from export.variants.draft import closed, opened
-from export.variants.forms import form_of, roundable
+from export.variants.forms import Form, form_of, roundable
 from tests.tiny import random_weights
 
 Go = Callable[[], object]
@@ -49,43 +50,51 @@ REFERENCE = "ONNX Runtime, float"
 
 
 def makers(architecture: Architecture, threads: int) -> dict[str, Callable[[], Go]]:
-    """Return what makes every candidate, by name, for one camera and for four."""
+    """Return what makes every candidate, by name, for one camera and for four; nothing is made before it is called."""
     weights, spec = random_weights(architecture, scale=0.03), spec_from_architecture(architecture)
-    step = step_onnx(architecture, weights)
-    ranges = {f"{kind}{layer}": 1.0 for layer in range(architecture.layers) for kind in ("r", "e", "a", "ahat")}
-    cpu = form_of("cpu", step, spec, ranges, roundable("cpu", step))
-    whole = form_of("int8", step, spec, ranges, roundable("int8", step))
-    inputs_alone = with_uint8_data(whole.step)
-    found: dict[str, Callable[[], Go]] = {}
-    for cameras in CAMERAS:
-        mark = f", {cameras} cameras" if cameras > 1 else ""
-        for name, go in (
-            (REFERENCE, partial(onnx_go, step, spec, cameras, threads)),
-            (f"{REFERENCE}, branches below", partial(onnx_go, with_branches_below(step), spec, cameras, threads)),
-            ("ONNX Runtime, Q/DQ int8 as written", partial(onnx_go, whole.step, whole.spec, cameras, threads)),
-            ("ONNX Runtime, Q/DQ int8 fused", partial(fused_go, whole.step, whole.spec, cameras, threads)),
-            ("ONNX Runtime, Q/DQ uint8 data fused", partial(fused_go, inputs_alone, whole.spec, cameras, threads)),
-            ("the CPU variant", partial(onnx_go, cpu.step, cpu.spec, cameras, threads)),
-            ("OpenVINO, float", partial(openvino_go, step, spec, cameras, threads, "f32")),
-            ("OpenVINO, bfloat16", partial(openvino_go, step, spec, cameras, threads, "bf16")),
-            ("OpenVINO, Q/DQ int8", partial(openvino_go, whole.step, whole.spec, cameras, threads, "f32")),
-            ("PyTorch, eager", partial(torch_go, architecture, weights, cameras, compiled=False)),
-            ("PyTorch, compiled", partial(torch_go, architecture, weights, cameras, compiled=True)),
-        ):
-            found[name + mark] = go
-    if not importlib.util.find_spec("openvino"):
-        found = {name: go for name, go in found.items() if not name.startswith("OpenVINO")}
-    return found
+
+    def step() -> bytes:
+        return step_onnx(architecture, weights)
+
+    def form(name: str) -> Form:
+        ranges = {f"{kind}{layer}": 1.0 for layer in range(architecture.layers) for kind in ("r", "e", "a", "ahat")}
+        return form_of(name, step(), spec, ranges, roundable(name, step()))
+
+    kinds: dict[str, Callable[[int], Go]] = {
+        REFERENCE: lambda n: onnx_go(step(), spec, n, threads),
+        f"{REFERENCE}, branches below": lambda n: onnx_go(with_branches_below(step()), spec, n, threads),
+        "ONNX Runtime, Q/DQ int8 as written": lambda n: onnx_go(*of(form("int8")), n, threads),
+        "ONNX Runtime, Q/DQ int8 fused": lambda n: fused_go(*of(form("int8")), n, threads),
+        "ONNX Runtime, Q/DQ uint8 data fused": lambda n: fused_go(*of(with_uint8_data(form("int8"))), n, threads),
+        "the CPU variant": lambda n: onnx_go(*of(form("cpu")), n, threads),
+        "OpenVINO, float": lambda n: openvino_go(step(), spec, n, threads, "f32"),
+        "OpenVINO, bfloat16": lambda n: openvino_go(step(), spec, n, threads, "bf16"),
+        "OpenVINO, Q/DQ int8": lambda n: openvino_go(*of(form("int8")), n, threads, "f32"),
+        "PyTorch, eager": lambda n: torch_go(architecture, weights, n, compiled=False),
+        "PyTorch, compiled": lambda n: torch_go(architecture, weights, n, compiled=True),
+    }
+    has_openvino = importlib.util.find_spec("openvino") is not None
+    return {
+        f"{name}, {cameras} cameras" if cameras > 1 else name: partial(kind, cameras)
+        for cameras in CAMERAS
+        for name, kind in kinds.items()
+        if has_openvino or not name.startswith("OpenVINO")
+    }
 
 
-def with_uint8_data(step: bytes) -> bytes:
-    """Return a Q/DQ step whose data is uint8 with its zero in the middle, as ONNX Runtime's kernels like it."""
-    draft = opened(step)
+def of(form: Form) -> tuple[bytes, StepSpec]:
+    """Return a variant's step and its contract."""
+    return form.step, form.spec
+
+
+def with_uint8_data(form: Form) -> Form:
+    """Return a Q/DQ variant whose data is uint8 with its zero in the middle, as ONNX Runtime's kernels like it."""
+    draft = opened(form.step)
     middle = draft.graph.constant("uint8_middle", np.array(128, np.uint8))
     for node in draft.graph.nodes:
         if node.output[0].endswith((".data_int8", ".data_dequantised")):
             node.input[2] = middle
-    return closed(draft)
+    return replace(form, step=closed(draft))
 
 
 def with_branches_below(step: bytes) -> bytes:

@@ -50,14 +50,15 @@ def watch(
     """
     memories = defaultdict[str, Memory](Memory)
     in_force: dict[str, Normality] = {}
-
-    def ignored(camera: str) -> NDArray[np.bool_] | None:
-        return judges[camera].normality.ignored
-
-    def calm(camera: str) -> bool:
-        return is_calm(memories[camera], judges[camera])
-
-    for sensed in sense(rounds, runner, list(judges), ignored, calm, pause_seconds):
+    seen = sense(
+        rounds,
+        runner,
+        list(judges),
+        lambda camera: judges[camera].normality.ignored,
+        lambda camera: is_calm(memories[camera], judges[camera]),
+        pause_seconds,
+    )
+    for sensed in seen:
         if isinstance(sensed, Lost):
             memories[sensed.camera], moment = told_lost(memories[sensed.camera], sensed, judges[sensed.camera])
         else:

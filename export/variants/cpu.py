@@ -105,30 +105,12 @@ def _take_apart(draft: Draft, name: str, node: onnx.NodeProto) -> None:
     weight, bias = (draft.array(name).astype(np.float32) for name in node.input[1:])
     own = weight.shape[1] - draft.state_channels()[str(branches[-1])]
     joined = graph.add("Concat", list(concat.input)[:-1], f"{name}.own", axis=1)
-    above = _doubled_in_blocks(draft, name, concat.input[-1], weight.shape[1] - own)
     parts = [
         graph.convolution(joined, f"{name}.own", weight[:, :own], bias),
-        graph.convolution(above, f"{name}.above", weight[:, own:], np.zeros_like(bias)),
+        graph.convolution(concat.input[-1], f"{name}.above", weight[:, own:], np.zeros_like(bias)),
     ]
     draft.remove_maker(node.output[0])
     graph.add("Add", parts, node.output[0])
-
-
-def _doubled_in_blocks(draft: Draft, name: str, value: str, channels: int) -> str:
-    """Return a doubled value by a way on which ONNX Runtime doubles it as its float convolutions want it, in blocks.
-
-    It does so for what a convolution made: one that changes nothing costs a tenth of turning the large picture.
-    """
-    maker = draft.maker(value)
-    if maker is None or maker.op_type != "Resize":
-        return value
-    same = np.eye(channels, dtype=np.float32)[:, :, None, None]
-    made = draft.graph.convolution(maker.input[0], f"{name}.same", same, np.zeros(channels, np.float32))
-    blocks = f"{value}_blocks"
-    doubled = helper.make_node("Resize", [made, *maker.input[1:]], [blocks], name=f"make_{blocks}")
-    doubled.attribute.extend(maker.attribute)
-    draft.graph.nodes.append(doubled)
-    return blocks
 
 
 def _whole_value(draft: Draft, value: str, ranges: Ranges) -> str:
