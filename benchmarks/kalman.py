@@ -31,8 +31,8 @@ from calibration.heights import NOWHERE, Run, count_events, limit_from_on, middl
 from calibration.limits import levels_from_track
 from calibration.metrics import auc
 from calibration.noise import Track, most_likely_noise, quick_enough
-from calibration.normality import Run as NormalRun
 from calibration.normality import fit_normality, scored
+from calibration.parts import Run as NormalRun
 from edge.detection import Reading, Rules
 from edge.frames import FrameFormat
 from edge.level import Noise, condition, first_level, predict

@@ -27,8 +27,8 @@ from calibration.footage import read_clip
 from calibration.heights import Run, count_events, limit_from_on, middle_of, watched_seconds
 from calibration.limits import FoundLimit, fit_limit, levels_from_track
 from calibration.noise import Track, fit_noise
-from calibration.normality import Run as NormalRun
 from calibration.normality import fit_normality, scored
+from calibration.parts import Run as NormalRun
 from edge.detection import Rules
 from edge.frames import FrameFormat
 from edge.places import place_from_spec

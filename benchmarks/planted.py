@@ -23,7 +23,8 @@ from calibration.datasets import read_dataset
 from calibration.fit import Observation, observe
 from calibration.footage import Clip, read_clip
 from calibration.metrics import auc
-from calibration.normality import LEAST_SECONDS, Run, fit_normality
+from calibration.normality import LEAST_SECONDS, fit_normality, sustained_values
+from calibration.parts import Run
 from calibration.planting import KINDS, plant
 from calibration.scoring import smoothed
 from edge.normality import Normality, witness_values
@@ -91,7 +92,7 @@ def values_of(seen: Observation, normality: Normality) -> np.ndarray:
     for seconds, senses in zip(seen.seconds.tolist(), seen.senses, strict=True):
         maps, stillness = witnessed(senses, stillness, seconds, normality)
         values.append(witness_values(maps, normality))
-    return np.stack(values).astype(np.float64)
+    return sustained_values(seen.seconds, np.stack(values)).astype(np.float64)
 
 
 def told(found: Scores) -> list[str]:

@@ -1,4 +1,4 @@
-"""What normal work looks like, place by place: the background, and patches that cover all that passes before it."""
+"""What normal work looks like, place by place: the background, and patches of all that passes or stands before it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def pictures_of(thumbnails: Iterable[Thumbnail], background: Map, ignored: NDArr
 
 
 def shown_patches(pictures: Iterable[Map], background: Map) -> Iterator[Shown]:
-    """Yield, for each picture of `pictures_of`, the patches that are not the background's, and their cells."""
+    """Yield, for each picture, the patches that are not the background's, and their cells.
+
+    pictures: those of `pictures_of`, or of what stands (`calibration.stillness.standing_pictures`).
+    """
     for picture in pictures:
         cells = np.flatnonzero(background_distance(picture, background) > BACKGROUND_LEVELS)
         patches = patches_from_thumbnail(picture)

@@ -9,10 +9,10 @@ from scipy.cluster.vq import kmeans2
 
 from calibration.bank import Shown
 from edge.appearance import Map, is_foreground
-from edge.composition import LEAST_COVERED, mixtures_from_thumbnail
+from edge.composition import LEAST_COVERED, covered, mixtures_from_thumbnail
 
 # Colours of the palette, and how many quarters of the foreground, of so many frames, it is made from.
-COLOURS = 24
+COLOURS = 16
 CHOSEN_FROM = 60_000
 PALETTE_FRAMES = 500
 ROUNDS = 30
@@ -37,8 +37,6 @@ def palette_of(pictures: Iterable[Map], background: Map) -> Map:
 def shown_mixtures(pictures: Iterable[Map], background: Map, palette: Map) -> Iterator[Shown]:
     """Yield, for each picture, the mixtures of the windows that hold something, and their cells."""
     for picture in pictures:
-        mixtures = mixtures_from_thumbnail(picture, is_foreground(picture, background), palette).reshape(
-            -1, len(palette)
-        )
-        cells = np.flatnonzero(mixtures.sum(axis=1) > LEAST_COVERED)
-        yield cells, mixtures[cells]
+        mixtures = mixtures_from_thumbnail(picture, is_foreground(picture, background), palette)
+        cells = np.flatnonzero(covered(mixtures) > LEAST_COVERED)
+        yield cells, mixtures.reshape(-1, len(palette))[cells]

@@ -14,7 +14,8 @@ from calibration.drift import sketch_of
 from calibration.footage import Clip, footage_digest
 from calibration.limits import fit_limit, levels_from_track, runs_from_levels
 from calibration.noise import fit_noise
-from calibration.normality import Run, Track, fit_normality
+from calibration.normality import Track, fit_normality
+from calibration.parts import Run
 from edge.calibrated import Calibration, Limits
 from edge.detection import Rules, stall_rules
 from edge.moments import Sensed

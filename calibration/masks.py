@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from calibration.heights import Run, count_events, event_heights, limit_from_on, middle_of, watched_seconds
 from calibration.limits import levels_from_track, quiet_limit, runs_from_levels
 from calibration.noise import fit_noise
-from calibration.normality import HeldOut, Track, fitted_on, held_out_scores, tracks_of
+from calibration.normality import HeldOut, Track, fitted_on, held_out_scores, sustained_runs, tracks_of
 from edge.detection import Detector, Limit, Reading, Rules, decide
 from edge.errors import UsageError
 from edge.level import Noise
@@ -114,7 +114,7 @@ def _carried(
     grid = held.maps.shape[2:]
     counts, stretches = np.zeros(grid, np.int64), np.zeros((STRETCHES, *grid), np.bool_)
     for index in peaks:
-        score, _ = scores_from_maps(held.maps[index], normality)
+        score, _, _ = scores_from_maps(held.maps[index], normality)
         cells = drawn(score.cells, int(STANDING_OUT_CELLS[score.witness]))
         counts += cells
         stretches[index * STRETCHES // len(held.maps)] |= cells
@@ -188,7 +188,8 @@ def _silenced(held: HeldOut, normality: Normality, noise: Noise, masks: Sequence
     for index, scores in held_out_scores(held):
         for number, mask in enumerate(masks):
             values[number, index] = standing_out(np.where(mask, np.float32(NEVER), scores))
-    return [_levels(tracks_of(held.runs, one, normality)[0], noise) for one in values]
+    said = [sustained_runs(held.runs, one) for one in values]
+    return [_levels(tracks_of(held.runs, one, normality)[0], noise) for one in said]
 
 
 def _shape(cells: Cells) -> Shape:

@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from calibration.fit import observe
 from calibration.masks import Suggestions, suggest_masks
-from calibration.normality import Run, held_out_maps
+from calibration.normality import held_out_maps
+from calibration.parts import Run
 from calibration.site_order import add_watched_options, clips_of, runner_for, site_order
 from edge.command import Parser
 

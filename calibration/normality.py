@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.appearance import background_of, pictures_of, shown_patches, spread_over
-from calibration.bank import Cells, covering_cells, joined
-from calibration.composition import PALETTE_FRAMES, palette_of, shown_mixtures
-from calibration.stillness import change_levels_of, expected_to_move, pairs_of
-from edge.appearance import SIDE, Appearance, Thumbnail
-from edge.composition import Composition
+from calibration.appearance import background_of, pictures_of, spread_over
+from calibration.composition import PALETTE_FRAMES, palette_of
+from calibration.parts import Ground, Run, Values, known_by, part_of
+from calibration.stillness import change_levels_of, expected_to_move, pairs_of, slowness_high, standing_high
 from edge.errors import UsageError
 from edge.normality import (
     STALL,
@@ -23,12 +19,15 @@ from edge.normality import (
     WITNESSES,
     Map,
     Normality,
+    Recent,
     cell_scores,
     ignored_of,
+    said_on,
     scores_from_maps,
     standing_out,
+    sustained,
 )
-from edge.senses import Senses, witnessed
+from edge.senses import witnessed
 
 # Fewer scored frames than this say nothing about what is normal.
 LEAST_FRAMES = 10
@@ -43,30 +42,28 @@ PLACE_FRAMES = 20000
 TAIL_SHARE = 0.005
 TAIL_FRAMES = 20
 LEAST_EXCESS = 1e-2
-# What is added to both sides of a ratio: a share of the median of what moves, grey levels, 255ths of
-# a window, seconds.
-FLOORS = {"error": 0.002, "speed": 0.2, "novelty": 3.0, "composition": 3.0, "still": 1.0, "held": 2.0}
+# What is added to both sides of a ratio: a share of the median of what moves, pixels a frame, grey levels, roots of
+# shares of a window times 255, seconds, seconds, grey levels, frames a pixel.
+FLOORS = {
+    "error": 0.002,
+    "speed": 0.2,
+    "novelty": 3.0,
+    "composition": 3.0,
+    "still": 1.0,
+    "held": 2.0,
+    "standing": 5.0,
+    "slowness": 1e-3,
+}
 # Footage shorter than this has not shown what normal work looks like, nor how long things may stand: the witness
 # is silent (docs/decisions/0009).
-LEAST_SECONDS = {"novelty": 400.0, "composition": 400.0, "still": 60.0, "held": 400.0}
-
-Values = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Run:
-    """The scored frames of one clip without a break: `seconds` [T] and the senses of each."""
-
-    seconds: Values
-    senses: Sequence[Senses]
-
-
-@dataclass(frozen=True)
-class Part:
-    """What a part of the footage keeps of each cell: patches of 16 C numbers, and mixtures of K colours."""
-
-    patches: Cells
-    mixtures: Cells
+LEAST_SECONDS = {
+    "novelty": 400.0,
+    "composition": 400.0,
+    "still": 60.0,
+    "held": 400.0,
+    "standing": 400.0,
+    "slowness": 400.0,
+}
 
 
 @dataclass(frozen=True)
@@ -112,54 +109,48 @@ def held_out_maps(runs: Sequence[Run], sensitivity: Map | None = None) -> HeldOu
     background = background_of(thumbnails)
     ignored = ignored_of(sensitivity)
     palette = palette_of(pictures_of(spread_over(thumbnails, PALETTE_FRAMES), background, ignored), background)
-    fold = np.arange(frames) * FOLDS // frames
-    ends = np.searchsorted(fold, range(FOLDS + 1))
-    parts = [_part(thumbnails[start:end], background, palette, ignored) for start, end in pairwise(ends.tolist())]
     change_levels = change_levels_of(pictures_of(pairs_of(thumbnails), background, ignored))
-    bare = _bare(background, palette, parts, change_levels, sensitivity)
-    maps = [_maps(run, bare, parts, ends) for run, ends in zip(runs, _folds_of(runs, fold), strict=True)]
-    return HeldOut(runs, np.concatenate(maps), fold, bare)
+    ground = Ground(background, palette, change_levels, sensitivity)
+    fold = np.arange(frames) * FOLDS // frames
+    folds = np.split(fold, np.cumsum([len(run.senses) for run in runs])[:-1])
+    parts = [part_of(_runs_of(runs, folds, one), ground) for one in range(FOLDS)]
+    others = [known_by(ground, [*parts[:one], *parts[one + 1 :]]) for one in range(FOLDS)]
+    maps = [_maps(run, others, numbers) for run, numbers in zip(runs, folds, strict=True)]
+    return HeldOut(runs, np.concatenate(maps), fold, known_by(ground, parts))
 
 
 def scored(run: Run, normality: Normality) -> tuple[Track, Track]:
     """Return the surprise and the stall of a run's frames against a normality, as the river finds them."""
-    stillness, found = None, []
+    stillness, recent, found = None, None, []
     for seconds, senses in zip(run.seconds.tolist(), run.senses, strict=True):
         maps, stillness = witnessed(senses, stillness, seconds, normality)
-        found.append([score.value for score in scores_from_maps(maps, normality)])
-    surprise, stall = np.array(found, np.float64).T
-    return Track(run.seconds, surprise), Track(run.seconds, stall)
+        surprise, stall, recent = scores_from_maps(maps, normality, recent, seconds)
+        found.append([surprise.value, stall.value])
+    surprises, stalls = np.array(found, np.float64).T
+    return Track(run.seconds, surprises), Track(run.seconds, stalls)
 
 
-def _folds_of(runs: Sequence[Run], fold: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    return np.split(fold, np.cumsum([len(run.senses) for run in runs])[:-1])
+def sustained_values(seconds: Values, values: Map) -> Map:
+    """Return what each witness says over time (`edge.normality.sustained`) of footage without a break; both [T, W]."""
+    recent, said = Recent(), np.empty_like(values)
+    for index, second in enumerate(seconds.tolist()):
+        recent = said_on(recent, values[index], second)
+        said[index] = sustained(recent)
+    return said
 
 
-def _part(thumbnails: Sequence[Thumbnail], background: Map, palette: Map, ignored: NDArray[np.bool_] | None) -> Part:
-    rows, columns, channels = background.shape
-    count = rows * columns // SIDE**2
-    pictures = partial(pictures_of, thumbnails, background, ignored)
-    patches = covering_cells(shown_patches(pictures(), background), count, SIDE * SIDE * channels)
-    return Part(patches, covering_cells(shown_mixtures(pictures(), background, palette), count, len(palette)))
+def _runs_of(runs: Sequence[Run], folds: Sequence[NDArray[np.int64]], fold: int) -> list[Run]:
+    """What of each run lies in a fold."""
+    cut = []
+    for run, numbers in zip(runs, folds, strict=True):
+        start, end = np.searchsorted(numbers, (fold, fold + 1)).tolist()
+        if end > start:
+            cut.append(Run(run.seconds[start:end], run.senses[start:end]))
+    return cut
 
 
-def _bare(
-    background: Map, palette: Map, parts: Sequence[Part], change_levels: float, sensitivity: Map | None
-) -> Normality:
-    """A normality without highs: enough to make the witnesses speak of what the parts do not know."""
-    nothing = np.zeros(0, np.float32)
-    appearance = Appearance(background, joined([part.patches for part in parts]))
-    composition = Composition(palette, joined([part.mixtures for part in parts]))
-    return Normality(nothing, nothing, nothing, nothing, appearance, composition, change_levels, sensitivity)
-
-
-def _maps(run: Run, bare: Normality, parts: Sequence[Part], folds: NDArray[np.int64]) -> Map:
-    """What every witness says of every frame, [T, W, Gh, Gw], patches and mixtures against those of the other folds."""
-    background, palette = bare.appearance.background, bare.composition.palette
-    others = [
-        _bare(background, palette, [*parts[:one], *parts[one + 1 :]], bare.change_levels, bare.sensitivity)
-        for one in range(len(parts))
-    ]
+def _maps(run: Run, others: Sequence[Normality], folds: NDArray[np.int64]) -> Map:
+    """What every witness says of every frame, [T, W, Gh, Gw], against what the folds other than its own have shown."""
     stillness, maps = None, []
     for seconds, sense, one in zip(run.seconds.tolist(), run.senses, folds.tolist(), strict=True):
         found, stillness = witnessed(sense, stillness, seconds, others[one])
@@ -172,6 +163,7 @@ def fitted_on(held: HeldOut) -> tuple[Normality, list[Track], list[Track]]:
     held_out = np.empty(held.maps.shape[:2], np.float32)
     for index, scores in held_out_scores(held):
         held_out[index] = standing_out(scores)
+    held_out = sustained_runs(held.runs, held_out)
     cells = _cells(held.maps, held.bare, _step_seconds(held.runs))
     middle, spread = _tail_of(held_out, cells.speaking)
     normality = replace(cells, middle=middle, spread=spread)
@@ -194,6 +186,13 @@ def _tail_of(scores: Map, heard: NDArray[np.bool_]) -> tuple[Map, Map]:
     return start.astype(np.float32), excess.astype(np.float32)
 
 
+def sustained_runs(runs: Sequence[Run], values: Map) -> Map:
+    """Return what each witness says over time, run by run; values [T, W] of all runs' frames."""
+    ends = np.cumsum([len(run.senses) for run in runs])[:-1]
+    parts = zip(runs, np.split(values, ends), strict=True)
+    return np.concatenate([sustained_values(run.seconds, part) for run, part in parts])
+
+
 def held_out_scores(held: HeldOut) -> Iterator[tuple[int, Map]]:
     """Yield each frame's number and its cells' scores, [W, Gh, Gw], against the normality of the other folds."""
     step_seconds = _step_seconds(held.runs)
@@ -204,7 +203,7 @@ def held_out_scores(held: HeldOut) -> Iterator[tuple[int, Map]]:
 
 
 def tracks_of(runs: Sequence[Run], values: Map, normality: Normality) -> tuple[list[Track], list[Track]]:
-    """Return each run's surprise and stall from every witness's value of every frame, [T, W]."""
+    """Return each run's surprise and stall from what every witness says over time, [T, W] of `sustained_runs`."""
     scores = np.where(normality.speaking, (values - normality.middle) / normality.spread, -np.inf)
     return _tracks(runs, scores[:, SURPRISE]), _tracks(runs, scores[:, STALL])
 
@@ -230,6 +229,9 @@ def _cells(maps: Map, bare: Normality, step_seconds: float) -> Normality:
     high[SURPRISE] = _shrunk(_highest_around(high[SURPRISE]), floor[SURPRISE, None, None], len(maps))
     still = WITNESSES.index("still")
     high[still] = expected_to_move(maps[:, still], len(maps) * step_seconds)
+    standing, slowness = WITNESSES.index("standing"), WITNESSES.index("slowness")
+    high[standing] = standing_high(maps[:, standing])
+    high[slowness] = slowness_high(maps[:, slowness], maps[:, still])
     for witness, least_seconds in LEAST_SECONDS.items():
         if len(maps) * step_seconds < least_seconds:
             high[WITNESSES.index(witness)] = np.inf

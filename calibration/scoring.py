@@ -14,6 +14,7 @@ from calibration.event_metrics import WatchedClip, stretches_from_labels
 from calibration.footage import Clip, read_clip
 from calibration.labels import Labels, Masks, read_masks
 from calibration.metrics import Values, cell_shares
+from calibration.normality import sustained_values
 from edge.detection import Reading
 from edge.errors import UsageError
 from edge.frames import FrameFormat
@@ -142,11 +143,12 @@ def _ablated(seen: list[Moment], normality: Normality) -> dict[str, Values]:
     names = [name for name, heard in zip(WITNESSES[SURPRISE], normality.speaking[SURPRISE], strict=True) if heard]
     if len(names) < 2:
         return {}
-    values = np.stack([
-        witness_values(witnessed(moment.sensed.senses, None, moment.seconds, normality)[0], normality)
+    said = {
+        moment.seconds: witness_values(witnessed(moment.sensed.senses, None, moment.seconds, normality)[0], normality)
         for moment in seen
         if moment.sensed
-    ]).astype(np.float64)  # fmt: skip
+    }
+    values = sustained_values(np.array(list(said)), np.stack(list(said.values()))).astype(np.float64)
     alone = {name: values[:, WITNESSES.index(name)] for name in names}
     ablated = {f"only {name}": one for name, one in alone.items()}
     for name in names:

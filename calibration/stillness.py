@@ -1,4 +1,4 @@
-"""Stillness on normal footage: from which difference on a place has changed, and where movement is to be expected."""
+"""Stillness on normal footage: what has changed, what stands, and where movement is to be expected."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.appearance import Thumbnail
+from edge.appearance import Thumbnail, is_foreground
+from edge.senses import Senses
+from edge.stillness import first_stillness, standing_picture, watched_on
 
 Map = NDArray[np.float32]
 
@@ -19,6 +21,13 @@ LEAST_LEVELS = 4.0
 LEAST_MOVES = 20
 LONGEST_SHARE = 0.01
 PAIRS = 500
+# A place says that something stands there otherwise than normal where that is seen in this share of frames: elsewhere
+# everything that stands is new.
+STANDING_SHARE = 0.03
+# A place always moves where all but this share of frames have seen it change within so many seconds.
+RESTING_SHARE, RESTING_SECONDS = 0.1, 0.5
+# What stands, and how slowly what always moves does, are held against this quantile of normal footage.
+STALL_QUANTILE = 0.9999
 
 
 def change_levels_of(pictures: Iterable[Map]) -> float:
@@ -36,6 +45,46 @@ def pairs_of(thumbnails: Sequence[Thumbnail]) -> Iterator[Thumbnail]:
     """Yield pairs of thumbnails that follow one another, spread over the footage, one thumbnail after the other."""
     for start in range(0, len(thumbnails) - 1, max(1, len(thumbnails) // PAIRS)):
         yield from thumbnails[start : start + 2]
+
+
+def standing_pictures(
+    seconds: Sequence[float],
+    senses: Sequence[Senses],
+    pictures: Iterable[Map],
+    background: Map,
+    change_levels: float,
+) -> Iterator[Map]:
+    """Yield the background with what stands before it, frame after frame of footage without a break."""
+    stillness = None
+    for second, sense, picture in zip(seconds, senses, pictures, strict=True):
+        if stillness is None:
+            stillness = first_stillness(picture, sense.speed, second)
+        else:
+            stillness = watched_on(stillness, picture, sense.speed, second, change_levels)
+        yield standing_picture(stillness, picture, is_foreground(picture, background), background)
+
+
+def standing_high(standing: Map) -> Map:
+    """Return what new things stand in each cell at most, infinite where things seldom stand: float32 [Gh, Gw].
+
+    `standing`: float32 [T, Gh, Gw], how far what stood in each frame was from what stands there in other footage.
+    """
+    seldom = (standing > 0.0).mean(axis=0) < STANDING_SHARE
+    return _highest_where(standing, ~seldom)
+
+
+def slowness_high(slowness: Map, still: Map) -> Map:
+    """Return how slowly each cell moves at most, infinite where it does not always move: float32 [Gh, Gw].
+
+    `slowness`, `still`: float32 [T, Gh, Gw], frames a pixel, and for how long each cell had not changed.
+    """
+    return _highest_where(slowness, (still > RESTING_SECONDS).mean(axis=0) <= RESTING_SHARE)
+
+
+def _highest_where(values: Map, heard: NDArray[np.bool_]) -> Map:
+    high = np.full(heard.shape, np.inf, np.float32)
+    high[heard] = np.quantile(values[:, heard], STALL_QUANTILE, axis=0)
+    return high
 
 
 def expected_to_move(still: Map, footage_seconds: float) -> Map:

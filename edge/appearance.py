@@ -27,10 +27,14 @@ TINY = 1e-3
 
 @dataclass(frozen=True)
 class Appearance:
-    """`background`: float32 [4 Gh, 4 Gw, C], what is mostly there; `patches`: a bank of vectors of 16 C numbers."""
+    """`background`: float32 [4 Gh, 4 Gw, C], what is mostly there; `patches`: a bank of vectors of 16 C numbers.
+
+    `stands`: another, of the patches of what has stood before the background (`edge.stillness.standing_picture`).
+    """
 
     background: Map
     patches: Bank
+    stands: Bank
 
 
 def gain_of(thumbnail: Thumbnail, background: Map) -> float:
@@ -74,16 +78,16 @@ def differing(first: Map, second: Map, levels: float) -> NDArray[np.bool_]:
     return np.asarray(np.logical_or.reduce(differs))
 
 
-def novelty(thumbnail: Map, appearance: Appearance) -> Map:
+def novelty(picture: Map, background: Map, known: Bank) -> Map:
     """Return how far each cell is from all that normal work shows there: float32 [Gh, Gw], grey levels of 255.
 
-    `thumbnail` [4 Gh, 4 Gw, C] is levelled. Root mean square over the patch; a cell that shows the background is as
-    far as that.
+    `picture` [4 Gh, 4 Gw, C] is a levelled thumbnail, as the background is. Root mean square over the patch; a cell
+    that shows the background is as far as that.
     """
-    found = background_distance(thumbnail, appearance.background)
+    found = background_distance(picture, background)
     rows, columns = np.nonzero(found > BACKGROUND_LEVELS)
     if rows.size:
-        patches = patches_from_thumbnail(thumbnail)[rows, columns]
-        squares = nearest_squares(patches, rows, columns, found.shape[1], appearance.patches)
+        patches = patches_from_thumbnail(picture)[rows, columns]
+        squares = nearest_squares(patches, rows, columns, found.shape[1], known)
         found[rows, columns] = np.minimum(np.sqrt(squares / np.float32(patches.shape[1])), found[rows, columns])
     return found

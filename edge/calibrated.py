@@ -137,7 +137,7 @@ def normality_to_bytes(normality: Normality) -> bytes:
     arrays: dict[str, Any] = {name: getattr(normality, name) for name in _MAPS}
     arrays |= {"change_levels": np.float32(normality.change_levels)}
     arrays |= {"background": appearance.background, "palette": composition.palette}
-    for name, bank in zip(_BANKS, (appearance.patches, composition.mixtures), strict=True):
+    for name, bank in zip(_BANKS, (appearance.patches, appearance.stands, composition.mixtures), strict=True):
         arrays |= {name: bank.known, f"{name}_starts": bank.starts}
     arrays |= {} if normality.sensitivity is None else {"sensitivity": normality.sensitivity}
     np.savez_compressed(buffer, **arrays)
@@ -145,7 +145,7 @@ def normality_to_bytes(normality: Normality) -> bytes:
 
 
 _MAPS = ("high", "floor", "middle", "spread")
-_BANKS = ("patches", "mixtures")
+_BANKS = ("patches", "stands", "mixtures")
 _ARRAYS = (*_MAPS, "change_levels", "background", "palette", *_BANKS, *(f"{bank}_starts" for bank in _BANKS))
 
 
@@ -158,10 +158,10 @@ def normality_from_bytes(data: bytes, form: FrameFormat, grid: tuple[int, int], 
         raise PrednetError(f"{where}: the normality cannot be read ({error}); make it anew.") from error
     _check_normality(found, form, grid, where)
     maps = {name: found[name].astype(np.float32) for name in _MAPS}
-    patches, mixtures = (bank_from(found[bank], found[f"{bank}_starts"]) for bank in _BANKS)
+    patches, stands, mixtures = (bank_from(found[bank], found[f"{bank}_starts"]) for bank in _BANKS)
     return Normality(
         **maps,
-        appearance=Appearance(found["background"].astype(np.float32), patches),
+        appearance=Appearance(found["background"].astype(np.float32), patches, stands),
         composition=Composition(found["palette"].astype(np.float32), mixtures),
         change_levels=float(found["change_levels"]),
         sensitivity=found["sensitivity"].astype(np.float32) if "sensitivity" in found else None,
@@ -196,7 +196,7 @@ def _shapes(
     """The shape that each array must have; the numbers of vectors and colours are the file's own."""
     rows, columns = grid
     colours = max(found["palette"].shape[0], 1) if found["palette"].ndim else 1
-    sizes = {"patches": SIDE * SIDE * form.channels, "mixtures": colours}
+    sizes = dict.fromkeys(("patches", "stands"), SIDE * SIDE * form.channels) | {"mixtures": colours}
     shapes: dict[str, tuple[int, ...]] = {"high": (len(WITNESSES), *grid)} | dict.fromkeys(_MAPS[1:], (len(WITNESSES),))
     shapes |= {"change_levels": (), "background": (SIDE * rows, SIDE * columns, form.channels)}
     shapes |= {"palette": (colours, form.channels)}

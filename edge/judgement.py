@@ -9,7 +9,7 @@ from edge.detection import Detection, Detector, EndReason, Limit, Reading, Rules
 from edge.level import Level, Noise, first_level, predict, update
 from edge.messages import Condition
 from edge.moments import Finding, Judge, Kind, Lost, Moment, Sensed, Verdict
-from edge.normality import Score, box_from_cells, scores_from_maps
+from edge.normality import Recent, Score, box_from_cells, scores_from_maps
 from edge.senses import witnessed
 from edge.stillness import Stillness
 from edge.zones import Zones, shares_of
@@ -23,7 +23,7 @@ STRANGE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Memory:
-    """What the judgement of one camera remembers from frame to frame; `stillness` is None after a reset."""
+    """What the judgement of one camera remembers from frame to frame; None is what a reset forgets."""
 
     level: Level | None = None
     detector: Detector = field(default_factory=Detector)
@@ -32,11 +32,12 @@ class Memory:
     strange_since: float | None = None
     stall_level: Level | None = None
     stall_detector: Detector = field(default_factory=Detector)
+    recent: Recent | None = None
 
 
 def renewed(memory: Memory) -> Memory:
     """Return the memory for another normality: what is open stays, what was measured begins anew."""
-    return replace(memory, level=None, stillness=None, stall_level=None)
+    return replace(memory, level=None, stillness=None, stall_level=None, recent=None)
 
 
 def is_calm(memory: Memory, judge: Judge) -> bool:
@@ -64,7 +65,7 @@ def judged(memory: Memory, sensed: Sensed, judge: Judge) -> tuple[Memory, Moment
             sensed.camera, seconds, sensed.state, sensed, level=memory.level, limit=judge.limit
         )
     step = seconds - memory.seconds
-    surprise, stall = scores_from_maps(maps, judge.normality)
+    surprise, stall, recent = scores_from_maps(maps, judge.normality, memory.recent, seconds)
     detector, said = _verdict(
         memory.level, memory.detector, surprise, seconds, step, judge.noise, judge.limit, judge.rules, judge.zones
     )
@@ -89,7 +90,7 @@ def judged(memory: Memory, sensed: Sensed, judge: Judge) -> tuple[Memory, Moment
         findings=_findings(judge, said.detection, None if stalled is None else stalled.detection),
     )  # fmt: skip
     stall_level = None if stalled is None else stalled.level
-    kept = Memory(said.level, detector, seconds, stillness, memory.strange_since, stall_level, stall_detector)
+    kept = Memory(said.level, detector, seconds, stillness, memory.strange_since, stall_level, stall_detector, recent)
     return kept, moment
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,16 +14,21 @@ from edge.composition import Composition
 
 Map = NDArray[np.float32]
 
-# What is looked at, place by place. The first four carry the surprise, the last two the stall:
+# What is looked at, place by place. The first four carry the surprise, the others the stall:
 # PredNet's error in blocks, the speed of the flow, the distance from everything that normal work looks like, and that
 # from every mixture of colours that it shows;
-# how long a place has not changed, and how long something that is not the background has stood there.
-WITNESSES = ("error", "speed", "novelty", "composition", "still", "held")
+# how long a place has not changed, how long something that is not the background has stood there, the distance of what
+# stands from everything that stands in normal work, and how slowly things move where they always do.
+WITNESSES = ("error", "speed", "novelty", "composition", "still", "held", "standing", "slowness")
 SURPRISE = slice(0, 4)
-STALL = slice(4, 6)
+STALL = slice(4, 8)
 # A witness's score is drawn from so many cells that stand out most: more than one, so that a hot
 # pixel or a flash on one spot cannot carry it, and few, so that a small thing in a large picture can.
-STANDING_OUT_CELLS = np.array([4, 4, 2, 2, 2, 1])
+STANDING_OUT_CELLS = np.array([4, 4, 2, 2, 2, 1, 3, 2])
+# A surprise is what a witness says for so long, but for this share of the frames, the ones in which it says least
+# (docs/decisions/0009): what is strange for a moment only is what normal work shows when two things meet.
+SUSTAINED_SECONDS = 0.6
+UNSAID_SHARE = 0.3
 # The score of a cell that a witness has nothing to say of.
 NEVER = -10.0
 
@@ -73,6 +79,14 @@ class Normality:
 
 
 @dataclass(frozen=True)
+class Recent:
+    """What the witnesses said of the frames of the last SUSTAINED_SECONDS: seconds and values [W], the newest last."""
+
+    seconds: tuple[float, ...] = ()
+    values: tuple[Map, ...] = ()
+
+
+@dataclass(frozen=True)
 class Score:
     """One frame against normality: `value` in units of normal work's own tail, `cells` float32 [Gh, Gw].
 
@@ -112,15 +126,38 @@ def standing_out(scores: Map) -> Map:
     return means
 
 
-def scores_from_maps(maps: Map, normality: Normality) -> tuple[Score, Score]:
-    """Return a frame's surprise and stall; maps float32 [W, Gh, Gw] of all witnesses."""
+def scores_from_maps(
+    maps: Map, normality: Normality, recent: Recent | None = None, seconds: float = 0.0
+) -> tuple[Score, Score, Recent]:
+    """Return a frame's surprise and stall, and what to remember for the next; maps float32 [W, Gh, Gw].
+
+    `recent` is what was remembered of the frames before, None where this is the first; `seconds` is this frame's time.
+    """
     scores = cell_scores(maps, normality)
-    values = _standardised(scores, normality)
-    return _highest(values, scores, normality, SURPRISE), _highest(values, scores, normality, STALL)
+    recent = said_on(recent or Recent(), _standardised(scores, normality), seconds)
+    values = sustained(recent)
+    return _highest(values, scores, normality, SURPRISE), _highest(values, scores, normality, STALL), recent
+
+
+def said_on(recent: Recent, values: Map, seconds: float) -> Recent:
+    """Return the memory after one more frame, of which the witnesses say `values` [W]."""
+    first = bisect_right(recent.seconds, seconds - SUSTAINED_SECONDS + 1e-6)
+    return Recent((*recent.seconds[first:], seconds), (*recent.values[first:], values))
+
+
+def sustained(recent: Recent) -> Map:
+    """Return what each witness says, float32 [W]: now those of the stall, for SUSTAINED_SECONDS those of the surprise.
+
+    Said for so long is what all but UNSAID_SHARE of the frames reach. What stands has been there for a while anyway.
+    """
+    values: Map = recent.values[-1].copy()
+    said = np.sort(np.stack(recent.values)[:, SURPRISE], axis=0)
+    values[SURPRISE] = said[int(UNSAID_SHARE * len(said))]
+    return values
 
 
 def witness_values(maps: Map, normality: Normality) -> Map:
-    """Return each witness's score of a frame in units of normal work's own tail: float32 [W]."""
+    """Return each witness's score of one frame alone in units of normal work's own tail: float32 [W]."""
     return _standardised(cell_scores(maps, normality), normality)
 
 
@@ -130,7 +167,7 @@ def _standardised(scores: Map, normality: Normality) -> Map:
 
 
 def error_score(error: Map, normality: Normality) -> float:
-    """Return what the error alone says of a frame, in units of normal work's own tail; error float32 [Gh, Gw]."""
+    """Return what the error alone says of one frame, in units of normal work's own tail; error float32 [Gh, Gw]."""
     maps = np.zeros((len(WITNESSES), *error.shape), np.float32)
     maps[0] = error
     return float(witness_values(maps, normality)[0])

@@ -11,7 +11,15 @@ from edge.appearance import Thumbnail, gain_of, is_foreground, novelty
 from edge.composition import mixtures_from_thumbnail, strangeness
 from edge.normality import Map, Normality
 from edge.pixels import apart, block_highs, grey_half_means, half_means
-from edge.stillness import Stillness, first_stillness, held_seconds, still_seconds, watched_on
+from edge.stillness import (
+    Stillness,
+    first_stillness,
+    held_seconds,
+    slowness,
+    standing_picture,
+    still_seconds,
+    watched_on,
+)
 
 # A gain up to this is the day's own, and stands in what was learned; beyond it a lamp was switched on.
 BRIGHTER = 1.1
@@ -80,12 +88,21 @@ def witnessed(
     gain = gain_of(senses.thumbnail, background)
     thumbnail = unseen(senses.thumbnail / np.float32(gain), background, normality.ignored)
     if stillness is None:
-        stillness = first_stillness(thumbnail, seconds)
+        stillness = first_stillness(thumbnail, senses.speed, seconds)
     else:
-        stillness = watched_on(stillness, thumbnail, seconds, normality.change_levels)
-    still = still_seconds(stillness, seconds)
+        stillness = watched_on(stillness, thumbnail, senses.speed, seconds, normality.change_levels)
     foreground = is_foreground(thumbnail, background)
-    held = held_seconds(stillness, foreground, seconds)
     error = senses.error / np.float32(gain) if gain > BRIGHTER else senses.error  # errors grow with the light
     strange = strangeness(mixtures_from_thumbnail(thumbnail, foreground, composition.palette), composition)
-    return np.stack([error, senses.speed, novelty(thumbnail, appearance), strange, still, held]), stillness
+    stands = standing_picture(stillness, thumbnail, foreground, background)
+    said = (
+        error,
+        senses.speed,
+        novelty(thumbnail, background, appearance.patches),
+        strange,
+        still_seconds(stillness, seconds),
+        held_seconds(stillness, foreground, seconds),
+        novelty(stands, background, appearance.stands),
+        slowness(stillness),
+    )
+    return np.stack(said), stillness

@@ -14,7 +14,8 @@ from calibration.fit import observe
 from calibration.footage import Clip, first_part_of, read_footage
 from calibration.masks import LEAST_SAVED, suggest_masks
 from calibration.noise import fit_noise
-from calibration.normality import HeldOut, Run, fitted_on, held_out_maps
+from calibration.normality import HeldOut, fitted_on, held_out_maps
+from calibration.parts import Run
 from edge.builtin import bundle_from_predictor
 from edge.detection import Limit
 from edge.frames import FrameFormat

@@ -12,7 +12,7 @@ from edge.errors import UsageError
 from edge.frames import Frame
 from edge.level import Level
 from edge.moments import Judge, Round
-from edge.normality import box_from_cells, scores_from_maps
+from edge.normality import WITNESSES, box_from_cells, scores_from_maps
 from edge.pipeline import WARMUP_FRAMES, rounds_from_frames, watch
 from tests.tiny import RATE_HZ, clip_from, normal_images, plain_normality, tiny_runner, with_accident
 
@@ -116,8 +116,8 @@ def test_one_hot_cell_does_not_carry_the_surprise() -> None:
     """A single cell, however high, weighs one of several: a region of the same height is worse."""
     rng = np.random.default_rng(0)
     errors = np.exp(rng.normal(-4, 0.2, (200, 8, 10))).astype(np.float32)
-    silent = np.zeros((5, 8, 10), np.float32)
-    high = np.concatenate([errors.max(axis=0)[None], np.full((5, 8, 10), np.inf, np.float32)])
+    silent = np.zeros((len(WITNESSES) - 1, 8, 10), np.float32)
+    high = np.concatenate([errors.max(axis=0)[None], np.full((len(WITNESSES) - 1, 8, 10), np.inf, np.float32)])
     normality = plain_normality(high, np.zeros((32, 40, 1), np.float32), 0.002)
     spot, region = errors[0].copy(), errors[0].copy()
     spot[3, 3] *= 20

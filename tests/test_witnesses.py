@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from calibration.appearance import background_of, pictures_of, shown_patches
-from calibration.bank import KEPT, covering_cells, joined
+from calibration.bank import KEPT, NEAR, covering_cells, joined
 from calibration.composition import palette_of, shown_mixtures
 from calibration.fit import fit_calibration, observe
-from calibration.normality import Run, scored
-from calibration.stillness import change_levels_of, expected_to_move, pairs_of
+from calibration.normality import scored, sustained_values
+from calibration.parts import Run
+from calibration.stillness import change_levels_of, expected_to_move, pairs_of, slowness_high, standing_high
 from edge.appearance import (
     BACKGROUND_LEVELS,
-    Appearance,
     background_distance,
     is_foreground,
     levelled,
     novelty,
     patches_from_thumbnail,
 )
-from edge.bank import bank_from
+from edge.bank import Bank, bank_from
 from edge.composition import TALL, WIDE, Composition, mixtures_from_thumbnail, strangeness
 from edge.moments import Judge
-from edge.normality import NEVER, scores_from_maps
+from edge.normality import NEVER, STALL, WITNESSES, scores_from_maps
 from edge.pipeline import rounds_from_frames, watch
 from edge.pixels import block_highs, grey_half_means, half_means, quarter_means
 from edge.senses import Senses, witnessed
-from edge.stillness import first_stillness, held_seconds, still_seconds, watched_on
+from edge.stillness import (
+    LEAST_PACE,
+    PACE_SECONDS,
+    first_stillness,
+    held_seconds,
+    slowness,
+    standing_picture,
+    still_seconds,
+    watched_on,
+)
 from tests.tiny import RATE_HZ, clip_from, normal_images, plain_normality, tiny_runner
 
 RNG = np.random.default_rng(5)
@@ -73,9 +84,9 @@ def test_grey_halves_are_the_mean_of_halves_over_channels(shape: tuple[int, ...]
     np.testing.assert_allclose(grey_half_means(pixels, grid), half_means(pixels, grid).mean(axis=2), rtol=1e-6)
 
 
-def brute_novelty(picture: np.ndarray, known: Appearance) -> np.ndarray:
+def brute_novelty(picture: np.ndarray, background: np.ndarray, known: Bank) -> np.ndarray:
     """The distance of each cell's patch to the nearest known one of its own four cells and two on each side."""
-    patches, ground = patches_from_thumbnail(picture), patches_from_thumbnail(known.background)
+    patches, ground = patches_from_thumbnail(picture), patches_from_thumbnail(background)
     found = np.zeros(patches.shape[:2])
     for row in range(found.shape[0]):
         for column in range(found.shape[1]):
@@ -83,7 +94,7 @@ def brute_novelty(picture: np.ndarray, known: Appearance) -> np.ndarray:
             if apart[0] > BACKGROUND_LEVELS:
                 for beside in range(max(column // 4 * 4 - 2, 0), min(column // 4 * 4 + 6, found.shape[1])):
                     cell = row * found.shape[1] + beside
-                    seen = known.patches.known[known.patches.starts[cell] : known.patches.starts[cell + 1]]
+                    seen = known.known[known.starts[cell] : known.starts[cell + 1]]
                     apart += [np.sqrt(((patches[row, column] - patch) ** 2).mean()) for patch in seen]
             found[row, column] = min(apart)
     return found
@@ -96,11 +107,12 @@ def test_novelty_is_the_distance_to_the_nearest_normal_patch(channels: int) -> N
     counts = RNG.integers(0, 4, 48)
     patches = RNG.integers(0, 256, (counts.sum(), 16 * channels)).astype(np.uint8)
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    known = Appearance(background, bank_from(patches, starts))
+    known = bank_from(patches, starts)
     picture = background.copy()
     picture[4:18, 6:24] = RNG.uniform(0, 255, (14, 18, channels))
     # float32 squares up to 255² · 48 are right to one part in 1e6, of which the root is taken
-    np.testing.assert_allclose(novelty(picture, known), brute_novelty(picture, known), atol=0.1)
+    expected = brute_novelty(picture, background, known)
+    np.testing.assert_allclose(novelty(picture, background, known), expected, atol=0.1)
 
 
 def test_what_was_seen_is_not_novel_and_what_was_not_is() -> None:
@@ -114,14 +126,11 @@ def test_what_was_seen_is_not_novel_and_what_was_not_is() -> None:
 
     ground = background.astype(np.float32)
     normal = [shown(8, column) for column in range(4, 24)]
-    known = Appearance(
-        ground, joined([covering_cells(shown_patches(pictures_of(normal, ground, None), ground), 48, 16)])
-    )
-    assert (
-        novelty(shown(8, 14).astype(np.float32), known).max() < 3.0
-    )  # normal ones were levelled: the + 1 of the ratio
-    assert novelty(shown(18, 14).astype(np.float32), known).max() > 20.0
-    assert novelty(ground, known).max() == 0.0
+    known = joined([covering_cells(shown_patches(pictures_of(normal, ground, None), ground), 48, 16)])
+    # normal ones were levelled: the + 1 of the ratio
+    assert novelty(shown(8, 14).astype(np.float32), ground, known).max() < 3.0
+    assert novelty(shown(18, 14).astype(np.float32), ground, known).max() > 20.0
+    assert novelty(ground, ground, known).max() == 0.0
 
 
 def test_a_mixture_counts_the_colours_of_the_foreground_around_each_cell() -> None:
@@ -141,7 +150,7 @@ def test_a_mixture_counts_the_colours_of_the_foreground_around_each_cell() -> No
             )
             counts = np.bincount(drawn[window][places[window]], minlength=3)
             is_shown = places[4 * row : 4 * row + 4, 4 * column : 4 * column + 4].sum() >= 2
-            expected = counts * is_shown * 255.0 / (16 * 15)
+            expected = np.sqrt(counts * is_shown / (16 * 21)) * 255.0
             np.testing.assert_allclose(mixtures[row, column], expected, rtol=1e-5)  # float32 sums
 
 
@@ -170,7 +179,7 @@ def test_a_figure_that_lacks_one_colour_is_strange_though_all_its_parts_are_know
         shown = picture.astype(np.float32)
         return float(strangeness(mixtures_from_thumbnail(shown, is_foreground(shown, ground), palette), known).max())
 
-    assert told(figure(13, (220, 30, 30))) < 1.0  # mixtures are kept as whole 255ths
+    assert told(figure(13, (220, 30, 30))) < 1.0  # the roots of shares are kept as whole 255ths
     assert told(figure(13, (20, 20, 200))) > 10.0
     assert told(background) == 0.0
 
@@ -191,7 +200,13 @@ def test_a_selection_keeps_what_is_far_from_all_else() -> None:
     everywhere = np.arange(4)
     vectors = [(everywhere, patches_from_thumbnail(one.astype(np.float32)).reshape(4, 16)) for one in pictures]
     cells = covering_cells(vectors, 4, 16)
-    assert all(len(patches) == KEPT for patches in cells)
+    assert all(2 <= len(patches) < KEPT for patches in cells)
+    for number, patches in enumerate(cells):  # what is not kept is near what is
+        seen = np.stack([shown[number] for _, shown in vectors])
+        apart = ((seen[:, None] - patches[None].astype(np.float32)) ** 2).mean(axis=2)
+        assert np.sqrt(apart.min(axis=1)).max() <= NEAR + 0.5  # what is kept is whole grey levels
+    noisy = [(everywhere, RNG.uniform(0, 255, (4, 16)).astype(np.float32)) for _ in range(300)]
+    assert all(len(patches) == KEPT for patches in covering_cells(noisy, 4, 16))
     assert all((np.abs(patches.astype(int) - 10).max(axis=1) == 0).any() for patches in cells)
 
 
@@ -205,19 +220,85 @@ def test_the_background_is_what_is_mostly_there() -> None:
 def test_stillness_counts_seconds_since_a_place_changed() -> None:
     """Noise is no change, a slow drift adds up to one, and what stands before the background is held."""
     background = np.full((8, 12, 1), 100.0, np.float32)
-    memory = first_stillness(background, 0.0)
+    speed = np.zeros((2, 3), np.float32)
+    memory = first_stillness(background, speed, 0.0)
     for number in range(1, 41):
         picture = background + RNG.uniform(-1, 1, background.shape).astype(np.float32)
         picture[:4, :4] += 0.5 * number  # half a level a frame: below the noise from one frame to the next
         picture[4:6, 8:10] = 180.0  # four quarters of a cell
         picture[4:6, 4:5] = 180.0  # two are too few
-        memory = watched_on(memory, picture, 0.1 * number, change_levels=5.0)
+        memory = watched_on(memory, picture, speed, 0.1 * number, change_levels=5.0)
     still, held = still_seconds(memory, 4.0), held_seconds(memory, is_foreground(picture, background), 4.0)
     assert still[0, 1] == pytest.approx(4.0)
     assert still[0, 0] < 1.2  # 0.5 levels a frame reach 5 ± 1 in a second
     assert held[1, 2] == pytest.approx(3.9)  # it came with the first of the frames
     assert held[0, 1] == 0.0
     assert held[1, 1] == 0.0
+
+
+def test_what_stands_is_left_and_what_passes_is_not() -> None:
+    """A thing that stopped a second ago stands; of one that moves on nothing is left but what its middle covers on."""
+    background = np.full((8, 48, 1), 100.0, np.float32)
+    speed = np.zeros((2, 12), np.float32)
+
+    def shown(at: int) -> np.ndarray:
+        picture = background.copy()
+        picture[2:6, at : at + 8] = 180.0
+        return picture
+
+    passing, halting = first_stillness(shown(0), speed, 0.0), first_stillness(shown(0), speed, 0.0)
+    for number in range(1, 31):
+        passing = watched_on(passing, shown(number), speed, 0.1 * number, 5.0)
+        halting = watched_on(halting, shown(min(number, 15)), speed, 0.1 * number, 5.0)
+    picture = shown(30)
+    stands = standing_picture(passing, picture, is_foreground(picture, background), background)
+    np.testing.assert_array_equal(stands, background)  # it is 8 quarters long and has moved on by 10 in a second
+    picture = shown(15)
+    stands = standing_picture(halting, picture, is_foreground(picture, background), background)
+    np.testing.assert_array_equal(stands, picture)
+    early = replace(halting, seconds=2.4)
+    stands = standing_picture(early, picture, is_foreground(picture, background), background)
+    assert (stands[2:6, 22] == 100.0).all()  # its front has been there for 0.9 s
+
+
+def test_slowness_is_that_of_the_last_moments() -> None:
+    """Frames a pixel, of a mean that forgets with its time constant whatever the frames' distance in time."""
+    thumb, fast = np.zeros((4, 4, 1), np.float32), np.full((1, 1), 0.5, np.float32)
+    memory = first_stillness(thumb, fast, 0.0)
+    assert slowness(memory)[0, 0] == pytest.approx(1 / (0.5 + LEAST_PACE))
+    once = watched_on(memory, thumb, 0 * fast, 0.4, 5.0)
+    often = memory
+    for number in range(1, 5):
+        often = watched_on(often, thumb, 0 * fast, 0.1 * number, 5.0)
+    for one in (once, often):
+        assert one.pace[0, 0] == pytest.approx(0.5 * np.exp(-0.4 / PACE_SECONDS), rel=1e-4)  # float32
+    assert slowness(often)[0, 0] > 3 * slowness(memory)[0, 0]
+
+
+def test_the_stall_listens_where_normal_work_has_shown_what_to_expect() -> None:
+    """What stands is asked where things stand often, slowness where something always moves; elsewhere both are silent."""
+    standing = np.zeros((1000, 1, 2), np.float32)
+    standing[::20, 0, 0] = 12.0
+    standing[::50, 0, 1] = 12.0
+    assert standing_high(standing)[0].tolist() == [12.0, np.inf]
+    still = np.zeros((1000, 1, 2), np.float32)
+    still[::5, 0, 1] = 1.0
+    assert slowness_high(np.full((1000, 1, 2), 3.0, np.float32), still)[0].tolist() == [3.0, np.inf]
+
+
+def test_a_surprise_is_what_was_said_for_a_while() -> None:
+    """A witness that shouts for two frames of six is not heard, one that says it for five is; a stall counts at once."""
+    values = np.zeros((8, len(WITNESSES)), np.float32)
+    values[4:6, 2] = 9.0
+    values[1:6, 3] = 5.0
+    values[7, STALL] = 7.0
+    said = sustained_values(0.1 * np.arange(8), values)
+    assert said[:, 2].max() == 0.0
+    assert said[5, 3] == 5.0
+    assert (said[7, STALL] == 7.0).all()
+    assert (
+        sustained_values(np.arange(8.0), values) == values
+    ).all()  # where frames are seconds apart each stands alone
 
 
 def test_movement_is_expected_where_pauses_are_short_for_the_footage() -> None:
@@ -246,13 +327,13 @@ def test_the_change_that_counts_is_well_above_the_noise() -> None:
 
 def test_a_silent_witness_says_nothing() -> None:
     """Where a witness has no normal to compare with it neither raises nor lowers the score."""
-    high = np.full((6, 6, 8), np.inf, np.float32)
+    high = np.full((len(WITNESSES), 6, 8), np.inf, np.float32)
     high[1] = 1.0
     normality = plain_normality(high, thumbnail())
-    maps = np.full((6, 6, 8), 50.0, np.float32)
+    maps = np.full((len(WITNESSES), 6, 8), 50.0, np.float32)
     maps[1] = 3.0
-    surprise, stall = scores_from_maps(maps, normality)
-    assert normality.speaking.tolist() == [False, True, False, False, False, False]
+    surprise, stall, _ = scores_from_maps(maps, normality)
+    assert normality.speaking.tolist() == [name == "speed" for name in WITNESSES]
     assert surprise.value == pytest.approx(np.log(2.0), rel=1e-5)  # (3 + 1) / (1 + 1)
     assert surprise.witness == 1
     assert stall.value == 0.0
@@ -299,7 +380,7 @@ def test_scores_of_kept_senses_are_those_of_the_river() -> None:
 def test_a_lamp_that_was_switched_on_raises_no_error() -> None:
     """Errors grow with the light; beyond the day's own drift they are taken at the brightness that was learned."""
     background = thumbnail()
-    normality = plain_normality(np.ones((6, 6, 8), np.float32), background)
+    normality = plain_normality(np.ones((len(WITNESSES), 6, 8), np.float32), background)
     error = np.full((6, 8), 0.03, np.float32)
     for gain, expected in ((1.05, 0.03), (1.5, 0.02), (0.5, 0.03)):
         lit = np.rint(gain * (background + 1.0)).clip(0, 255).astype(np.uint8)

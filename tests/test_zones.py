@@ -10,7 +10,8 @@ import pytest
 
 from calibration.fit import fit_calibration, observe
 from calibration.footage import Clip, read_footage
-from calibration.normality import Run, scored
+from calibration.normality import scored
+from calibration.parts import Run
 from edge.builtin import bundle_from_predictor
 from edge.calibrated import Calibration, normality_from_bytes, normality_to_bytes
 from edge.detection import Limit, Rules

@@ -106,4 +106,4 @@ def plain_normality(high: np.ndarray, background: np.ndarray, floor: float = 1.0
         bank_from(np.zeros((0, n), np.uint8), np.zeros(count + 1, np.int32)) for n in (16 * channels, 1)
     )
     composition = Composition(np.zeros((1, channels), np.float32), mixtures)
-    return Normality(high, floor * one, 0 * one, one, Appearance(background, patches), composition, 4.0)
+    return Normality(high, floor * one, 0 * one, one, Appearance(background, patches, patches), composition, 4.0)
