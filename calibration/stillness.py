@@ -21,13 +21,13 @@ LEAST_LEVELS = 4.0
 LEAST_MOVES = 20
 LONGEST_SHARE = 0.01
 PAIRS = 500
-# A place says that something stands there otherwise than normal where that is seen in this share of frames: elsewhere
-# everything that stands is new.
-STANDING_SHARE = 0.03
+# A place is asked what stands there where in so large a share of frames something does that differs from what other
+# footage has shown by so many levels, root mean square: elsewhere everything that stands is new.
+STANDING_SHARE, STANDING_LEVELS = 0.03, 3.0
 # A place always moves where all but this share of frames have seen it change within so many seconds.
 RESTING_SHARE, RESTING_SECONDS = 0.1, 0.5
-# What stands, and how slowly what always moves does, are held against this quantile of normal footage.
-STALL_QUANTILE = 0.9999
+# How slowly moves what always does is held against this quantile of normal footage.
+SLOW_QUANTILE = 0.9999
 
 
 def change_levels_of(pictures: Iterable[Map]) -> float:
@@ -65,12 +65,14 @@ def standing_pictures(
 
 
 def standing_high(standing: Map) -> Map:
-    """Return what new things stand in each cell at most, infinite where things seldom stand: float32 [Gh, Gw].
+    """Return the newest that has stood in each cell, infinite where things seldom stand: float32 [Gh, Gw].
 
-    `standing`: float32 [T, Gh, Gw], how far what stood in each frame was from what stands there in other footage.
+    `standing`: float32 [T, Gh, Gw], how far what stood in each frame was from what stands there in other footage, in
+    grey levels.
     """
-    seldom = (standing > 0.0).mean(axis=0) < STANDING_SHARE
-    return _highest_where(standing, ~seldom)
+    often = (standing > STANDING_LEVELS).mean(axis=0) >= STANDING_SHARE
+    high: Map = np.where(often, standing.max(axis=0), np.float32(np.inf))
+    return high
 
 
 def slowness_high(slowness: Map, still: Map) -> Map:
@@ -78,13 +80,9 @@ def slowness_high(slowness: Map, still: Map) -> Map:
 
     `slowness`, `still`: float32 [T, Gh, Gw], frames a pixel, and for how long each cell had not changed.
     """
-    return _highest_where(slowness, (still > RESTING_SECONDS).mean(axis=0) <= RESTING_SHARE)
-
-
-def _highest_where(values: Map, heard: NDArray[np.bool_]) -> Map:
-    high = np.full(heard.shape, np.inf, np.float32)
-    high[heard] = np.quantile(values[:, heard], STALL_QUANTILE, axis=0)
-    return high
+    always = (still > RESTING_SECONDS).mean(axis=0) <= RESTING_SHARE
+    high: Map = np.where(always, np.quantile(slowness, SLOW_QUANTILE, axis=0), np.float32(np.inf))
+    return high.astype(np.float32)
 
 
 def expected_to_move(still: Map, footage_seconds: float) -> Map:

@@ -24,7 +24,7 @@ SURPRISE = slice(0, 4)
 STALL = slice(4, 8)
 # A witness's score is drawn from so many cells that stand out most: more than one, so that a hot
 # pixel or a flash on one spot cannot carry it, and few, so that a small thing in a large picture can.
-STANDING_OUT_CELLS = np.array([4, 4, 2, 2, 2, 1, 3, 2])
+STANDING_OUT_CELLS = np.array([4, 4, 2, 2, 2, 1, 2, 2])
 # A surprise is what a witness says for so long, but for this share of the frames, the ones in which it says least
 # (docs/decisions/0009): what is strange for a moment only is what normal work shows when two things meet.
 SUSTAINED_SECONDS = 0.6
