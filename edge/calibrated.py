@@ -153,6 +153,11 @@ def normality_from_bytes(data: bytes, form: FrameFormat, grid: tuple[int, int], 
     """Return the normality of an npz; PrednetError unless it fits frames of this form on the grid (Gh, Gw)."""
     try:
         with opened_arrays(data) as arrays:
+            lacking = [name for name in _ARRAYS if name not in arrays.files]
+            if lacking:
+                raise PrednetError(
+                    f"{where}: the normality lacks {', '.join(lacking)}; an older release may have made it: make it anew."
+                )
             found = {name: arrays[name] for name in (*_ARRAYS, *({"sensitivity"} & set(arrays.files)))}
     except UNREADABLE as error:
         raise PrednetError(f"{where}: the normality cannot be read ({error}); make it anew.") from error

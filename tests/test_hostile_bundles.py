@@ -113,6 +113,7 @@ CASES: dict[str, tuple[Change, str]] = {
     "a bias that is not a number": (in_step(weights_of_nan), "its golden answer is missed: errors by inf"),
     "a normality of NaN": (member("normality.int8.npz", first_array(float("nan"))), "high holds NaN"),
     "a normality of −1": (member("normality.int8.npz", first_array(-1.0)), "not in the order of their cells"),
+    "a normality of an older release": (member("normality.int8.npz", arrays(stands=None, stands_starts=None)), "lacks stands, stands_starts; an older release may have made it"),
     "a normality without spread": (member("normality.int8.npz", arrays(spread=np.zeros(8, np.float32))), "not above 0"),
     "a normality below 0": (member("normality.int8.npz", arrays(high=np.full((8, 4, 5), -1.0, np.float32))), "or below 0"),
     "limits of text": (member("limits.int8.json", lambda _: b'{"on": "high"}'), "the limits cannot be read"),
