@@ -11,7 +11,7 @@ from edge.bank import Bank, bank_from
 
 # Vectors that a quarter of the footage keeps of a cell, chosen of so many at the most. No more are kept once none is
 # farther than NEAR from one that is, root mean square of 255 levels.
-KEPT = 128
+KEPT = 64
 CHOSEN_FROM = 6000
 NEAR = 4.0
 
