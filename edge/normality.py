@@ -140,7 +140,9 @@ def scores_from_maps(
 
 
 def said_on(recent: Recent, values: Map, seconds: float) -> Recent:
-    """Return the memory after one more frame, of which the witnesses say `values` [W]."""
+    """Return the memory after one more frame, of which the witnesses say `values` [W]; time that goes back begins anew."""
+    if recent.seconds and seconds < recent.seconds[-1]:
+        recent = Recent()
     first = bisect_right(recent.seconds, seconds - SUSTAINED_SECONDS + 1e-6)
     return Recent((*recent.seconds[first:], seconds), (*recent.values[first:], values))
 

@@ -81,13 +81,14 @@ def witnessed(
 ) -> tuple[Map, Stillness]:
     """Return what every witness says of each cell, float32 [W, Gh, Gw], and the memory of what stands still.
 
-    `stillness` is None for the first frame; `seconds` is the frame's time on the source's clock.
+    `stillness` is None for the first frame; `seconds` is the frame's time on the source's clock. Where that goes back all
+    begins anew.
     """
     appearance, composition = normality.appearance, normality.composition
     background = appearance.background
     gain = gain_of(senses.thumbnail, background)
     thumbnail = unseen(senses.thumbnail / np.float32(gain), background, normality.ignored)
-    if stillness is None:
+    if stillness is None or seconds < stillness.seconds:
         stillness = first_stillness(thumbnail, senses.speed, seconds)
     else:
         stillness = watched_on(stillness, thumbnail, senses.speed, seconds, normality.change_levels)

@@ -60,8 +60,8 @@ def test_bundles_and_baselines_are_measured_side_by_side(tmp_path: Path, capsys:
     found = {one["name"]: one for one in told["predictors"]}
     assert list(found) == ["seed0", "seed1", "last-frame", "flow"]
     for name in ("seed0", "last-frame"):
-        # All but the first frames of the fall, while the level comes down, are in the right order.
-        assert found[name]["scores"]["surprise"]["auc"] > 0.99
+        # A surprise is what is said for half a second: all but the first frames of a fall are in the right order.
+        assert found[name]["scores"]["surprise"]["auc"] > 0.98
         assert found[name]["scores"]["level"]["auc"] > 0.95
         assert found[name]["events"]["recall"] == 1.0
         assert found[name]["events"]["false_events"] == 0

@@ -72,7 +72,7 @@ def test_a_screen_on_the_factorys_wall_is_suggested_with_what_it_would_save(fact
     normality, tracks, _ = fitted_on(held)
     noise = fit_noise([(track.seconds, track.scores) for track in tracks], FORM.rate_hz)
     judge = Judge(normality, noise, Limit(found.limit_with_masks, 0.5 * found.limit_with_masks))  # 0 is the median
-    other = with_screen(first_part_of(factory, 0.5), 1)
+    other = with_screen(first_part_of(factory, 0.5), 3)
     masked = replace(normality, sensitivity=sensitivity_of({}, [one.mask], RUNNER.spec.grid))
     assert events_in(other, judge, masked) == 0
     assert events_in(other, judge, normality) >= 1

@@ -275,6 +275,19 @@ def test_slowness_is_that_of_the_last_moments() -> None:
     assert slowness(often)[0, 0] > 3 * slowness(memory)[0, 0]
 
 
+def test_a_clock_that_is_set_back_begins_anew() -> None:
+    """Nothing has stood for less than no time, and no mean of a speed is infinite."""
+    background = thumbnail()
+    normality = plain_normality(np.ones((len(WITNESSES), 6, 8), np.float32), background)
+    zero = np.zeros((6, 8), np.float32)
+    senses = Senses(zero, zero + 0.5, background.astype(np.uint8))
+    _, memory = witnessed(senses, None, 5000.0, normality)
+    maps, memory = witnessed(senses, memory, 3.0, normality)
+    assert np.isfinite(maps).all()
+    assert maps.min() >= 0.0
+    assert memory.seconds == 3.0
+
+
 def test_the_stall_listens_where_normal_work_has_shown_what_to_expect() -> None:
     """What stands is asked where things stand often, slowness where something always moves; elsewhere both are silent."""
     standing = np.zeros((1000, 1, 2), np.float32)
