@@ -156,7 +156,8 @@ def normality_from_bytes(data: bytes, form: FrameFormat, grid: tuple[int, int], 
             lacking = [name for name in _ARRAYS if name not in arrays.files]
             if lacking:
                 raise PrednetError(
-                    f"{where}: the normality lacks {', '.join(lacking)}; an older release may have made it: make it anew."
+                    f"{where}: the normality lacks {', '.join(lacking)}; an older release may have made it; "
+                    "make it anew."
                 )
             found = {name: arrays[name] for name in (*_ARRAYS, *({"sensitivity"} & set(arrays.files)))}
     except UNREADABLE as error:

@@ -140,7 +140,7 @@ def scores_from_maps(
 
 
 def said_on(recent: Recent, values: Map, seconds: float) -> Recent:
-    """Return the memory after one more frame, of which the witnesses say `values` [W]; time that goes back begins anew."""
+    """Return the memory after one more frame, of which the witnesses say `values` [W]; time set back clears it."""
     if recent.seconds and seconds < recent.seconds[-1]:
         recent = Recent()
     first = bisect_right(recent.seconds, seconds - SUSTAINED_SECONDS + 1e-6)

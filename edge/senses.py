@@ -81,8 +81,8 @@ def witnessed(
 ) -> tuple[Map, Stillness]:
     """Return what every witness says of each cell, float32 [W, Gh, Gw], and the memory of what stands still.
 
-    `stillness` is None for the first frame; `seconds` is the frame's time on the source's clock. Where that goes back all
-    begins anew.
+    `stillness` is None for the first frame; `seconds` is the frame's time on the source's clock. Where that goes back
+    all begins anew.
     """
     appearance, composition = normality.appearance, normality.composition
     background = appearance.background
