@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from calibration.asked import Asked
 from calibration.drift import sketch_of
 from calibration.footage import Clip, footage_digest
-from calibration.limits import fit_limit, levels_from_track, runs_from_levels
+from calibration.limits import deviation_of, fit_limit, levels_from_track, runs_from_levels
 from calibration.noise import fit_noise
 from calibration.normality import Track, fit_normality
 from calibration.parts import Run
@@ -113,7 +113,8 @@ def _limits(
     """Noise and limit of one kind of score on normal footage, one of so many `limits` of a camera."""
     tracks = [(one.seconds, one.scores) for one in scores]
     noise = fit_noise(tracks, rate_hz)
-    runs, deviation = runs_from_levels(tracks, [levels_from_track(track, noise) for track in tracks])
+    levels = [levels_from_track(track, noise) for track in tracks]
+    runs, deviation = runs_from_levels(tracks, levels), deviation_of(levels, noise, 1.0 / rate_hz)
     found = fit_limit(runs, rules, false_events_per_day, limits, deviation=deviation)
     frames = sum(len(levels) for _, levels in runs)
     return Limits(

@@ -20,7 +20,8 @@ from edge.rates import LACKING_SHARE, Rates, hours_for, hours_lacking, lowest_pe
 # where its misfit is below the most: the 10 % point of a generalised Pareto tail that was fitted itself.
 WANTED_EVENTS = (50, 35, 25, 20)
 MOST_MISFIT = 0.85
-# Where no rate can be told the limit is the lowest that stays quiet plus this many standard deviations of the level.
+# Where no rate can be told the limit is the lowest that stays quiet plus this many standard deviations of the level a
+# frame ahead.
 UNCERTAINTY_SIGMAS = 3.0
 BISECTIONS = 16
 # Footage shorter than this shows too few moments to tell a spike from a crossing that lasts.
@@ -51,10 +52,18 @@ def levels_from_track(track: Track, noise: Noise) -> list[Level]:
     return levels
 
 
-def runs_from_levels(tracks: Sequence[Track], levels: Sequence[Sequence[Level]]) -> tuple[list[Run], float]:
-    """Return (seconds, level) of each track, and the largest standard deviation of the settled level."""
-    runs = [(seconds, np.array([one.mean for one in run])) for (seconds, _), run in zip(tracks, levels, strict=True)]
-    return runs, max(level.sd for run in levels for level in run[len(run) // 2 :])
+def runs_from_levels(tracks: Sequence[Track], levels: Sequence[Sequence[Level]]) -> list[Run]:
+    """Return (seconds, level) of each track."""
+    return [(seconds, np.array([one.mean for one in run])) for (seconds, _), run in zip(tracks, levels, strict=True)]
+
+
+def deviation_of(levels: Sequence[Sequence[Level]], noise: Noise, step_seconds: float) -> float:
+    """Return the largest standard deviation of the settled level one frame ahead.
+
+    Not that of the level itself: where an observation has no noise that is certain, and says nothing of what comes.
+    """
+    settled = (level for run in levels for level in run[len(run) // 2 :])
+    return predict(max(settled, key=lambda level: level.var), noise, step_seconds).sd
 
 
 def fit_limit(
@@ -70,7 +79,7 @@ def fit_limit(
     level will do. `false_events_per_day` is asked of a camera with so many `limits`, each of which gets an equal
     part. Events are those of the device's own `decide`. Where the footage is too short, `promise` says how many hours
     are lacking, and the limit is that of the lowest rate that the footage supports; where not even a rate can be told,
-    the lowest that stays quiet on it, plus its uncertainty: `deviation` is that of the level.
+    the lowest that stays quiet on it, plus its uncertainty: `deviation` is that of the level a frame ahead.
     """
     middle = middle_of(runs)
     rates = rates_from_runs(runs, rules)

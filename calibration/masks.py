@@ -92,7 +92,7 @@ def suggest_masks(held: HeldOut, rate_hz: float, rules: Rules | None = None) -> 
 
 def _levels(tracks: Sequence[Track], noise: Noise) -> list[Run]:
     pairs = [(one.seconds, one.scores) for one in tracks]
-    return runs_from_levels(pairs, [levels_from_track(pair, noise) for pair in pairs])[0]
+    return runs_from_levels(pairs, [levels_from_track(pair, noise) for pair in pairs])
 
 
 def _count(runs: Sequence[Run], on: float, rules: Rules) -> int:

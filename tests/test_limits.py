@@ -24,7 +24,7 @@ from calibration.heights import (
     limit_from_on,
     middle_of,
 )
-from calibration.limits import fit_limit, quiet_limit
+from calibration.limits import deviation_of, fit_limit, levels_from_track, quiet_limit
 from calibration.tail import (
     LIKELIHOOD_DROP,
     LOW_LIKELIHOOD_DROP,
@@ -223,6 +223,15 @@ def test_a_limit_without_promise_is_the_lowest_that_stays_quiet() -> None:
     level[50:55] = 20.0
     level[150:180] = 4.0
     assert quiet_limit([(np.arange(900) / 10.0, level)], RULES, 0.5) == pytest.approx(4.0 + 1.5, abs=0.01)
+
+
+def test_a_level_that_follows_every_surprise_is_not_certain_of_the_next() -> None:
+    """Without noise of an observation the level itself has no deviation; a frame ahead it has that of its walk."""
+    noise = Noise(q_level=2.5, q_trend=0.0, r=1e-6)
+    track = (np.arange(300) / 10.0, np.zeros(300))
+    levels = [levels_from_track(track, noise)]
+    assert levels[0][-1].sd < 0.01
+    assert deviation_of(levels, noise, 0.1) == pytest.approx(np.sqrt(2.5 * 0.1), rel=0.01)
 
 
 def test_little_footage_gives_the_highest_level_as_the_limit() -> None:
