@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ PLACE_FRAMES = 20000
 TAIL_SHARE = 0.005
 TAIL_FRAMES = 20
 LEAST_EXCESS = 1e-2
-# What is added to both sides of a ratio: a share of the median of what moves, pixels a frame, grey levels, roots of
+# What is added to both sides of a ratio: half the absolute error in 0–1, pixels a frame, grey levels, roots of
 # shares of a window times 255, seconds, seconds, grey levels, frames a pixel.
 FLOORS = {
     "error": 0.002,
@@ -112,7 +113,7 @@ def held_out_maps(runs: Sequence[Run], sensitivity: Map | None = None) -> HeldOu
     change_levels = change_levels_of(pictures_of(pairs_of(thumbnails), background, ignored))
     ground = Ground(background, palette, change_levels, sensitivity)
     fold = np.arange(frames) * FOLDS // frames
-    folds = np.split(fold, np.cumsum([len(run.senses) for run in runs])[:-1])
+    folds = _by_run(runs, fold)
     parts = [part_of(_runs_of(runs, folds, one), ground) for one in range(FOLDS)]
     others = [known_by(ground, [*parts[:one], *parts[one + 1 :]]) for one in range(FOLDS)]
     maps = [_maps(run, others, numbers) for run, numbers in zip(runs, folds, strict=True)]
@@ -137,6 +138,11 @@ def sustained_values(seconds: Values, values: Map) -> Map:
         recent = said_on(recent, values[index], second)
         said[index] = sustained(recent)
     return said
+
+
+def _by_run(runs: Sequence[Run], values: NDArray[Any]) -> list[NDArray[Any]]:
+    """Cut what belongs to all runs' frames, [T, …], run by run."""
+    return np.split(values, np.cumsum([len(run.senses) for run in runs])[:-1])
 
 
 def _runs_of(runs: Sequence[Run], folds: Sequence[NDArray[np.int64]], fold: int) -> list[Run]:
@@ -188,8 +194,7 @@ def _tail_of(scores: Map, heard: NDArray[np.bool_]) -> tuple[Map, Map]:
 
 def sustained_runs(runs: Sequence[Run], values: Map) -> Map:
     """Return what each witness says over time, run by run; values [T, W] of all runs' frames."""
-    ends = np.cumsum([len(run.senses) for run in runs])[:-1]
-    parts = zip(runs, np.split(values, ends), strict=True)
+    parts = zip(runs, _by_run(runs, values), strict=True)
     return np.concatenate([sustained_values(run.seconds, part) for run, part in parts])
 
 
@@ -216,8 +221,7 @@ def _tracks(runs: Sequence[Run], values: NDArray[np.float32]) -> list[Track]:
     """The highest of the witnesses that speak in each frame, run by run; 0 where none does."""
     highest = values.max(axis=1).astype(np.float64)
     highest = np.where(np.isfinite(highest), highest, 0.0)
-    ends = np.cumsum([len(run.senses) for run in runs])[:-1]
-    return [Track(run.seconds, scores) for run, scores in zip(runs, np.split(highest, ends), strict=True)]
+    return [Track(run.seconds, scores) for run, scores in zip(runs, _by_run(runs, highest), strict=True)]
 
 
 def _cells(maps: Map, bare: Normality, step_seconds: float) -> Normality:

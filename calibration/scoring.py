@@ -143,12 +143,9 @@ def _ablated(seen: list[Moment], normality: Normality) -> dict[str, Values]:
     names = [name for name, heard in zip(WITNESSES[SURPRISE], normality.speaking[SURPRISE], strict=True) if heard]
     if len(names) < 2:
         return {}
-    said = {
-        moment.seconds: witness_values(witnessed(moment.sensed.senses, None, moment.seconds, normality)[0], normality)
-        for moment in seen
-        if moment.sensed
-    }
-    values = sustained_values(np.array(list(said)), np.stack(list(said.values()))).astype(np.float64)
+    senses = [(moment.seconds, moment.sensed.senses) for moment in seen if moment.sensed]
+    said = [witness_values(witnessed(one, None, seconds, normality)[0], normality) for seconds, one in senses]
+    values = sustained_values(np.array([seconds for seconds, _ in senses]), np.stack(said)).astype(np.float64)
     alone = {name: values[:, WITNESSES.index(name)] for name in names}
     ablated = {f"only {name}": one for name, one in alone.items()}
     for name in names:

@@ -101,8 +101,8 @@ def witnessed(
         senses.speed,
         novelty(thumbnail, background, appearance.patches),
         strange,
-        still_seconds(stillness, seconds),
-        held_seconds(stillness, foreground, seconds),
+        still_seconds(stillness),
+        held_seconds(stillness, foreground),
         novelty(stands, background, appearance.stands),
         slowness(stillness),
     )

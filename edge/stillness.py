@@ -56,19 +56,19 @@ def watched_on(stillness: Stillness, thumbnail: Map, speed: Map, seconds: float,
     )
 
 
-def still_seconds(stillness: Stillness, seconds: float) -> Map:
+def still_seconds(stillness: Stillness) -> Map:
     """Return for how long nothing in each cell has changed: float32 [Gh, Gw]."""
-    since: Map = (seconds - _by_cell(stillness.changed_seconds).max(axis=2)).astype(np.float32)
+    since: Map = (stillness.seconds - _by_cell(stillness.changed_seconds).max(axis=2)).astype(np.float32)
     return since
 
 
-def held_seconds(stillness: Stillness, foreground: NDArray[np.bool_], seconds: float) -> Map:
+def held_seconds(stillness: Stillness, foreground: NDArray[np.bool_]) -> Map:
     """Return for how long something that is not the background has stood in each cell: float32 [Gh, Gw].
 
     `foreground`, bool [4 Gh, 4 Gw], says where that is. A few quarters are enough: a thing that stands still on a belt
     that runs is seen where it covers them.
     """
-    held = np.where(foreground, seconds - stillness.changed_seconds, 0.0)
+    held = np.where(foreground, stillness.seconds - stillness.changed_seconds, 0.0)
     cells = _by_cell(held)
     longest: Map = np.partition(cells, -HELD_PARTS, axis=2)[..., -HELD_PARTS].astype(np.float32)
     return longest

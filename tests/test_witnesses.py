@@ -228,7 +228,7 @@ def test_stillness_counts_seconds_since_a_place_changed() -> None:
         picture[4:6, 8:10] = 180.0  # four quarters of a cell
         picture[4:6, 4:5] = 180.0  # two are too few
         memory = watched_on(memory, picture, speed, 0.1 * number, change_levels=5.0)
-    still, held = still_seconds(memory, 4.0), held_seconds(memory, is_foreground(picture, background), 4.0)
+    still, held = still_seconds(memory), held_seconds(memory, is_foreground(picture, background))
     assert still[0, 1] == pytest.approx(4.0)
     assert still[0, 0] < 1.2  # 0.5 levels a frame reach 5 ± 1 in a second
     assert held[1, 2] == pytest.approx(3.9)  # it came with the first of the frames
