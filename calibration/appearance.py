@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.bank import Shown
-from edge.appearance import BACKGROUND_LEVELS, Map, Thumbnail, background_distance, levelled, patches_from_thumbnail
+from edge.appearance import (
+    BACKGROUND_TONES,
+    Map,
+    Thumbnail,
+    background_distance,
+    levelled,
+    patches_from_tones,
+    toned,
+)
 from edge.senses import unseen
 
 # Thumbnails that the background is the median of, spread over the footage.
@@ -38,7 +46,8 @@ def shown_patches(pictures: Iterable[Map], background: Map) -> Iterator[Shown]:
 
     pictures: those of `pictures_of`, or of what stands (`calibration.stillness.standing_pictures`).
     """
+    ground = patches_from_tones(toned(background))
     for picture in pictures:
-        cells = np.flatnonzero(background_distance(picture, background) > BACKGROUND_LEVELS)
-        patches = patches_from_thumbnail(picture)
+        patches = patches_from_tones(toned(picture))
+        cells = np.flatnonzero(background_distance(patches, ground) > BACKGROUND_TONES)
         yield cells, patches.reshape(-1, patches.shape[2])[cells]

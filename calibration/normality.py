@@ -15,6 +15,7 @@ from calibration.parts import Ground, Run, Values, known_by, part_of
 from calibration.stillness import change_levels_of, expected_to_move, pairs_of, slowness_high, standing_high
 from edge.errors import UsageError
 from edge.normality import (
+    NEVER,
     STALL,
     SURPRISE,
     WITNESSES,
@@ -43,8 +44,8 @@ PLACE_FRAMES = 20000
 TAIL_SHARE = 0.005
 TAIL_FRAMES = 20
 LEAST_EXCESS = 1e-2
-# What is added to both sides of a ratio: half the absolute error in 0–1, pixels a frame, grey levels, roots of
-# shares of a window times 255, seconds, seconds, grey levels, frames a pixel.
+# What is added to both sides of a ratio: half the absolute error in 0–1, pixels a frame, tones, roots of shares
+# of a window times 255, seconds, seconds, tones, frames a pixel.
 FLOORS = {
     "error": 0.002,
     "speed": 0.2,
@@ -99,7 +100,7 @@ def fit_normality(runs: Sequence[Run], sensitivity: Map | None = None) -> tuple[
 
 
 def held_out_maps(runs: Sequence[Run], sensitivity: Map | None = None) -> HeldOut:
-    """Return what every witness says of every frame, novelty against patches of other folds; see `fit_normality`."""
+    """Return what every witness says of every frame against what other folds have shown; see `fit_normality`."""
     frames = sum(len(run.senses) for run in runs)
     if frames < LEAST_FRAMES:
         raise UsageError(
@@ -171,6 +172,10 @@ def fitted_on(held: HeldOut) -> tuple[Normality, list[Track], list[Track]]:
         held_out[index] = standing_out(scores)
     held_out = sustained_runs(held.runs, held_out)
     cells = _cells(held.maps, held.bare, _step_seconds(held.runs))
+    unheard = (
+        held_out.max(axis=0) <= NEVER
+    )  # by itself three parts of the footage were too short: nothing is known of it
+    cells = replace(cells, high=np.where(unheard[:, None, None], np.float32(np.inf), cells.high))
     middle, spread = _tail_of(held_out, cells.speaking)
     normality = replace(cells, middle=middle, spread=spread)
     return normality, *tracks_of(held.runs, held_out, normality)

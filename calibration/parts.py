@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.appearance import pictures_of, shown_patches
-from calibration.bank import Cells, covering_cells, joined
+from calibration.bank import Kept, covering_cells, joined, times_of
 from calibration.composition import shown_mixtures
 from calibration.stillness import standing_pictures
-from edge.appearance import SIDE, Appearance
+from edge.appearance import SIDE, Appearance, patch_size
 from edge.composition import Composition
 from edge.normality import Map, Normality, ignored_of
 from edge.senses import Senses
@@ -31,11 +31,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Part:
-    """What a part of the footage keeps of each cell: patches and what stands (16 C numbers each), and mixtures (K)."""
+    """What so many frames of the footage keep of each cell: patches and what stands (D numbers each), mixtures (K)."""
 
-    patches: Cells
-    stands: Cells
-    mixtures: Cells
+    frames: int
+    patches: Sequence[Kept]
+    stands: Sequence[Kept]
+    mixtures: Sequence[Kept]
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,11 @@ def part_of(runs: Sequence[Run], ground: Ground) -> Part:
     """Return what the frames of some runs have shown."""
     background, palette = ground.background, ground.palette
     rows, columns, channels = background.shape
-    count, size = rows * columns // SIDE**2, SIDE * SIDE * channels
+    count, size = rows * columns // SIDE**2, patch_size(channels)
     thumbnails = [sense.thumbnail for run in runs for sense in run.senses]
     pictures = partial(pictures_of, thumbnails, background, ignored_of(ground.sensitivity))
     return Part(
+        frames=len(thumbnails),
         patches=covering_cells(shown_patches(pictures(), background), count, size),
         stands=covering_cells(shown_patches(_stands(runs, ground), background), count, size),
         mixtures=covering_cells(shown_mixtures(pictures(), background, palette), count, len(palette)),
@@ -76,8 +78,9 @@ def _stands(runs: Sequence[Run], ground: Ground) -> Iterator[Map]:
 def known_by(ground: Ground, parts: Sequence[Part]) -> Normality:
     """Return a normality without highs: enough to make the witnesses speak of what the parts do not know."""
     nothing = np.zeros(0, np.float32)
-    patches, stands = joined([part.patches for part in parts]), joined([part.stands for part in parts])
-    appearance = Appearance(ground.background, patches, stands)
+    patches, frames = [part.patches for part in parts], sum(part.frames for part in parts)
+    shares = (times_of(patches) / max(frames, 1)).astype(np.float32)
+    appearance = Appearance(ground.background, joined(patches), shares, joined([part.stands for part in parts]))
     composition = Composition(ground.palette, joined([part.mixtures for part in parts]))
     return Normality(
         nothing, nothing, nothing, nothing, appearance, composition, ground.change_levels, ground.sensitivity

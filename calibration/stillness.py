@@ -22,10 +22,12 @@ LEAST_MOVES = 20
 LONGEST_SHARE = 0.01
 PAIRS = 500
 # A place is asked what stands there where in so large a share of frames something does that differs from what other
-# footage has shown by so many levels, root mean square: elsewhere everything that stands is new.
-STANDING_SHARE, STANDING_LEVELS = 0.03, 3.0
-# A place always moves where all but this share of frames have seen it change within so many seconds.
+# footage has shown by so many tones, root mean square: elsewhere everything that stands is new.
+STANDING_SHARE, STANDING_TONES = 0.03, 3.0
+# A place always moves where all but this share of frames have seen it change within so many seconds. It is asked how
+# slowly where in so large a share it shows what is often there.
 RESTING_SHARE, RESTING_SECONDS = 0.1, 0.5
+ASKED_SHARE = 0.25
 # How slowly moves what always does is held against this quantile of normal footage.
 SLOW_QUANTILE = 0.9999
 
@@ -68,9 +70,9 @@ def standing_high(standing: Map) -> Map:
     """Return the newest that has stood in each cell, infinite where things seldom stand: float32 [Gh, Gw].
 
     `standing`: float32 [T, Gh, Gw], how far what stood in each frame was from what stands there in other footage, in
-    grey levels.
+    tones.
     """
-    often = (standing > STANDING_LEVELS).mean(axis=0) >= STANDING_SHARE
+    often = (standing > STANDING_TONES).mean(axis=0) >= STANDING_SHARE
     high: Map = np.where(often, standing.max(axis=0), np.float32(np.inf))
     return high
 
@@ -78,9 +80,11 @@ def standing_high(standing: Map) -> Map:
 def slowness_high(slowness: Map, still: Map) -> Map:
     """Return how slowly each cell moves at most, infinite where it does not always move: float32 [Gh, Gw].
 
-    `slowness`, `still`: float32 [T, Gh, Gw], frames a pixel, and for how long each cell had not changed.
+    `slowness`, `still`: float32 [T, Gh, Gw], frames a pixel, 0 where that was not asked, and for how long each cell had
+    not changed.
     """
     always = (still > RESTING_SECONDS).mean(axis=0) <= RESTING_SHARE
+    always &= (slowness > 0.0).mean(axis=0) >= ASKED_SHARE
     high: Map = np.where(always, np.quantile(slowness, SLOW_QUANTILE, axis=0), np.float32(np.inf))
     return high.astype(np.float32)
 

@@ -6,6 +6,7 @@ colours in the place of a large network's features.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -50,6 +51,35 @@ def nearest_squares(vectors: Map, rows: NDArray[np.intp], columns: NDArray[np.in
     vectors: [n, D], that of each (row, column), rows first, of a grid `width` cells wide. Infinite where nothing was
     ever seen.
     """
+    least = np.full(len(vectors), np.inf, np.float32)
+    for here, _, beyond in _beyond_lengths(vectors, rows, columns, width, bank):
+        np.minimum.reduce(beyond, axis=1, out=least[here], initial=np.inf)
+    least += np.einsum("ni,ni->n", vectors, vectors)
+    return np.asarray(np.maximum(least, np.float32(0.0)))
+
+
+def shares_near(
+    vectors: Map, rows: NDArray[np.intp], columns: NDArray[np.intp], width: int, bank: Bank, shares: Map, squares: float
+) -> tuple[Map, Map]:
+    """Return of each vector, [n], the summed `shares` [M] of all that is no farther than `squares`, and the nearest.
+
+    The second is `nearest_squares`, which see for the others.
+    """
+    lengths = np.einsum("ni,ni->n", vectors, vectors)
+    near, least = np.zeros(len(vectors), np.float32), np.full(len(vectors), np.inf, np.float32)
+    for here, there, beyond in _beyond_lengths(vectors, rows, columns, width, bank):
+        near[here] = (beyond <= squares - lengths[here, None]) @ shares[there]
+        np.minimum.reduce(beyond, axis=1, out=least[here], initial=np.inf)
+    return near, np.maximum(least + lengths, np.float32(0.0))
+
+
+def _beyond_lengths(
+    vectors: Map, rows: NDArray[np.intp], columns: NDArray[np.intp], width: int, bank: Bank
+) -> Iterator[tuple[slice, slice, Map]]:
+    """Yield, cells together by cells together: which vectors are there, which of the bank, and how far they are apart.
+
+    That is their squared distance, [here, there], less the squared length of the vector.
+    """
     first = columns - columns % TOGETHER
     begins = bank.starts[rows * width + np.maximum(first - BESIDE, 0)].tolist()
     ends = bank.starts[rows * width + np.minimum(first + TOGETHER + BESIDE, width)].tolist()
@@ -58,9 +88,6 @@ def nearest_squares(vectors: Map, rows: NDArray[np.intp], columns: NDArray[np.in
     asked = np.empty((len(vectors), vectors.shape[1] + 1), np.float32)
     np.multiply(vectors, np.float32(-2.0), out=asked[:, :-1])
     asked[:, -1] = 1.0
-    least = np.full(len(vectors), np.inf, np.float32)
     for start, stop in pairwise(bounds):
-        known = bank.table[:, begins[start] : ends[start]]
-        np.minimum.reduce(asked[start:stop] @ known, axis=1, out=least[start:stop], initial=np.inf)
-    least += np.einsum("ni,ni->n", vectors, vectors)
-    return np.asarray(np.maximum(least, np.float32(0.0)))
+        there = slice(begins[start], ends[start])
+        yield slice(start, stop), there, asked[start:stop] @ bank.table[:, there]

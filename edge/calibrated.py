@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.appearance import SIDE, Appearance
+from edge.appearance import SIDE, Appearance, patch_size
 from edge.arrays import UNREADABLE, opened_arrays
 from edge.bank import bank_from
 from edge.composition import Composition
@@ -136,7 +136,7 @@ def normality_to_bytes(normality: Normality) -> bytes:
     appearance, composition = normality.appearance, normality.composition
     arrays: dict[str, Any] = {name: getattr(normality, name) for name in _MAPS}
     arrays |= {"change_levels": np.float32(normality.change_levels)}
-    arrays |= {"background": appearance.background, "palette": composition.palette}
+    arrays |= {"background": appearance.background, "palette": composition.palette, "shares": appearance.shares}
     for name, bank in zip(_BANKS, (appearance.patches, appearance.stands, composition.mixtures), strict=True):
         arrays |= {name: bank.known, f"{name}_starts": bank.starts}
     arrays |= {} if normality.sensitivity is None else {"sensitivity": normality.sensitivity}
@@ -146,7 +146,9 @@ def normality_to_bytes(normality: Normality) -> bytes:
 
 _MAPS = ("high", "floor", "middle", "spread")
 _BANKS = ("patches", "stands", "mixtures")
-_ARRAYS = (*_MAPS, "change_levels", "background", "palette", *_BANKS, *(f"{bank}_starts" for bank in _BANKS))
+_FINITE = {"floor", "middle", "spread", "change_levels", "background", "palette", "shares", "sensitivity"}
+_NOT_BELOW_0 = ("high", "background", "shares")
+_ARRAYS = (*_MAPS, "change_levels", "background", "palette", "shares", *_BANKS, *(f"{bank}_starts" for bank in _BANKS))
 
 
 def normality_from_bytes(data: bytes, form: FrameFormat, grid: tuple[int, int], where: str) -> Normality:
@@ -167,7 +169,9 @@ def normality_from_bytes(data: bytes, form: FrameFormat, grid: tuple[int, int], 
     patches, stands, mixtures = (bank_from(found[bank], found[f"{bank}_starts"]) for bank in _BANKS)
     return Normality(
         **maps,
-        appearance=Appearance(found["background"].astype(np.float32), patches, stands),
+        appearance=Appearance(
+            found["background"].astype(np.float32), patches, found["shares"].astype(np.float32), stands
+        ),
         composition=Composition(found["palette"].astype(np.float32), mixtures),
         change_levels=float(found["change_levels"]),
         sensitivity=found["sensitivity"].astype(np.float32) if "sensitivity" in found else None,
@@ -187,8 +191,8 @@ def _check_normality(
             raise PrednetError(f"{where}: {name} holds NaN, expected numbers; make it anew.")
     for bank in _BANKS:
         _check_bank(found[bank], found[f"{bank}_starts"].astype(np.int64), f"{where}: its {bank}")
-    names = {"floor", "middle", "spread", "change_levels", "background", "palette", "sensitivity"} & found.keys()
-    if not all(np.isfinite(found[name].astype(np.float64)).all() for name in names) or found["high"].min() < 0:
+    finite = all(np.isfinite(found[name].astype(np.float32)).all() for name in _FINITE & found.keys())
+    if not finite or min(found[name].min(initial=0.0) for name in _NOT_BELOW_0) < 0:
         raise PrednetError(f"{where}: a number is not finite, or below 0; make it anew.")
     if "sensitivity" in found and found["sensitivity"].min() < 0:
         raise PrednetError(f"{where}: a sensitivity is below 0; make it anew.")
@@ -202,13 +206,14 @@ def _shapes(
     """The shape that each array must have; the numbers of vectors and colours are the file's own."""
     rows, columns = grid
     colours = max(found["palette"].shape[0], 1) if found["palette"].ndim else 1
-    sizes = dict.fromkeys(("patches", "stands"), SIDE * SIDE * form.channels) | {"mixtures": colours}
+    sizes = dict.fromkeys(("patches", "stands"), patch_size(form.channels)) | {"mixtures": colours}
     shapes: dict[str, tuple[int, ...]] = {"high": (len(WITNESSES), *grid)} | dict.fromkeys(_MAPS[1:], (len(WITNESSES),))
     shapes |= {"change_levels": (), "background": (SIDE * rows, SIDE * columns, form.channels)}
     shapes |= {"palette": (colours, form.channels)}
     for bank, size in sizes.items():
         count = found[bank].shape[0] if found[bank].ndim else 0
         shapes |= {bank: (count, size), f"{bank}_starts": (rows * columns + 1,)}
+    shapes |= {"shares": shapes["patches"][:1]}
     return shapes | ({"sensitivity": grid} if "sensitivity" in found else {})
 
 

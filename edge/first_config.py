@@ -121,10 +121,10 @@ def config_text(answers: Answers, bundle: str, *, is_system: bool) -> str:
 
 
 _FACTORY_RULES = """\
-# The limits of the shipped network were fitted with these; leave both out for a bundle of your own.
+# What the demo asks of the shipped network; leave both out for a bundle of your own.
 detection:
   hold_seconds: 0.5
-  false_events_per_day: 240
+  false_events_per_day: 48
 """
 _CALIBRATE = f"""\
     # Learn what is normal here, then take the mark from the line below:

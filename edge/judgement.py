@@ -54,12 +54,13 @@ def is_calm(memory: Memory, judge: Judge) -> bool:
 def judged(memory: Memory, sensed: Sensed, judge: Judge) -> tuple[Memory, Moment]:
     """Return a camera's memory after one frame, and the moment that it makes."""
     seconds = sensed.frame.seconds
-    memory = replace(memory, strange_since=_strange_since(memory, sensed, judge))
+    gain = gain_of(sensed.senses.thumbnail, judge.normality.appearance.background)
+    memory = replace(memory, strange_since=_strange_since(memory, gain, seconds))
     if memory.strange_since is not None and seconds - memory.strange_since >= STRANGE_SECONDS:
         sensed = _in_strange_light(sensed)
     if sensed.is_paused:
         return _explained(memory, sensed, judge)
-    maps, stillness = witnessed(sensed.senses, memory.stillness, seconds, judge.normality)
+    maps, stillness = witnessed(sensed.senses, memory.stillness, seconds, judge.normality, gain)
     if sensed.state != "watching":
         return replace(memory, seconds=seconds, stillness=stillness), Moment(
             sensed.camera, seconds, sensed.state, sensed, level=memory.level, limit=judge.limit
@@ -94,12 +95,11 @@ def judged(memory: Memory, sensed: Sensed, judge: Judge) -> tuple[Memory, Moment
     return kept, moment
 
 
-def _strange_since(memory: Memory, sensed: Sensed, judge: Judge) -> float | None:
+def _strange_since(memory: Memory, gain: float, seconds: float) -> float | None:
     """Since when the picture has been lit as the normal footage never was; None where it is not."""
-    gain = gain_of(sensed.senses.thumbnail, judge.normality.appearance.background)
     if 1.0 / MOST_GAIN <= gain <= MOST_GAIN:
         return None
-    return sensed.frame.seconds if memory.strange_since is None else memory.strange_since
+    return seconds if memory.strange_since is None else memory.strange_since
 
 
 def _in_strange_light(sensed: Sensed) -> Sensed:

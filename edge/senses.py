@@ -7,7 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.appearance import Thumbnail, gain_of, is_foreground, novelty
+from edge.appearance import (
+    Thumbnail,
+    gain_of,
+    halted,
+    is_foreground,
+    novelty,
+    novelty_and_share,
+    patches_from_tones,
+    toned,
+)
 from edge.composition import mixtures_from_thumbnail, strangeness
 from edge.normality import Map, Normality
 from edge.pixels import apart, block_highs, grey_half_means, half_means
@@ -77,16 +86,16 @@ def parts_of(cells: NDArray[np.bool_], parts: Map) -> NDArray[np.bool_]:
 
 
 def witnessed(
-    senses: Senses, stillness: Stillness | None, seconds: float, normality: Normality
+    senses: Senses, stillness: Stillness | None, seconds: float, normality: Normality, gain: float | None = None
 ) -> tuple[Map, Stillness]:
     """Return what every witness says of each cell, float32 [W, Gh, Gw], and the memory of what stands still.
 
     `stillness` is None for the first frame; `seconds` is the frame's time on the source's clock. Where that goes back
-    all begins anew.
+    all begins anew. `gain` is `gain_of` the thumbnail, where it is known already.
     """
     appearance, composition = normality.appearance, normality.composition
     background = appearance.background
-    gain = gain_of(senses.thumbnail, background)
+    gain = gain_of(senses.thumbnail, background) if gain is None else gain
     thumbnail = unseen(senses.thumbnail / np.float32(gain), background, normality.ignored)
     if stillness is None or seconds < stillness.seconds:
         stillness = first_stillness(thumbnail, senses.speed, seconds)
@@ -95,15 +104,17 @@ def witnessed(
     foreground = is_foreground(thumbnail, background)
     error = senses.error / np.float32(gain) if gain > BRIGHTER else senses.error  # errors grow with the light
     strange = strangeness(mixtures_from_thumbnail(thumbnail, foreground, composition.palette), composition)
-    stands = standing_picture(stillness, thumbnail, foreground, background)
+    tones = toned(thumbnail)
+    novel, share = novelty_and_share(patches_from_tones(tones), appearance)
+    stands = patches_from_tones(standing_picture(stillness, tones, foreground, appearance.tones))
     said = (
         error,
         senses.speed,
-        novelty(thumbnail, background, appearance.patches),
+        novel,
         strange,
         still_seconds(stillness),
         held_seconds(stillness, foreground),
-        novelty(stands, background, appearance.stands),
-        slowness(stillness),
+        halted(novelty(stands, appearance.ground, appearance.stands), stands, appearance),
+        slowness(stillness, share),
     )
     return np.stack(said), stillness

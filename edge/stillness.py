@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.appearance import SIDE, differing
+from edge.appearance import SIDE, by_cell, differing
 
 Map = NDArray[np.float32]
 
@@ -19,6 +19,8 @@ STANDING_SECONDS = 1.0
 # a frame.
 PACE_SECONDS = 0.2
 LEAST_PACE = 0.05
+# How slowly something moves is asked of what is there in so large a share of normal work's frames.
+MOVING_SHARE = 0.03
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ def watched_on(stillness: Stillness, thumbnail: Map, speed: Map, seconds: float,
 
 def still_seconds(stillness: Stillness) -> Map:
     """Return for how long nothing in each cell has changed: float32 [Gh, Gw]."""
-    since: Map = (stillness.seconds - _by_cell(stillness.changed_seconds).max(axis=2)).astype(np.float32)
+    since: Map = (stillness.seconds - by_cell(stillness.changed_seconds[..., None], SIDE).max(axis=2)).astype(
+        np.float32
+    )
     return since
 
 
@@ -69,7 +73,7 @@ def held_seconds(stillness: Stillness, foreground: NDArray[np.bool_]) -> Map:
     that runs is seen where it covers them.
     """
     held = np.where(foreground, stillness.seconds - stillness.changed_seconds, 0.0)
-    cells = _by_cell(held)
+    cells = by_cell(held[..., None], SIDE)
     longest: Map = np.partition(cells, -HELD_PARTS, axis=2)[..., -HELD_PARTS].astype(np.float32)
     return longest
 
@@ -85,14 +89,11 @@ def standing_picture(stillness: Stillness, thumbnail: Map, foreground: NDArray[n
     return picture
 
 
-def slowness(stillness: Stillness) -> Map:
-    """Return how many frames each cell takes for a pixel of movement: float32 [Gh, Gw]."""
-    frames: Map = np.float32(1.0) / (stillness.pace + np.float32(LEAST_PACE))
-    return frames
+def slowness(stillness: Stillness, share: Map) -> Map:
+    """Return how many frames each cell takes for a pixel of movement, 0 where what it shows is rare: float32 [Gh, Gw].
 
-
-def _by_cell(quarters: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[Gh, Gw, 16] of [4 Gh, 4 Gw]."""
-    rows, columns = quarters.shape
-    cells = quarters.reshape(rows // SIDE, SIDE, columns // SIDE, SIDE).swapaxes(1, 2)
-    return np.asarray(cells.reshape(rows // SIDE, columns // SIDE, SIDE * SIDE))
+    `share` [Gh, Gw] is that of `edge.appearance.novelty_and_share`: who stops before a belt hides that it runs.
+    """
+    frames = np.float32(1.0) / (stillness.pace + np.float32(LEAST_PACE))
+    asked: Map = np.where(share >= MOVING_SHARE, frames, np.float32(0.0))
+    return asked

@@ -7,22 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calibration.appearance import background_of, pictures_of, shown_patches
-from calibration.bank import KEPT, NEAR, covering_cells, joined
+from calibration.appearance import pictures_of
+from calibration.bank import covering_cells, joined
 from calibration.composition import palette_of, shown_mixtures
 from calibration.fit import fit_calibration, observe
 from calibration.normality import scored, sustained_values
 from calibration.parts import Run
-from calibration.stillness import change_levels_of, expected_to_move, pairs_of, slowness_high, standing_high
-from edge.appearance import (
-    BACKGROUND_LEVELS,
-    background_distance,
-    is_foreground,
-    levelled,
-    novelty,
-    patches_from_thumbnail,
+from calibration.stillness import (
+    ASKED_SHARE,
+    change_levels_of,
+    expected_to_move,
+    pairs_of,
+    slowness_high,
+    standing_high,
 )
-from edge.bank import Bank, bank_from
+from edge.appearance import is_foreground
 from edge.composition import TALL, WIDE, Composition, mixtures_from_thumbnail, strangeness
 from edge.moments import Judge
 from edge.normality import NEVER, STALL, WITNESSES, scores_from_maps
@@ -31,6 +30,7 @@ from edge.pixels import block_highs, grey_half_means, half_means, quarter_means
 from edge.senses import Senses, witnessed
 from edge.stillness import (
     LEAST_PACE,
+    MOVING_SHARE,
     PACE_SECONDS,
     first_stillness,
     held_seconds,
@@ -84,55 +84,6 @@ def test_grey_halves_are_the_mean_of_halves_over_channels(shape: tuple[int, ...]
     np.testing.assert_allclose(grey_half_means(pixels, grid), half_means(pixels, grid).mean(axis=2), rtol=1e-6)
 
 
-def brute_novelty(picture: np.ndarray, background: np.ndarray, known: Bank) -> np.ndarray:
-    """The distance of each cell's patch to the nearest known one of its own four cells and two on each side."""
-    patches, ground = patches_from_thumbnail(picture), patches_from_thumbnail(background)
-    found = np.zeros(patches.shape[:2])
-    for row in range(found.shape[0]):
-        for column in range(found.shape[1]):
-            apart = [np.sqrt(((patches[row, column] - ground[row, column]) ** 2).mean())]
-            if apart[0] > BACKGROUND_LEVELS:
-                for beside in range(max(column // 4 * 4 - 2, 0), min(column // 4 * 4 + 6, found.shape[1])):
-                    cell = row * found.shape[1] + beside
-                    seen = known.known[known.starts[cell] : known.starts[cell + 1]]
-                    apart += [np.sqrt(((patches[row, column] - patch) ** 2).mean()) for patch in seen]
-            found[row, column] = min(apart)
-    return found
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_novelty_is_the_distance_to_the_nearest_normal_patch(channels: int) -> None:
-    """Equal to a search by brute force, for cells with many, few and no patches."""
-    background = thumbnail(channels)
-    counts = RNG.integers(0, 4, 48)
-    patches = RNG.integers(0, 256, (counts.sum(), 16 * channels)).astype(np.uint8)
-    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    known = bank_from(patches, starts)
-    picture = background.copy()
-    picture[4:18, 6:24] = RNG.uniform(0, 255, (14, 18, channels))
-    # float32 squares up to 255² · 48 are right to one part in 1e6, of which the root is taken
-    expected = brute_novelty(picture, background, known)
-    np.testing.assert_allclose(novelty(picture, background, known), expected, atol=0.1)
-
-
-def test_what_was_seen_is_not_novel_and_what_was_not_is() -> None:
-    """A shape that normal work shows is known there and in the cells beside it, not elsewhere."""
-    background = np.full((24, 32, 1), 100, np.uint8)
-
-    def shown(row: int, column: int) -> np.ndarray:
-        picture = background.copy()
-        picture[row : row + 6, column : column + 4] = 220
-        return picture
-
-    ground = background.astype(np.float32)
-    normal = [shown(8, column) for column in range(4, 24)]
-    known = joined([covering_cells(shown_patches(pictures_of(normal, ground, None), ground), 48, 16)])
-    # normal ones were levelled: the + 1 of the ratio
-    assert novelty(shown(8, 14).astype(np.float32), ground, known).max() < 3.0
-    assert novelty(shown(18, 14).astype(np.float32), ground, known).max() > 20.0
-    assert novelty(ground, ground, known).max() == 0.0
-
-
 def test_a_mixture_counts_the_colours_of_the_foreground_around_each_cell() -> None:
     """Counted pixel by pixel in every window, with nothing beyond the picture."""
     background = thumbnail(3)
@@ -184,39 +135,6 @@ def test_a_figure_that_lacks_one_colour_is_strange_though_all_its_parts_are_know
     assert told(background) == 0.0
 
 
-def test_light_does_not_make_a_picture_novel() -> None:
-    """A picture at another brightness is levelled before it is looked at, and no object carries the gain."""
-    background = thumbnail()
-    bright = np.rint(background * 1.2).astype(np.uint8)
-    bright[:8, :8] = 250
-    # the + 1 of the ratio, and half a grey level of 20 at the least
-    np.testing.assert_allclose(levelled(bright, background)[9:], background[9:], rtol=0.045)
-
-
-def test_a_selection_keeps_what_is_far_from_all_else() -> None:
-    """One strange patch among hundreds of nearly equal ones is kept; no cell keeps more than its share."""
-    pictures = [np.clip(160 + RNG.normal(0, 2, (8, 8, 1)), 0, 255).astype(np.uint8) for _ in range(300)]
-    pictures[117][:] = 10
-    everywhere = np.arange(4)
-    vectors = [(everywhere, patches_from_thumbnail(one.astype(np.float32)).reshape(4, 16)) for one in pictures]
-    cells = covering_cells(vectors, 4, 16)
-    assert all(2 <= len(patches) < KEPT for patches in cells)
-    for number, patches in enumerate(cells):  # what is not kept is near what is
-        seen = np.stack([shown[number] for _, shown in vectors])
-        apart = ((seen[:, None] - patches[None].astype(np.float32)) ** 2).mean(axis=2)
-        assert np.sqrt(apart.min(axis=1)).max() <= NEAR + 0.5  # what is kept is whole grey levels
-    noisy = [(everywhere, RNG.uniform(0, 255, (4, 16)).astype(np.float32)) for _ in range(300)]
-    assert all(len(patches) == KEPT for patches in covering_cells(noisy, 4, 16))
-    assert all((np.abs(patches.astype(int) - 10).max(axis=1) == 0).any() for patches in cells)
-
-
-def test_the_background_is_what_is_mostly_there() -> None:
-    """The median: what passes leaves no trace."""
-    pictures = [np.full((4, 4, 1), 200 if number % 3 == 0 else 50, np.uint8) for number in range(30)]
-    assert (background_of(pictures) == 50.0).all()
-    assert (background_distance(pictures[0].astype(np.float32), background_of(pictures)) == 150.0).all()
-
-
 def test_stillness_counts_seconds_since_a_place_changed() -> None:
     """Noise is no change, a slow drift adds up to one, and what stands before the background is held."""
     background = np.full((8, 12, 1), 100.0, np.float32)
@@ -265,14 +183,16 @@ def test_slowness_is_that_of_the_last_moments() -> None:
     """Frames a pixel, of a mean that forgets with its time constant whatever the frames' distance in time."""
     thumb, fast = np.zeros((4, 4, 1), np.float32), np.full((1, 1), 0.5, np.float32)
     memory = first_stillness(thumb, fast, 0.0)
-    assert slowness(memory)[0, 0] == pytest.approx(1 / (0.5 + LEAST_PACE))
+    often_there = np.full((1, 1), MOVING_SHARE, np.float32)
+    assert slowness(memory, often_there)[0, 0] == pytest.approx(1 / (0.5 + LEAST_PACE))
+    assert slowness(memory, np.float32(0.9) * often_there)[0, 0] == 0.0  # who stops before a belt
     once = watched_on(memory, thumb, 0 * fast, 0.4, 5.0)
     often = memory
     for number in range(1, 5):
         often = watched_on(often, thumb, 0 * fast, 0.1 * number, 5.0)
     for one in (once, often):
         assert one.pace[0, 0] == pytest.approx(0.5 * np.exp(-0.4 / PACE_SECONDS), rel=1e-4)  # float32
-    assert slowness(often)[0, 0] > 3 * slowness(memory)[0, 0]
+    assert slowness(often, often_there)[0, 0] > 3 * slowness(memory, often_there)[0, 0]
 
 
 def test_a_clock_that_is_set_back_begins_anew() -> None:
@@ -294,9 +214,11 @@ def test_the_stall_listens_where_normal_work_has_shown_what_to_expect() -> None:
     standing[::20, 0, 0] = 12.0
     standing[::50, 0, 1] = 12.0
     assert standing_high(standing)[0].tolist() == [12.0, np.inf]
-    still = np.zeros((1000, 1, 2), np.float32)
+    still = np.zeros((1000, 1, 3), np.float32)
     still[::5, 0, 1] = 1.0
-    assert slowness_high(np.full((1000, 1, 2), 3.0, np.float32), still)[0].tolist() == [3.0, np.inf]
+    frames = np.full((1000, 1, 3), 3.0, np.float32)
+    frames[: int(1000 - 0.9 * ASKED_SHARE * 1000), 0, 2] = 0.0  # always another look: seldom asked
+    assert slowness_high(frames, still)[0].tolist() == [3.0, np.inf, np.inf]
 
 
 def test_a_surprise_is_what_was_said_for_a_while() -> None:

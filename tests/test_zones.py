@@ -96,8 +96,9 @@ def test_a_calibration_keeps_what_it_was_fitted_with(tiny: Calibration) -> None:
     weights = np.linspace(0, 3, grid[0] * grid[1], dtype=np.float32).reshape(grid)
     for kept in (weights, None):
         data = normality_to_bytes(replace(tiny.normality, sensitivity=kept))
-        found = normality_from_bytes(data, form, grid, "x").sensitivity
-        assert is_alike(found, kept)
+        found = normality_from_bytes(data, form, grid, "x")
+        assert is_alike(found.sensitivity, kept)
+        np.testing.assert_array_equal(found.appearance.shares, tiny.normality.appearance.shares)
     damaged = normality_to_bytes(replace(tiny.normality, sensitivity=-weights))
     with pytest.raises(PrednetError, match=r"x: a sensitivity is below 0; make it anew"):
         normality_from_bytes(damaged, form, grid, "x")

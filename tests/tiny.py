@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from calibration.fit import fit_calibration, observe
 from calibration.footage import Clip
-from edge.appearance import Appearance
+from edge.appearance import Appearance, patch_size
 from edge.bank import bank_from
 from edge.calibrated import Calibration
 from edge.composition import Composition
@@ -103,7 +103,15 @@ def plain_normality(high: np.ndarray, background: np.ndarray, floor: float = 1.0
     """A normality whose scores are log ratios to `high` [W, Gh, Gw]; it knows no patch and no mixture."""
     one, (count, channels) = np.ones(len(high), np.float32), (high[0].size, background.shape[2])
     patches, mixtures = (
-        bank_from(np.zeros((0, n), np.uint8), np.zeros(count + 1, np.int32)) for n in (16 * channels, 1)
+        bank_from(np.zeros((0, n), np.uint8), np.zeros(count + 1, np.int32)) for n in (patch_size(channels), 1)
     )
     composition = Composition(np.zeros((1, channels), np.float32), mixtures)
-    return Normality(high, floor * one, 0 * one, one, Appearance(background, patches, patches), composition, 4.0)
+    return Normality(
+        high,
+        floor * one,
+        0 * one,
+        one,
+        Appearance(background, patches, np.zeros(0, np.float32), patches),
+        composition,
+        4.0,
+    )
