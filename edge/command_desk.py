@@ -112,12 +112,12 @@ class CommandDesk:
         self._write(heard, None, "error", refused.code)
 
     def _answer(self, heard: HeardCommand, request_id: str, reply: Reply) -> None:
+        if reply.status == "error":
+            self._count()
+        self._write(heard, request_id, reply.status, reply.code)  # whoever has the reply finds it in the audit log
         self._publisher.reply(request_id, encode(reply))
         for listener in self.listeners:
             listener(reply)
-        if reply.status == "error":
-            self._count()
-        self._write(heard, request_id, reply.status, reply.code)
 
     def _count(self) -> None:
         self._reach.announcer.counts[REFUSED] += 1
