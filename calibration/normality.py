@@ -172,9 +172,7 @@ def fitted_on(held: HeldOut) -> tuple[Normality, list[Track], list[Track]]:
         held_out[index] = standing_out(scores)
     held_out = sustained_runs(held.runs, held_out)
     cells = _cells(held.maps, held.bare, _step_seconds(held.runs))
-    unheard = (
-        held_out.max(axis=0) <= NEVER
-    )  # by itself three parts of the footage were too short: nothing is known of it
+    unheard = held_out.max(axis=0) <= NEVER  # three parts of the footage were too short: it has judged none
     cells = replace(cells, high=np.where(unheard[:, None, None], np.float32(np.inf), cells.high))
     middle, spread = _tail_of(held_out, cells.speaking)
     normality = replace(cells, middle=middle, spread=spread)

@@ -79,7 +79,7 @@ def known_by(ground: Ground, parts: Sequence[Part]) -> Normality:
     """Return a normality without highs: enough to make the witnesses speak of what the parts do not know."""
     nothing = np.zeros(0, np.float32)
     patches, frames = [part.patches for part in parts], sum(part.frames for part in parts)
-    shares = (times_of(patches) / max(frames, 1)).astype(np.float32)
+    shares = (times_of(patches) / frames).astype(np.float32)
     appearance = Appearance(ground.background, joined(patches), shares, joined([part.stands for part in parts]))
     composition = Composition(ground.palette, joined([part.mixtures for part in parts]))
     return Normality(

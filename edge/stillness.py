@@ -60,9 +60,8 @@ def watched_on(stillness: Stillness, thumbnail: Map, speed: Map, seconds: float,
 
 def still_seconds(stillness: Stillness) -> Map:
     """Return for how long nothing in each cell has changed: float32 [Gh, Gw]."""
-    since: Map = (stillness.seconds - by_cell(stillness.changed_seconds[..., None], SIDE).max(axis=2)).astype(
-        np.float32
-    )
+    last_changed = by_cell(stillness.changed_seconds[..., None], SIDE).max(axis=2)
+    since: Map = (stillness.seconds - last_changed).astype(np.float32)
     return since
 
 

@@ -29,14 +29,9 @@ from edge.appearance import (
 from edge.bank import Bank, bank_from, nearest_squares, shares_near
 from edge.normality import WITNESSES
 from edge.senses import Senses, witnessed
-from tests.tiny import plain_normality
+from tests.tiny import plain_normality, random_thumbnail
 
 RNG = np.random.default_rng(5)
-
-
-def thumbnail(channels: int = 1) -> np.ndarray:
-    """A picture of 6 × 8 cells, [24, 32, C]."""
-    return np.rint(RNG.uniform(20, 200, (24, 32, channels))).astype(np.float32)
 
 
 def patches_of(picture: np.ndarray) -> np.ndarray:
@@ -52,7 +47,7 @@ def brute_tone(levels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_patch_is_the_tones_of_its_quarters_and_half_the_colour_of_its_blocks(channels: int) -> None:
     """Counted by hand; a grey picture is as far from another as its tones, whether it has one channel or three."""
-    picture = thumbnail(channels)
+    picture = random_thumbnail(RNG, channels)
     patches = patches_of(picture)
     assert patches.shape == (6, 8, patch_size(channels))
     quarters = brute_tone(picture[4:8, 8:12].astype(np.float64))
@@ -94,7 +89,7 @@ def random_bank(channels: int) -> Bank:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_novelty_is_the_distance_to_the_nearest_normal_patch(channels: int) -> None:
     """Equal to a search by brute force, for cells with many, few and no patches."""
-    background, known = thumbnail(channels), random_bank(channels)
+    background, known = random_thumbnail(RNG, channels), random_bank(channels)
     picture = background.copy()
     picture[4:18, 6:24] = RNG.uniform(0, 255, (14, 18, channels))
     patches, ground = patches_of(picture), patches_of(background)
@@ -167,7 +162,7 @@ def test_what_was_seen_is_not_novel_and_what_was_not_is() -> None:
 
 def test_light_does_not_make_a_picture_novel() -> None:
     """A picture at another brightness is levelled before it is looked at, and no object carries the gain."""
-    background = thumbnail()
+    background = random_thumbnail(RNG)
     bright = np.rint(background * 1.2).astype(np.uint8)
     bright[:8, :8] = 250
     # the + 1 of the ratio, and half a grey level of 20 at the least

@@ -39,14 +39,9 @@ from edge.stillness import (
     still_seconds,
     watched_on,
 )
-from tests.tiny import RATE_HZ, clip_from, normal_images, plain_normality, tiny_runner
+from tests.tiny import RATE_HZ, clip_from, normal_images, plain_normality, random_thumbnail, tiny_runner
 
 RNG = np.random.default_rng(5)
-
-
-def thumbnail(channels: int = 1) -> np.ndarray:
-    """A picture of 6 × 8 cells, [24, 32, C]."""
-    return np.rint(RNG.uniform(20, 200, (24, 32, channels))).astype(np.float32)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -86,7 +81,7 @@ def test_grey_halves_are_the_mean_of_halves_over_channels(shape: tuple[int, ...]
 
 def test_a_mixture_counts_the_colours_of_the_foreground_around_each_cell() -> None:
     """Counted pixel by pixel in every window, with nothing beyond the picture."""
-    background = thumbnail(3)
+    background = random_thumbnail(RNG, 3)
     palette = np.array([[250, 0, 0], [0, 250, 0], [0, 0, 250]], np.float32)
     picture = background.copy()
     places = RNG.uniform(0, 1, background.shape[:2]) < 0.12
@@ -197,7 +192,7 @@ def test_slowness_is_that_of_the_last_moments() -> None:
 
 def test_a_clock_that_is_set_back_begins_anew() -> None:
     """Nothing has stood for less than no time, and no mean of a speed is infinite."""
-    background = thumbnail()
+    background = random_thumbnail(RNG)
     normality = plain_normality(np.ones((len(WITNESSES), 6, 8), np.float32), background)
     zero = np.zeros((6, 8), np.float32)
     senses = Senses(zero, zero + 0.5, background.astype(np.uint8))
@@ -264,7 +259,7 @@ def test_a_silent_witness_says_nothing() -> None:
     """Where a witness has no normal to compare with it neither raises nor lowers the score."""
     high = np.full((len(WITNESSES), 6, 8), np.inf, np.float32)
     high[1] = 1.0
-    normality = plain_normality(high, thumbnail())
+    normality = plain_normality(high, random_thumbnail(RNG))
     maps = np.full((len(WITNESSES), 6, 8), 50.0, np.float32)
     maps[1] = 3.0
     surprise, stall, _ = scores_from_maps(maps, normality)
@@ -314,7 +309,7 @@ def test_scores_of_kept_senses_are_those_of_the_river() -> None:
 
 def test_a_lamp_that_was_switched_on_raises_no_error() -> None:
     """Errors grow with the light; beyond the day's own drift they are taken at the brightness that was learned."""
-    background = thumbnail()
+    background = random_thumbnail(RNG)
     normality = plain_normality(np.ones((len(WITNESSES), 6, 8), np.float32), background)
     error = np.full((6, 8), 0.03, np.float32)
     for gain, expected in ((1.05, 0.03), (1.5, 0.02), (0.5, 0.03)):

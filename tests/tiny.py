@@ -72,6 +72,11 @@ def with_accident(images: NDArray[np.uint8], start: int, stop: int, seed: int = 
     return changed
 
 
+def random_thumbnail(generator: np.random.Generator, channels: int = 1) -> NDArray[np.float32]:
+    """A levelled thumbnail of 6 × 8 cells without any order, [24, 32, C]."""
+    return np.rint(generator.uniform(20, 200, (24, 32, channels))).astype(np.float32)
+
+
 def clip_from(images: NDArray[np.uint8], name: str = "clip") -> Clip:
     """The images as a clip at RATE_HZ."""
     return Clip(name, images, np.arange(len(images)) / RATE_HZ)
