@@ -157,6 +157,8 @@ def _session(model: bytes, threads: int, provider: str, slots: int) -> Any:
     # Threads that wait must sleep: spinning would cost a core of a device that waits most of the time, and where the
     # other cores have work, a step with spinning threads takes twice as long (docs/decisions/0012-int8.md).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # One block for all of a step's results, planned ahead, is no faster and takes half as much memory again.
+    options.enable_mem_pattern = False
     # Q/DQ graphs are computed as they are written: fused, they would give other numbers on every kind of processor.
     if provider == _CPU:
         options.add_session_config_entry("session.disable_quant_qdq", "1")

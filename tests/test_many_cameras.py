@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -15,6 +17,7 @@ from edge.frames import Frame
 from edge.moments import Judge, Moment, Round
 from edge.pipeline import watch
 from edge.slots import Slots
+from tests.holding import child_environment
 from tests.tiny import RATE_HZ, clip_from, normal_images, tiny_runner, with_accident
 
 
@@ -135,3 +138,24 @@ def test_a_removed_camera_is_disabled_once_and_never_seen_again() -> None:
     mailboxes.put("c", frame(), None)
     assert list(mailboxes.take(0.0)[0].frames) == ["c"]
     assert sorted(mailboxes.status()) == ["a", "c"]
+
+
+MEMORY_OF_EIGHT = """
+import numpy as np, psutil
+from edge.bundle import read_bundle
+from edge.demo import BUNDLE
+from edge.runners import open_runner
+bundle, used = read_bundle(BUNDLE), psutil.Process().memory_info
+runner, before = open_runner(bundle.step("float"), bundle.spec, 8), used().rss
+form, all_of_them = bundle.spec.form, np.ones(8, bool)
+for _ in range(3):
+    runner.step(np.zeros((8, form.height, form.width, form.channels), np.uint8), all_of_them, all_of_them)
+print((used().rss - before) / 1e6)
+"""
+
+
+def test_eight_cameras_need_the_memory_of_eight_cameras() -> None:
+    """A step of eight takes about 90 MB; planned as one block for all layers it took 170."""
+    asked = [sys.executable, "-c", MEMORY_OF_EIGHT]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True, env=child_environment())
+    assert float(said.stdout) < 150.0
