@@ -14,7 +14,8 @@ HEAD = """# Benchmarks
 
 Made by `make bench`, which runs every measurement of the repository beside what a user would pick instead; each stands
 below with its command, commit and moment. One of them again: `python benchmarks/all.py --only NAME`. What needs real
-footage takes it from a folder that is no part of the repository (`--data`).
+footage takes it from a folder that is no part of the repository (`--data`). A commit with a plus was measured with
+changes that were not committed.
 """
 QUICK = """
 **Those marked «quick» are of `make bench QUICK=1`**: fewer rounds, frames, clips and repeats, and the longest
