@@ -23,11 +23,16 @@ STRANGE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Memory:
-    """What the judgement of one camera remembers from frame to frame; None is what a reset forgets."""
+    """What the judgement of one camera remembers from frame to frame; None is what a reset forgets.
+
+    `seconds` are those of the last frame, `scored_seconds` those of the last that was scored: after a gap a frame or
+    two are not.
+    """
 
     level: Level | None = None
     detector: Detector = field(default_factory=Detector)
     seconds: float = 0.0
+    scored_seconds: float = 0.0
     stillness: Stillness | None = None
     strange_since: float | None = None
     stall_level: Level | None = None
@@ -52,8 +57,13 @@ def is_calm(memory: Memory, judge: Judge) -> bool:
 
 
 def judged(memory: Memory, sensed: Sensed, judge: Judge) -> tuple[Memory, Moment]:
-    """Return a camera's memory after one frame, and the moment that it makes."""
+    """Return a camera's memory after one frame, and the moment that it makes.
+
+    Where the source's clock goes back, nothing says how long it was: what was measured begins anew.
+    """
     seconds = sensed.frame.seconds
+    if seconds < memory.seconds:
+        memory = renewed(memory)
     gain = gain_of(sensed.senses.thumbnail, judge.normality.appearance.background)
     memory = replace(memory, strange_since=_strange_since(memory, gain, seconds))
     if memory.strange_since is not None and seconds - memory.strange_since >= STRANGE_SECONDS:
@@ -65,7 +75,7 @@ def judged(memory: Memory, sensed: Sensed, judge: Judge) -> tuple[Memory, Moment
         return replace(memory, seconds=seconds, stillness=stillness), Moment(
             sensed.camera, seconds, sensed.state, sensed, level=memory.level, limit=judge.limit
         )
-    step = seconds - memory.seconds
+    step = seconds - memory.scored_seconds
     surprise, stall, recent = scores_from_maps(maps, judge.normality, memory.recent, seconds)
     detector, said = _verdict(
         memory.level, memory.detector, surprise, seconds, step, judge.noise, judge.limit, judge.rules, judge.zones
@@ -91,8 +101,9 @@ def judged(memory: Memory, sensed: Sensed, judge: Judge) -> tuple[Memory, Moment
         findings=_findings(judge, said.detection, None if stalled is None else stalled.detection),
     )  # fmt: skip
     stall_level = None if stalled is None else stalled.level
-    kept = Memory(said.level, detector, seconds, stillness, memory.strange_since, stall_level, stall_detector, recent)
-    return kept, moment
+    return Memory(
+        said.level, detector, seconds, seconds, stillness, memory.strange_since, stall_level, stall_detector, recent
+    ), moment
 
 
 def _strange_since(memory: Memory, gain: float, seconds: float) -> float | None:

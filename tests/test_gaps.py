@@ -49,11 +49,13 @@ def test_a_bad_network_is_no_anomaly(judge: Judge, lost_share: float) -> None:
 
 
 def test_time_that_goes_back_is_a_gap(judge: Judge) -> None:
-    """A camera whose clock is set back an hour: one marked frame, warm-up, and scoring goes on."""
+    """A camera whose clock is set back an hour: one marked frame, warm-up, and scoring goes on from nothing."""
     images = normal_images(60, seed=12)
     frames = [Frame(image, n / RATE_HZ - (3600.0 if n >= 30 else 0.0)) for n, image in enumerate(images)]
-    states = [m.state for m in watch(rounds_from_frames("a", frames), tiny_runner(), {"a": judge})]
-    assert states[29:33] == ["watching", "degraded", "warming_up", "watching"]
+    moments = list(watch(rounds_from_frames("a", frames), tiny_runner(), {"a": judge}))
+    assert [one.state for one in moments[29:33]] == ["watching", "degraded", "warming_up", "watching"]
+    assert moments[32].level is not None
+    assert moments[32].level.mean == moments[32].surprise
 
 
 @pytest.mark.parametrize("parts_per_million", [-200, -50, 50, 200])

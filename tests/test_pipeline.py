@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from calibration.fit import error_ratio, fit_calibration, observe
+from calibration.limits import levels_from_track
 from edge.errors import UsageError
 from edge.frames import Frame
 from edge.level import Level
@@ -54,6 +55,19 @@ def test_a_gap_in_time_marks_frames_instead_of_scoring_them(judge: Judge) -> Non
     frames = [Frame(image, number / RATE_HZ + (1.0 if number >= 20 else 0.0)) for number, image in enumerate(images)]
     states = [m.state for m in watch(rounds_from_frames("a", frames), tiny_runner(), {"a": judge})][:30]
     assert states[19:23] == ["watching", "degraded", "warming_up", "watching"]
+
+
+def test_a_gap_in_time_lengthens_the_step_of_the_filter(judge: Judge) -> None:
+    """The level after a gap is what calibration's filter makes of the same surprises at the same seconds."""
+    images = normal_images(40)
+    frames = [Frame(image, number / RATE_HZ + (3.0 if number >= 20 else 0.0)) for number, image in enumerate(images)]
+    moments = [m for m in watch(rounds_from_frames("a", frames), tiny_runner(), {"a": judge}) if m.level is not None]
+    scored = [(m.seconds, m.surprise, m.level) for m in moments if m.surprise is not None]
+    seconds, surprises = np.array([one[0] for one in scored]), np.array([one[1] for one in scored])
+    assert np.diff(seconds).max() == pytest.approx(3.3)
+    by_calibration = levels_from_track((seconds, surprises), judge.noise)
+    assert [one[2].mean for one in scored] == pytest.approx([level.mean for level in by_calibration])
+    assert [one[2].var for one in scored] == pytest.approx([level.var for level in by_calibration])
 
 
 def test_a_lost_camera_ends_its_event_and_starts_anew(judge: Judge) -> None:
