@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from calibration.asked import Asked
 from calibration.datasets import Dataset
 from calibration.event_metrics import EventScore, score_events, sweep_limits
 from calibration.fit import fit_calibration, observe
@@ -96,9 +97,10 @@ def evaluate(dataset: Dataset, candidate: Candidate, rules: Rules, stage: Stage)
     """Return what the candidate is worth on the dataset.
 
     What is normal is learned from the dataset's normal clips, as at a site; a bundle's own calibration serves where
-    there are none. `stage` is told what is being done and how many frames of it. Raises UsageError.
+    there are none. Events are decided by `rules`, and the limit is fitted for them. `stage` is told what is being done
+    and how many frames of it. Raises UsageError.
     """
-    calibration = _learned(dataset, candidate, stage)
+    calibration = _learned(dataset, candidate, rules, stage)
     judge = Judge(calibration.normality, calibration.limits.noise, None, rules)
     clips = [score_clip(one, candidate.runner, judge, lambda: stage("scoring", 1)) for one in dataset.test]
     watched = [clip.watched for clip in clips if clip.labels is not None]
@@ -118,7 +120,7 @@ def evaluate(dataset: Dataset, candidate: Candidate, rules: Rules, stage: Stage)
     )
 
 
-def _learned(dataset: Dataset, candidate: Candidate, stage: Stage) -> Calibration:
+def _learned(dataset: Dataset, candidate: Candidate, rules: Rules, stage: Stage) -> Calibration:
     if not dataset.normal:
         if candidate.own is None:
             raise UsageError(
@@ -132,7 +134,7 @@ def _learned(dataset: Dataset, candidate: Candidate, stage: Stage) -> Calibratio
         clips.append(read_clip(replace(place, rate_hz=place.rate_hz or form.rate_hz), form))
         stage("reading normal clips", len(clips[-1].images))
     observations = observe(clips, candidate.runner, lambda _: stage("learning what is normal", 1))
-    return fit_calibration(clips, observations, form.rate_hz)
+    return fit_calibration(clips, observations, form.rate_hz, Asked(rules=rules))
 
 
 def _frame_curve(clips: Sequence[ScoredClip], name: str) -> Roc | None:

@@ -97,6 +97,22 @@ def test_whole_videos_are_ranked_by_their_highest_score(tmp_path: Path, capsys: 
     assert told["is_own_calibration"]
 
 
+def test_the_limit_is_fitted_for_the_hold_that_events_are_decided_by(tmp_path: Path) -> None:
+    """Normal work with flickers of a second: a hold that they do not outlast needs no limit above them."""
+    data = write_dataset(tmp_path / "tiny")
+    work = normal_images(700)  # a minute and more: less footage gives its highest level as the limit
+    for start in range(40, 700, 80):
+        work = with_accident(work, start, start + 10, seed=start)
+    write_clip(data / "normal" / "work.mkv", work)
+    dataset = read_dataset(data)
+    limits = []
+    for hold in (0.0, 5.0):
+        found = evaluate(dataset, candidate_from_predictor("last-frame", FORM), Rules(hold_seconds=hold), _quiet)
+        assert found.events is not None
+        limits.append(found.events.limit)
+    assert limits[1] < limits[0]
+
+
 def tiny_judge() -> Judge:
     """What differences of normal work look like."""
     clips = [clip_from(normal_images(200))]
