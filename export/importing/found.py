@@ -93,24 +93,37 @@ class Imported:
 
 
 def architecture_from_weights(weights: Mapping[str, Array], given: Given, where: str, **more: object) -> Architecture:
-    """Return the architecture that weights [out, in, k, k] with our names have; UsageError where no size is given."""
+    """Return the architecture that weights [out, in, k, k] with our names have.
+
+    Raises UsageError where no size is given, PrednetError for weights that no network has.
+    """
     if given.size is None:
         raise UsageError(f"{where}: weights alone do not say the size of their frames; give --size WIDTHxHEIGHT.")
     width, height = given.size
-    ahat, a = (_kernels(weights, kind) for kind in ("ahat", "a"))
+    ahat, a = (_kernels(weights, kind, where) for kind in ("ahat", "a"))
     stack, r_stack = (tuple(kernel[axis] for kernel in ahat) for axis in (0, 1))
-    gates = _kernels(weights, "i" if "i.0.weight" in weights else "input")
-    return Architecture(
-        height=height, width=width, channels=stack[0], rate_hz=given.rate_hz or RATE_HZ,
-        stack=stack, r_stack=r_stack, pixel_max=1.0 if given.pixel_max is None else given.pixel_max,
-        a_kernels=tuple(kernel[2] for kernel in a), ahat_kernels=tuple(kernel[2] for kernel in ahat),
-        r_kernels=tuple(kernel[2] for kernel in gates), **more,  # type: ignore[arg-type]
-    )  # fmt: skip
+    gates = _kernels(weights, "i" if "i.0.weight" in weights else "input", where)
+    try:
+        return Architecture(
+            height=height, width=width, channels=stack[0], rate_hz=given.rate_hz or RATE_HZ,
+            stack=stack, r_stack=r_stack, pixel_max=1.0 if given.pixel_max is None else given.pixel_max,
+            a_kernels=tuple(kernel[2] for kernel in a), ahat_kernels=tuple(kernel[2] for kernel in ahat),
+            r_kernels=tuple(kernel[2] for kernel in gates), **more,  # type: ignore[arg-type]
+        )  # fmt: skip
+    except UsageError as fault:
+        raise PrednetError(f"{where}: {fault}") from fault
 
 
-def _kernels(weights: Mapping[str, Array], kind: str) -> list[tuple[int, ...]]:
-    count = sum(name.startswith(f"{kind}.") and name.endswith(".weight") for name in weights)
-    return [weights[f"{kind}.{layer}.weight"].shape for layer in range(count)]
+def _kernels(weights: Mapping[str, Array], kind: str, where: str) -> list[tuple[int, ...]]:
+    """The shapes of a kind's kernels, layer by layer; PrednetError where a layer has none."""
+    names = [name for name in weights if name.startswith(f"{kind}.") and name.endswith(".weight")]
+    shapes = []
+    for layer in range(len(names)):
+        name = f"{kind}.{layer}.weight"
+        if name not in weights or weights[name].ndim != 4:
+            raise PrednetError(f"{where}: has no kernel {name} [out, in, height, width]; the file is not whole.")
+        shapes.append(weights[name].shape)
+    return shapes
 
 
 def notes_on_given(given: Given, *, knows_pixel_max: bool) -> list[str]:
