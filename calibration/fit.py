@@ -18,6 +18,7 @@ from calibration.normality import Track, fit_normality
 from calibration.parts import Run
 from edge.calibrated import Calibration, Limits
 from edge.detection import Rules, stall_rules
+from edge.errors import UsageError
 from edge.moments import Sensed
 from edge.normality import STALL, SURPRISE, Map, ignored_of
 from edge.pipeline import rounds_from_frames, sense
@@ -89,7 +90,7 @@ def fit_calibration(
     """Return normality and limits from what `observe` saw of `clips` by the runner that will use them.
 
     What is `asked` is asked of surprise and stall together, over all zones: `sensitivity`, float32 [Gh, Gw], is
-    in the scores that the limits are fitted on. Raises UsageError where the footage is too short.
+    in the scores that the limits are fitted on. Raises UsageError where the footage is too short, or all is ignored.
     """
     normality, *kinds = fit_normality([Run(seen.seconds, seen.senses) for seen in observations], sensitivity)
     asked, digest = asked or Asked(), footage_digest(clips)
@@ -99,6 +100,8 @@ def fit_calibration(
         for scores, part, held in zip(kinds, (SURPRISE, STALL), rules, strict=True)
         if normality.speaking[part].any()
     ]
+    if not spoken:
+        raise UsageError("nothing in this footage is judged: all of the picture is ignored, or no witness speaks.")
     limits = [
         _limits(scores, held, rate_hz, digest, asked.false_events_per_day, len(spoken)) for scores, held in spoken
     ]

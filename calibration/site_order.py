@@ -132,6 +132,11 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
     bundle = _at_asked_rate(bundle, parsed.rate)
     variant, choice = variant_in_use(config, bundle), choose(config, bundle)
     sensitivity = sensitivity_of(camera.zones, camera.ignore_masks, bundle.spec.grid)
+    if sensitivity is not None and not sensitivity.any():
+        raise UsageError(
+            f"{parsed.config}: {parsed.camera} ignores its whole picture, and nothing can be learned there; leave a "
+            f"part of it out of 'ignore_masks', or give a zone a sensitivity above 0."
+        )
     before = _in_force(bundle, variant, normal)
     if before is not None:
         before = calibration_in_zones(before, camera.zones, camera.ignore_masks, bundle.spec.grid)

@@ -90,6 +90,16 @@ def test_what_a_configuration_lacks_is_said(
     assert sentence in capsys.readouterr().err
 
 
+def test_a_camera_that_ignores_its_whole_picture_is_said_before_anything_is_watched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is no footage of that name: what the configuration lacks comes first."""
+    write_tiny_bundle(tmp_path / "tiny.prednet")
+    config = config_of(tmp_path, "day.mkv", "normal: cam.normal\n    ignore_masks: [[[0, 0], [1, 1]]]")
+    assert main(["site", "nothing.mkv", "--config", str(config), "--camera", "cam"]) == 2
+    assert "cam ignores its whole picture, and nothing can be learned there" in capsys.readouterr().err
+
+
 def test_a_live_camera_is_learned_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A launch line is as live as a camera: so many seconds of it are taken, under its masks."""
     from tests.rtsp_cameras import need_gstreamer  # noqa: PLC0415 - skips this test alone

@@ -15,7 +15,7 @@ from calibration.parts import Run
 from edge.builtin import bundle_from_predictor
 from edge.calibrated import Calibration, normality_from_bytes, normality_to_bytes
 from edge.detection import Limit, Rules
-from edge.errors import PrednetError
+from edge.errors import PrednetError, UsageError
 from edge.frames import FrameFormat
 from edge.model import judge_from_calibration, runner_of
 from edge.moments import Judge, Moment, open_zones_of
@@ -122,6 +122,15 @@ def test_all_counting_twice_is_as_all_counting_once() -> None:
         surprises.append([moment.surprise for moment in moments if moment.surprise is not None])
         assert [one.type for moment in moments if (one := moment.detection)] == ["new", "end"]
     np.testing.assert_allclose(*surprises, rtol=1e-3, atol=1e-3)  # float32 logarithms over a spread of about 0.1
+
+
+def test_a_camera_that_ignores_everything_is_not_fitted() -> None:
+    """There is no score to fit a limit on; one sentence says so."""
+    clips = [clip_from(normal_images(60))]
+    nothing = np.zeros(tiny_runner().spec.grid, np.float32)
+    observed = observe(clips, tiny_runner(), sensitivity=nothing)
+    with pytest.raises(UsageError, match="nothing in this footage is judged"):
+        fit_calibration(clips, observed, RATE_HZ, sensitivity=nothing)
 
 
 def test_nothing_under_a_mask_reaches_the_cells_beside_it() -> None:
