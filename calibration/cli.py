@@ -20,7 +20,7 @@ from calibration.site_order import SiteOrder, add_watched_options, clips_of, run
 from calibration.told import told_limits
 from calibration.would_fire import Fired, Named, told_fired, would_fire
 from edge.calibrated import Limits
-from edge.command import parser_for, run_command
+from edge.command import check_folder_of, parser_for, run_command
 from edge.errors import UsageError
 from edge.site_calibration import write_site
 
@@ -78,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _site(parsed: argparse.Namespace) -> int:
     order = site_order(parsed)
+    if order.out is not None:
+        check_folder_of(order.out)
     limits, fired = calibrate_site(order, parsed.first_part, parsed.seconds, asked_from(parsed, order.rules))
     if parsed.json:
         print(msgspec.json.encode(msgspec.to_builtins(limits) | {"would_fire": fired}).decode())

@@ -65,6 +65,8 @@ def add_evaluate_command(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _evaluate(parsed: argparse.Namespace) -> int:
+    if parsed.out is not None:
+        _check_folder(parsed.out)
     dataset = chosen_clips(read_dataset(parsed.dataset, parsed.images_rate), parsed.clips)
     rules, evaluations = Rules(hold_seconds=parsed.hold), []
     for open_candidate in _candidates(parsed):
@@ -77,6 +79,13 @@ def _evaluate(parsed: argparse.Namespace) -> int:
     if parsed.out:
         draw_curves(dataset, evaluations, parsed.out)
     return 0
+
+
+def _check_folder(path: Path) -> None:
+    """Raise UsageError where a folder can neither be found nor made, because a file is in its place."""
+    there = next(one for one in (path, *path.absolute().parents) if one.exists())
+    if not there.is_dir():
+        raise UsageError(f"--out {path}: {there} is a file; give a folder, which is made where there is none.")
 
 
 def chosen_clips(dataset: Dataset, names: Sequence[str] | None) -> Dataset:

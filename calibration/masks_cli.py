@@ -14,7 +14,7 @@ from calibration.masks import Suggestions, suggest_masks
 from calibration.normality import held_out_maps
 from calibration.parts import Run
 from calibration.site_order import add_watched_options, clips_of, runner_for, site_order
-from edge.command import Parser
+from edge.command import Parser, check_folder_of
 
 MASKS_HELP = """Suggest masks for regions that are always unpredictable: a screen, a tree, a reflection, steam.
 
@@ -41,6 +41,7 @@ def add_masks_command(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _masks(parsed: argparse.Namespace) -> int:
+    check_folder_of(parsed.chart)
     order = site_order(parsed)
     clips = clips_of(order, parsed.seconds)
     runner = runner_for(order)

@@ -16,7 +16,7 @@ from edge.acceptance.cli import add_accept_command
 from edge.ack_cli import add_ack_command
 from edge.bench_cli import add_bench_command
 from edge.collect_cli import add_collect_command
-from edge.command import Parser, parser_for, run_command
+from edge.command import Parser, check_folder_of, parser_for, run_command
 from edge.config_cli import add_config_commands
 from edge.detection import Rules
 from edge.doctor_cli import add_doctor_command
@@ -200,6 +200,8 @@ def _replay_video(parsed: argparse.Namespace) -> int:
 
     if parsed.hold < 0:
         raise UsageError(f"--hold is {parsed.hold:g}; give 0 seconds or more.")
+    if parsed.chart is not None:
+        check_folder_of(parsed.chart)
     model = read_model(parsed.bundle, parsed.variant, parsed.normal)
     source = open_source(parsed.video, model.bundle.spec.form)
     if source.is_live:

@@ -36,7 +36,9 @@ def parser_for(program: str, description: str) -> tuple[Parser, argparse._SubPar
 
 
 def check_folder_of(path: Path) -> None:
-    """Raise UsageError where a file cannot be written for want of a folder: before long work, not after it."""
+    """Raise UsageError where no file can be written for want of a folder, or over one: before long work, not after."""
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; give the name of a file in it.")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.absolute().parent}; make it first.")
 

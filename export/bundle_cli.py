@@ -11,7 +11,7 @@ import msgspec
 
 from calibration.told import told_limits
 from edge.bundle import Bundle, Manifest, read_bundle
-from edge.command import Parser
+from edge.command import Parser, check_folder_of
 from edge.errors import FAILURE, PrednetError, UsageError
 from edge.files import write_whole
 from edge.model import runner_of
@@ -78,6 +78,8 @@ def _inspect(parsed: argparse.Namespace) -> int:
         return 0
     if parsed.bundle is None:
         raise UsageError("inspect wants a bundle, or --schema.")
+    if parsed.report:
+        check_folder_of(parsed.report)
     bundle = read_bundle(parsed.bundle)
     print(msgspec.json.encode(bundle.manifest).decode() if parsed.json else told_bundle(bundle))
     if parsed.report:
@@ -109,6 +111,8 @@ def _diff(parsed: argparse.Namespace) -> int:
 
 def _sign(parsed: argparse.Namespace) -> int:
     out = parsed.out or parsed.bundle
+    if parsed.out:
+        check_folder_of(parsed.out)
     print(f"{out}: signed with {opened('export.signing').sign_bundle(parsed.bundle, parsed.key, out)}")
     return 0
 

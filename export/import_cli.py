@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from calibration.footage import read_footage
-from edge.command import Parser
+from edge.command import Parser, check_folder_of
 from edge.errors import DeviceUnavailable
 from edge.frames import FrameFormat
 from export.architecture import Architecture
@@ -108,6 +108,9 @@ def run_import(parsed: argparse.Namespace) -> int:
 
 def import_files(parsed: argparse.Namespace) -> ImportReport:
     """Read, prove on footage, write the checkpoint and the picture, and return the report."""
+    picture = parsed.picture or parsed.out.with_suffix(".png")
+    for path in (parsed.out, picture):
+        check_folder_of(path)
     network = opened("export.importing.network")
     found = network.read_network(parsed.files, given_from_arguments(parsed))
     shape = found.architecture
@@ -115,7 +118,6 @@ def import_files(parsed: argparse.Namespace) -> ImportReport:
     clips = read_footage(parsed.footage, form, lambda name: print(f"reading {name}", file=sys.stderr))
     imported, proof = network.settled(found, clips, lambda name: print(name, file=sys.stderr))
     opened("export.checkpoint").save_checkpoint(parsed.out, shape, imported.weights, imported.facts)
-    picture = parsed.picture or parsed.out.with_suffix(".png")
     if proof is not None:
         opened("edge.chart").draw_prediction(proof.frame, proof.prediction, picture)
     return _report(parsed.out, found, imported, proof, picture)

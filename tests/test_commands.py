@@ -87,15 +87,28 @@ REFUSALS = [
     (calibration.cli.main, ["site", "{short}", "--bundle", "{bundle}", "-o", "x.normal"], 2, "scored frames; at least 10 are needed"),
     (export.cli.main, ["bundle", "/none.safetensors", "--footage", "{video}", "-o", "x"], 2, "/none.safetensors: there is no such file"),
     (export.cli.main, ["inspect", "{text}"], 1, "not a prednet-bundle archive"),
+    # where the answer would be written is looked at before anything that is read
+    (edge.cli.main, ["replay", "/none.mp4", "--bundle", "/none.prednet", "--chart", "/none/a.png"], 2, "/none/a.png: there is no folder /none"),
+    (calibration.cli.main, ["site", "/none.mp4", "--bundle", "{bundle}", "-o", "/none/a.normal"], 2, "/none/a.normal: there is no folder /none"),
+    (calibration.cli.main, ["site", "/none.mp4", "--bundle", "{bundle}", "-o", "{folder}"], 2, ": is a folder; give the name of a file"),
+    (calibration.cli.main, ["masks", "/none.mp4", "--bundle", "/none.prednet", "--chart", "/none/m.png"], 2, "/none/m.png: there is no folder /none"),
+    (calibration.cli.main, ["evaluate", "--dataset", "/none", "--out", "{text}"], 2, "text.mp4 is a file; give a folder"),
+    (calibration.cli.main, ["evaluate", "--dataset", "/none", "--out", "{text}/curves"], 2, "text.mp4 is a file; give a folder"),
+    (export.cli.main, ["bundle", "/none.safetensors", "--footage", "/none.mp4", "-o", "{folder}"], 2, ": is a folder; give the name of a file"),
+    (export.cli.main, ["import", "/none.pt", "-o", "x.safetensors", "--picture", "/none/x.png"], 2, "/none/x.png: there is no folder /none"),
+    (export.cli.main, ["import", "/none.pt", "-o", "/none/x.safetensors"], 2, "/none/x.safetensors: there is no folder /none"),
+    (export.cli.main, ["sign", "/none.prednet", "--key", "/none.key", "-o", "/none/a.prednet"], 2, "/none/a.prednet: there is no folder /none"),
+    (export.cli.main, ["inspect", "/none.prednet", "--report", "/none/a.html"], 2, "/none/a.html: there is no folder /none"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("main", "arguments", "code", "message"), REFUSALS, ids=[row[3][:40] for row in REFUSALS])
+@pytest.mark.parametrize(("main", "arguments", "code", "message"), REFUSALS, ids=[f"{row[1][0]} {row[3][:40]}" for row in REFUSALS])
 def test_bad_input_is_one_sentence_and_its_exit_code(  # type: ignore[no-untyped-def]
     tmp_path: Path, capsys: pytest.CaptureFixture[str], main, arguments: list[str], code: int, message: str
 ) -> None:
     """No traceback, no half-written file."""
     paths = {
+        "folder": tmp_path,
         "bundle": write_tiny_bundle(tmp_path / "tiny.prednet"),
         "video": write_clip(tmp_path / "a.mkv", normal_images(20)),
         "short": write_clip(tmp_path / "short.mkv", normal_images(8)),
