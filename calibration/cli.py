@@ -87,7 +87,7 @@ def _site(parsed: argparse.Namespace) -> int:
     print(told_limits(limits))
     print(told_fired(fired, limits.footage_seconds))
     if order.out is not None:
-        print(f"in force at {order.camera}: {order.out}" if parsed.config else f"written: {order.out}")
+        print(f"in force at {order.camera}: {order.out}" if order.is_in_force else f"written: {order.out}")
     return 0
 
 

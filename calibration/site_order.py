@@ -41,8 +41,9 @@ from edge.zoning import calibration_in_zones
 class SiteOrder:
     """One camera to be calibrated: on which footage, for which model, where to, and what is in force there before.
 
-    `out` None writes nothing; `before` None means that nothing is in force yet. `choice` is the device's runner,
-    `capture` the library that it captures the camera through.
+    `out` None writes nothing; where it `is_in_force`, the device takes it over as its configuration names it. `before`
+    None means that nothing is in force yet. `choice` is the device's runner, `capture` the library that
+    it captures the camera through.
     """
 
     footage: Sequence[str]
@@ -56,6 +57,7 @@ class SiteOrder:
     sensitivity: Map | None = None
     choice: Choice | None = None
     capture: Capture = "auto"
+    is_in_force: bool = False
 
 
 def add_watched_options(parser: argparse.ArgumentParser) -> None:
@@ -152,6 +154,7 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         sensitivity,
         choice,
         camera.capture,
+        _is_in_force(parsed, camera, normal),
     )
 
 
@@ -164,6 +167,14 @@ def _bundle_and_normal(parsed: argparse.Namespace, config: Config, camera: Camer
     bundle = store.find(parsed.installed)
     key = parsed.camera if parsed.profile is None else key_of_profile(parsed.camera, parsed.profile)
     return bundle, parsed.out or (named and store.normal_of(bundle.digest, key))
+
+
+def _is_in_force(parsed: argparse.Namespace, camera: Camera, normal: Path | None) -> bool:
+    """Return whether the device watches by this file: its configuration names it, for the bundle that is live."""
+    named = _normal_of(parsed, camera)
+    if parsed.installed is not None or normal is None or named is None:
+        return False
+    return normal.resolve() == named.resolve()
 
 
 def _normal_of(parsed: argparse.Namespace, camera: Camera) -> Path | None:

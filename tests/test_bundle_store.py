@@ -91,12 +91,15 @@ def test_a_camera_that_would_lose_its_calibration_stops_the_activation(
     assert (name, is_site) == ("b", False)
 
 
-def test_a_calibration_is_made_for_a_bundle_that_is_not_yet_live(config: Path, made: Path) -> None:
+def test_a_calibration_is_made_for_a_bundle_that_is_not_yet_live(
+    config: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """--installed writes it beside that bundle; the one in force stays, and the activation finds it."""
     bundle = install(config, made / "b.prednet")
     before = (config.parent / "cam.normal").read_bytes()
     words = ["site", f"{config.parent}/normal.mkv#t=0,20", "--config", str(config), "--camera", "cam"]
     assert calibrate([*words, "--installed", "b"]) == 0
+    assert "in force at" not in capsys.readouterr().out
     assert store_of(config).normal_of(bundle.digest, "cam").exists()
     assert (config.parent / "cam.normal").read_bytes() == before
     assert activate(config, "b").uncalibrated == ()

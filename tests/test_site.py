@@ -72,6 +72,20 @@ def test_a_site_is_learned_and_what_would_have_fired_is_shown(
     assert fired["the calibration in force"] == fired["this calibration"] == []
 
 
+def test_only_what_the_device_watches_by_is_said_to_be_in_force(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another file than the configuration's is written, and no more; the same one by another way is in force."""
+    write_tiny_bundle(tmp_path / "tiny.prednet")
+    write_clip(tmp_path / "day.mkv", normal_images(60))
+    words = ["site", "--config", str(config_of(tmp_path, "day.mkv")), "--camera", "cam", "-o"]
+    assert main([*words, str(tmp_path / "other.normal")]) == 0
+    assert f"\nwritten: {tmp_path}/other.normal" in capsys.readouterr().out
+    (tmp_path / "elsewhere").mkdir()
+    assert main([*words, str(tmp_path / "elsewhere" / ".." / "cam.normal")]) == 0
+    assert "in force at cam: " in capsys.readouterr().out
+
+
 MISTAKES = [
     (["--camera", "other"], "has no camera 'other'; it has cam."),
     (["--camera", "cam"], "cam has no 'normal' file to be replaced; add, for example, 'normal: cam.normal' to it"),
