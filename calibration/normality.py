@@ -102,10 +102,10 @@ def fit_normality(runs: Sequence[Run], sensitivity: Map | None = None) -> tuple[
 def held_out_maps(runs: Sequence[Run], sensitivity: Map | None = None) -> HeldOut:
     """Return what every witness says of every frame against what other folds have shown; see `fit_normality`."""
     frames = sum(len(run.senses) for run in runs)
-    if frames < LEAST_FRAMES:
+    if frames < LEAST_FRAMES or max(len(run.senses) for run in runs) < 2:  # one frame of each says nothing of time
         raise UsageError(
-            f"the normal footage has {frames} scored frames; at least {LEAST_FRAMES} are needed "
-            f"(the first 5 of each clip are warm-up). Give more footage of normal work."
+            f"the normal footage has {frames} scored frames; at least {LEAST_FRAMES} are needed, two of them in "
+            f"one clip (the first 5 of each clip are warm-up). Give more footage of normal work."
         )
     thumbnails = [sense.thumbnail for run in runs for sense in run.senses]
     background = background_of(thumbnails)

@@ -156,6 +156,15 @@ def test_too_little_footage_is_refused_with_its_count() -> None:
         fit_calibration(clips, observe(clips, tiny_runner()), RATE_HZ)
 
 
+def test_clips_of_one_scored_frame_each_are_refused() -> None:
+    """They say nothing of time, however many they are; one clip with two scored frames does."""
+    clips = [clip_from(normal_images(WARMUP_FRAMES + 1, seed=seed)) for seed in range(12)]
+    with pytest.raises(UsageError, match="has 12 scored frames; at least 10 are needed, two of them in one clip"):
+        fit_calibration(clips, observe(clips, tiny_runner()), RATE_HZ)
+    clips.append(clip_from(normal_images(WARMUP_FRAMES + 2, seed=12)))
+    assert fit_calibration(clips, observe(clips, tiny_runner()), RATE_HZ).limits.frames == 14
+
+
 def test_a_light_that_was_never_learned_is_a_condition_and_not_scored(judge: Judge) -> None:
     """Half the light, for good: the camera is degraded and says so, an event that is open ends, and all comes back."""
     images = normal_images(200).copy()
