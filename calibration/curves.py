@@ -42,7 +42,7 @@ def draw_events(evaluations: Sequence[Evaluation], title: str, path: Path) -> No
         rates = [score.false_per_hour for score in known]
         top.plot(rates, [score.recall for score in known], ".-", color=colour, lw=0.9, label=one.name)
         bottom.plot(rates, [score.median_delay_seconds for score in known], ".-", color=colour, lw=0.9)
-        if one.events is not None and one.events.false_per_hour is not None:
+        if one.events is not None and None not in (one.events.false_per_hour, one.events.recall):
             top.plot(one.events.false_per_hour, one.events.recall, "o", ms=9, mfc="none", color=colour)
     top.set_ylabel("share of anomalies found\n(ring: the fitted limit)")
     bottom.set_ylabel("seconds from first frame to event\n(median of those found)")
@@ -54,7 +54,8 @@ def draw_events(evaluations: Sequence[Evaluation], title: str, path: Path) -> No
 
 def _write(figure: Any, axes: Any, title: str, path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(fontsize=8, frameon=False)
     axes.set_title(title, loc="left", fontsize=11)
     aside = path.with_name(f".{path.name}.part")
     figure.savefig(aside, dpi=110, format="png")

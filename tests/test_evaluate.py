@@ -71,6 +71,19 @@ def test_bundles_and_baselines_are_measured_side_by_side(tmp_path: Path, capsys:
         assert (tmp_path / "curves" / name).read_bytes().startswith(b"\x89PNG")
 
 
+def test_test_clips_without_an_anomaly_have_curves_without_points(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing could be found, so no share of it is drawn; both pictures are there."""
+    data = write_dataset(tmp_path / "tiny")
+    (data / "test" / "busy.mkv").unlink()
+    (data / "test" / "busy.labels.npy").unlink()
+    told = run(capsys, "--dataset", data, "--predictor", "last-frame", "--size", "40x32", "--out", tmp_path / "curves")
+    assert "| last-frame |" in told
+    for name in ("roc.png", "events.png"):
+        assert (tmp_path / "curves" / name).read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_table_names_every_score_and_says_what_is_normalised(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
