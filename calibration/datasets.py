@@ -141,7 +141,11 @@ def _label_file(clip: Path) -> Path:
 
 def _video_labels(path: Path) -> dict[str, bool]:
     flags = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error}); write it as UTF-8.") from error
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         words = re.fullmatch(r"\s*(\S.*?)[\s,]+([01])\s*", line)

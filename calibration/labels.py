@@ -5,8 +5,8 @@ The door of `scipy.io`, for MATLAB's label files.
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from calibration.footage import read_clip
+from edge.arrays import UNREADABLE
 from edge.errors import UsageError
 from edge.frames import FrameFormat
 from edge.places import Place
@@ -23,6 +24,8 @@ Masks = NDArray[np.bool_]
 LABEL_SUFFIXES = (".labels.npy", ".labels.txt", ".npy", ".txt")
 # What a folder of mask images is read at; a picture of another size is stretched, as frames are.
 MASK_FORM = FrameFormat(240, 360, 1, 1.0)
+# What numpy, zipfile and scipy raise of files that are damaged or hold something else.
+_DAMAGED = (*UNREADABLE, IndexError, TypeError, NameError, RuntimeError, SyntaxError, TokenError, MatReadError)
 
 
 def read_labels(path: Path) -> Labels:
@@ -67,7 +70,7 @@ def _loaded(path: Path, key: str = "") -> NDArray[np.generic]:
             return found
         with found:
             return np.asarray(found[key])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise UsageError(
             f"{path}: cannot be read ({' '.join(str(error).split())}); give it as numpy.save does."
         ) from error
@@ -84,7 +87,7 @@ def _masks_of_mat(path: Path) -> Masks:
     try:
         cells = np.ravel(loadmat(path)["volLabel"])
         return np.stack([np.asarray(cell) > 0 for cell in cells])
-    except (OSError, ValueError, KeyError, NotImplementedError, MatReadError) as error:
+    except _DAMAGED as error:
         raise UsageError(
             f"{path}: not a label file of Avenue ({error}); it holds 'volLabel', a mask per frame."
         ) from error

@@ -66,6 +66,11 @@ def score_clip(labelled: LabelledClip, runner: Runner, judge: Judge, progress: C
     for what, found in (("labels", labels), ("masks", masks)):
         if found is not None and len(found) != len(clip.images):
             raise UsageError(f"{clip.name}: has {len(clip.images)} frames and {len(found)} {what}; they must be equal.")
+    if masks is not None and any(np.less(masks.shape[1:], runner.spec.grid)):
+        raise UsageError(
+            f"{clip.name}: its masks have {masks.shape[1]} rows and {masks.shape[2]} columns; its scores have "
+            f"{runner.spec.grid[0]} and {runner.spec.grid[1]} cells. Give masks of a pixel a cell at least."
+        )
     pacer = Pacer(runner.spec.form.rate_hz)
     looked_at = np.array([number for number, seconds in enumerate(clip.seconds.tolist()) if pacer.keeps(seconds)])
     frames = Clip(clip.name, clip.images[looked_at], clip.seconds[looked_at]).frames()

@@ -166,6 +166,7 @@ BAD_LABELS = [
     ("a.labels.txt", b"0 1 maybe", "cannot be read"),
     ("video_labels.txt", b"a.mkv yes", "video_labels.txt:1: 'a.mkv yes' is not understood; write a clip's name and"),
     ("video_labels.txt", b"b.mkv 1", "says nothing of a.mkv; write a line 'a.mkv 0' or 'a.mkv 1'."),
+    ("video_labels.txt", "a.mkv 1".encode("utf-16"), "video_labels.txt: cannot be read"),
     ("none", b"", "has no labels; they were expected at"),
 ]
 
@@ -191,3 +192,26 @@ def test_bad_masks_are_one_clear_sentence(tmp_path: Path, name: str, content: by
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UsageError, match=name):
         read_masks(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["m.mat", "m.npz", "m.npy"])
+def test_damaged_masks_are_read_or_refused(tmp_path: Path, name: str) -> None:
+    """Cut short, or with another byte, in a file that is compressed where it can be; only our own error comes."""
+    path, refused = tmp_path / name, 0
+    masks = masks_of(LABELS)
+    if name == "m.mat":
+        cells = np.empty((1, FRAMES), object)
+        cells[0] = [mask.astype(np.uint8) for mask in masks]
+        savemat(path, {"volLabel": cells}, do_compression=True)
+    else:
+        np.savez_compressed(path, mask=masks) if name == "m.npz" else np.save(path, masks)
+    whole = path.read_bytes()
+    places = range(0, min(len(whole), 400), 5)
+    turned = [whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :] for place in places]
+    for content in [*turned, *(whole[:place] for place in places)]:
+        path.write_bytes(content)
+        try:
+            read_masks(path)
+        except UsageError:
+            refused += 1
+    assert refused

@@ -16,6 +16,7 @@ from calibration.evaluate_cli import chosen_clips
 from calibration.fit import fit_calibration, observe
 from calibration.scoring import score_clip, smoothed
 from edge.detection import Rules
+from edge.errors import UsageError
 from edge.frames import FrameFormat
 from edge.moments import Judge
 from edge.pipeline import WARMUP_FRAMES
@@ -162,6 +163,15 @@ def test_each_witness_is_scored_alone_and_left_out(tmp_path: Path) -> None:
     seconds = np.arange(60 - WARMUP_FRAMES) / RATE_HZ
     both = smoothed(clip.scores["surprise"][WARMUP_FRAMES:], seconds)
     assert (both >= np.maximum(clip.scores["only error"], clip.scores["only speed"])[WARMUP_FRAMES:] - 1e-6).all()
+
+
+def test_masks_that_are_coarser_than_the_scores_are_refused(tmp_path: Path) -> None:
+    """A cell of which no pixel tells anything cannot be right or wrong."""
+    video = write_clip(tmp_path / "a.mkv", normal_images(20))
+    np.save(tmp_path / "a.npy", np.zeros((20, 4, 3), bool))
+    labelled = LabelledClip(Place("video", str(video)), False, np.zeros(20, np.uint8), tmp_path / "a.npy")
+    with pytest.raises(UsageError, match=r"a\.mkv: its masks have 4 rows and 3 columns; its scores have 4 and 5 cells"):
+        score_clip(labelled, open_predictor("last-frame", FORM, 1), tiny_judge(), lambda: None)
 
 
 def test_frames_after_a_gap_count_as_the_scored_frame_after_them(tmp_path: Path) -> None:
