@@ -36,6 +36,16 @@ from edge.updates.store import BundleStore
 from edge.zones import sensitivity_of
 from edge.zoning import calibration_in_zones
 
+# Options that say something of one way to name what is watched: which, and what they say. With another way they are
+# refused, since nothing would come of them.
+_ONLY_OF = {
+    "size": ("predictor", "is of a predictor's frames"),
+    "colour": ("predictor", "is of a predictor's frames"),
+    "variant": ("bundle", "is of a bundle alone; a device's configuration says its own, and a predictor has none"),
+    "profile": ("config", "names a profile of a device's camera"),
+    "installed": ("config", "names a bundle of a device"),
+}
+
 
 @dataclass(frozen=True)
 class SiteOrder:
@@ -66,12 +76,12 @@ def add_watched_options(parser: argparse.ArgumentParser) -> None:
     watched.add_argument("--bundle", type=Path, help="the bundle that the camera runs")
     watched.add_argument("--config", type=Path, help="the configuration that names --camera, its source and its bundle")
     watched.add_argument("--predictor", choices=("flow", "flow-light"), help="the predictor that it runs instead")
-    parser.add_argument("--size", default=SIZE, metavar="WIDTHxHEIGHT", help="of a predictor (default: %(default)s)")
-    parser.add_argument("--colour", choices=("grey", "rgb"), default="grey", help="of a predictor (default: grey)")
+    parser.add_argument("--size", metavar="WIDTHxHEIGHT", help=f"of a predictor (default: {SIZE})")
+    parser.add_argument("--colour", choices=("grey", "rgb"), help="of a predictor (default: grey)")
     parser.add_argument("--rate", type=float, metavar="HZ", help="frames a second: of a predictor (default: 10), or a "
                         "slower one than the bundle's for slow_normal")  # fmt: skip
     parser.add_argument(
-        "--variant", default="auto", help="the bundle's variant that the camera runs (default: cpu, else float)"
+        "--variant", help="with --bundle: the variant of it that the camera runs (default: cpu, else float)"
     )
     parser.add_argument("--camera", default="camera", help="the camera's name in the configuration")
     parser.add_argument("--profile", metavar="NAME", help="with --config: the profile of the camera to be learned")
@@ -97,22 +107,22 @@ def clips_of(order: SiteOrder, live_seconds: float) -> list[Clip]:
 
 def site_order(parsed: argparse.Namespace) -> SiteOrder:
     """Return the order of a parsed command line. Raises UsageError or ConfigInvalid for what it lacks."""
+    for option, (way, told) in _ONLY_OF.items():
+        if getattr(parsed, option) is not None and getattr(parsed, way) is None:
+            raise UsageError(f"--{option} {told}; leave it out, or give --{way}.")
     if parsed.config is not None:
         return _order_from_config(parsed)
-    if parsed.installed is not None:
-        raise UsageError("--installed names a bundle of a device; give its --config.")
     if not parsed.footage:
         raise UsageError("no footage; name videos, folders or a camera, or give --config for the camera's own source.")
     if parsed.out is None and not parsed.show_only:
         raise UsageError("no place for the .normal file; give -o FILE, or --show-only.")
     if parsed.predictor:
-        bundle = bundle_from_predictor(
-            parsed.predictor, form_from_options(parsed.size, parsed.colour, parsed.rate or 10.0)
-        )
+        form = form_from_options(parsed.size or SIZE, parsed.colour or "grey", parsed.rate or 10.0)
+        bundle = bundle_from_predictor(parsed.predictor, form)
         variant = parsed.predictor
     else:
         bundle = _at_asked_rate(read_bundle(parsed.bundle), parsed.rate)
-        variant = chosen_variant(bundle, parsed.variant)
+        variant = chosen_variant(bundle, parsed.variant or "auto")
     out = None if parsed.show_only else parsed.out
     return SiteOrder(parsed.footage, bundle, variant, parsed.camera, out, _in_force(bundle, variant, parsed.out))
 
@@ -124,6 +134,8 @@ def _order_from_config(parsed: argparse.Namespace) -> SiteOrder:
         raise UsageError(f"{parsed.config} has no camera {parsed.camera!r}; it has {', '.join(config.cameras)}.")
     if parsed.installed is not None and parsed.rate is not None:
         raise UsageError("--rate is of the bundle in force; leave out --installed, or --rate.")
+    if parsed.profile is not None and parsed.rate is not None:
+        raise UsageError("--rate is of slow_normal, which all profiles share; leave out --profile, or --rate.")
     bundle, normal = _bundle_and_normal(parsed, config, camera)
     if normal is None and not parsed.show_only:
         key, file = ("normal", "") if parsed.rate is None else ("slow_normal", ".slow")

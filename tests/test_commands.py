@@ -102,7 +102,9 @@ REFUSALS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("main", "arguments", "code", "message"), REFUSALS, ids=[f"{row[1][0]} {row[3][:40]}" for row in REFUSALS])
+@pytest.mark.parametrize(
+    ("main", "arguments", "code", "message"), REFUSALS, ids=[f"{row[1][0]} {row[3][:40]}" for row in REFUSALS]
+)
 def test_bad_input_is_one_sentence_and_its_exit_code(  # type: ignore[no-untyped-def]
     tmp_path: Path, capsys: pytest.CaptureFixture[str], main, arguments: list[str], code: int, message: str
 ) -> None:

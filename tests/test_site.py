@@ -88,6 +88,13 @@ def test_only_what_the_device_watches_by_is_said_to_be_in_force(
 
 MISTAKES = [
     (["--camera", "other"], "has no camera 'other'; it has cam."),
+    (
+        ["--camera", "cam", "--variant", "float"],
+        "--variant is of a bundle alone; a device's configuration says its own",
+    ),
+    (["--camera", "cam", "--size", "80x64"], "--size is of a predictor's frames; leave it out, or give --predictor."),
+    (["--camera", "cam", "--colour", "rgb"], "--colour is of a predictor's frames; leave it out, or give --predictor."),
+    (["--camera", "cam", "--rate", "5", "--profile", "calm"], "leave out --profile, or --rate."),
     (["--camera", "cam"], "cam has no 'normal' file to be replaced; add, for example, 'normal: cam.normal' to it"),
 ]
 
@@ -101,6 +108,30 @@ def test_what_a_configuration_lacks_is_said(
     write_clip(tmp_path / "day.mkv", normal_images(20))
     config = config_of(tmp_path, "day.mkv", normal="")
     assert main(["site", "--config", str(config), *words]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+OF_NO_USE = [
+    (
+        ["--bundle", "x.prednet", "--profile", "calm"],
+        "--profile names a profile of a device's camera; leave it out, or",
+    ),
+    (["--bundle", "x.prednet", "--installed", "b"], "--installed names a bundle of a device; leave it out, or give"),
+    (
+        ["--bundle", "x.prednet", "--size", "80x64"],
+        "--size is of a predictor's frames; leave it out, or give --predictor",
+    ),
+    (["--predictor", "flow", "--variant", "cpu"], "--variant is of a bundle alone; "),
+]
+
+
+@pytest.mark.parametrize(("words", "sentence"), OF_NO_USE)
+@pytest.mark.parametrize("command", ["site", "masks"])
+def test_an_option_that_nothing_would_come_of_is_refused(
+    command: str, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said before anything is read."""
+    assert main([command, "day.mkv", *words]) == 2
     assert sentence in capsys.readouterr().err
 
 
