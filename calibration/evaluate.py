@@ -67,7 +67,8 @@ class Evaluation:
     """One candidate on one dataset. `curves` are the frame curves of its scores.
 
     `events` are those of the limit that was fitted on normal footage, `sweep` those of other limits, both None
-    or empty where labels are per clip. `frame_milliseconds` is the wall time of step and judgement.
+    or empty where labels are per clip. `frames` were scored; `frame_milliseconds` is the wall time of step and
+    judgement of every frame that was looked at.
     """
 
     name: str
@@ -114,7 +115,7 @@ def evaluate(dataset: Dataset, candidate: Candidate, rules: Rules, stage: Stage)
         score_events(watched, calibration.limit, rules) if watched else None,
         sweep_limits(watched, middle, rules) if watched else [],
         frames,
-        1000.0 * sum(clip.watch_seconds for clip in clips) / frames,
+        1000.0 * sum(clip.watch_seconds for clip in clips) / sum(clip.looked_at for clip in clips),
         candidate.own is not None,
         not dataset.normal,
     )

@@ -38,7 +38,8 @@ class ScoredClip:
 
     `maps`: what a score says of each cell, float32 [T, Gh, Gw], for those scores that say it. `inside`: how many
     pixels of each cell are anomalous, [T, Gh, Gw], of `cell_pixels` [Gh, Gw]; None where the dataset has no masks.
-    `watched` is what events are judged by; `watch_seconds` is the wall time of step and judgement of all its frames.
+    `watched` is what events are judged by; `watch_seconds` is the wall time of step and judgement of all `looked_at`
+    frames, scored or not.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ScoredClip:
     cell_pixels: Values | None
     watched: WatchedClip
     watch_seconds: float
+    looked_at: int
 
 
 def score_clip(labelled: LabelledClip, runner: Runner, judge: Judge, progress: Callable[[], None]) -> ScoredClip:
@@ -139,8 +141,9 @@ def _scored(
     watched = _watched(seen, labelled.labels, clip)
     inside, cell_pixels = (None, None) if masks is None else cell_shares(masks, (errors.shape[2], errors.shape[3]))
     return ScoredClip(
-        clip.name, labelled.is_anomalous, labelled.labels, spread, maps, inside, cell_pixels, watched, watch_seconds
-    )
+        clip.name, labelled.is_anomalous, labelled.labels, spread, maps, inside, cell_pixels, watched, watch_seconds,
+        len(moments),
+    )  # fmt: skip
 
 
 def _ablated(seen: list[Moment], normality: Normality) -> dict[str, Values]:

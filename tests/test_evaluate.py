@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from calibration.datasets import LabelledClip, read_dataset
 from calibration.evaluate import candidate_from_predictor, evaluate
 from calibration.evaluate_cli import chosen_clips
 from calibration.fit import fit_calibration, observe
-from calibration.scoring import score_clip, smoothed
+from calibration.scoring import ScoredClip, score_clip, smoothed
 from edge.detection import Rules
 from edge.errors import UsageError
 from edge.frames import FrameFormat
@@ -125,6 +127,21 @@ def test_the_limit_is_fitted_for_the_hold_that_events_are_decided_by(tmp_path: P
         assert found.events is not None
         limits.append(found.events.limit)
     assert limits[1] < limits[0]
+
+
+def test_milliseconds_are_those_of_every_frame_that_was_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two clips of 140 frames that take 0.14 s each: a millisecond, though the warm-up of each is not scored."""
+
+    def timed(*arguments: Any) -> ScoredClip:
+        return replace(score_clip(*arguments), watch_seconds=0.14)
+
+    monkeypatch.setattr("calibration.evaluate.score_clip", timed)
+    dataset = read_dataset(write_dataset(tmp_path / "tiny"))
+    found = evaluate(dataset, candidate_from_predictor("last-frame", FORM), Rules(), _quiet)
+    assert found.frames == 2 * (140 - WARMUP_FRAMES)
+    assert found.frame_milliseconds == pytest.approx(1.0)
 
 
 def tiny_judge() -> Judge:
