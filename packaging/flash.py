@@ -46,6 +46,8 @@ class FlashFault(Exception):
 
 def flash(root: Path, package: Path, bundle: Path, config: Path | None) -> Iterator[str]:
     """Lay everything into the image and yield what was done. Raises FlashFault."""
+    if not bundle.is_file():
+        raise FlashFault(f"{bundle}: there is no such file; give the network that the devices begin with.")
     fits(root, package)
     if config is not None:
         without_secrets(config)

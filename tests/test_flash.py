@@ -178,6 +178,15 @@ def test_an_image_with_our_secrets_and_a_root_that_is_none_are_refused(
     assert "no root file system" in flashed(Path("/"), package, bundle).stderr
 
 
+def test_a_bundle_that_is_not_there_is_said_before_anything_is_changed(tmp_path: Path) -> None:
+    """The image's keys and identity are as they were, and nothing is installed."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    with pytest.raises(flash.FlashFault, match=r"press\.prednet: there is no such file"):
+        list(flash.flash(tmp_path, tmp_path / "prednet-edge.deb", tmp_path / "press.prednet", None))
+    assert (tmp_path / "etc/machine-id").stat().st_size == 33
+
+
 @pytest.mark.parametrize(
     ("serial", "name"),
     [
