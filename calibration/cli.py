@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,17 +105,16 @@ def calibrate_site(
     asked = asked or Asked(rules=order.rules)
     bundle, form = order.bundle, order.bundle.spec.form
     clips = [first_part_of(clip, first_part) for clip in clips_of(order, live_seconds)]
-    runner = runner_for(order)
     count = sum(len(clip.images) for clip in clips)
-    with tqdm(total=count, unit="frame", desc="watching", disable=None) as bar:
-        observations = observe(clips, runner, lambda done: bar.update(done - bar.n), order.sensitivity)
-    calibration = fit_calibration(clips, observations, form.rate_hz, asked, order.sensitivity)
-    calibration = replace(calibration, privacy_masks=tuple(order.masks))
-    judged = [Named("the calibration in force", order.before)] if order.before is not None else []
-    judged.append(Named("this calibration", calibration))
-    with tqdm(total=count, unit="frame", desc="judging", disable=None) as bar:
-        fired = would_fire(clips, runner, judged, asked.rules, lambda done: bar.update(done - bar.n))
-    runner.close()
+    with closing(runner_for(order)) as runner:
+        with tqdm(total=count, unit="frame", desc="watching", disable=None) as bar:
+            observations = observe(clips, runner, lambda done: bar.update(done - bar.n), order.sensitivity)
+        calibration = fit_calibration(clips, observations, form.rate_hz, asked, order.sensitivity)
+        calibration = replace(calibration, privacy_masks=tuple(order.masks))
+        judged = [Named("the calibration in force", order.before)] if order.before is not None else []
+        judged.append(Named("this calibration", calibration))
+        with tqdm(total=count, unit="frame", desc="judging", disable=None) as bar:
+            fired = would_fire(clips, runner, judged, asked.rules, lambda done: bar.update(done - bar.n))
     if order.out is not None:
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         write_site(order.out, calibration, camera=order.camera, bundle=bundle, variant=order.variant, created=created)

@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -71,9 +71,8 @@ def _evaluate(parsed: argparse.Namespace) -> int:
     rules, evaluations = Rules(hold_seconds=parsed.hold), []
     for open_candidate in _candidates(parsed):
         candidate = open_candidate()
-        with _stages(candidate.name) as stage:
+        with closing(candidate.runner), _stages(candidate.name) as stage:
             evaluations.append(evaluate(dataset, candidate, rules, stage))
-        candidate.runner.close()
     report = plain_report(dataset, evaluations)
     print(msgspec.json.encode(report).decode() if parsed.json else told_table(dataset, evaluations))
     if parsed.out:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -44,10 +45,9 @@ def _masks(parsed: argparse.Namespace) -> int:
     check_folder_of(parsed.chart)
     order = site_order(parsed)
     clips = clips_of(order, parsed.seconds)
-    runner = runner_for(order)
-    with tqdm(total=sum(len(clip.images) for clip in clips), unit="frame", desc="watching", disable=None) as bar:
+    count = sum(len(clip.images) for clip in clips)
+    with closing(runner_for(order)) as runner, tqdm(total=count, unit="frame", desc="watching", disable=None) as bar:
         seen = observe(clips, runner, lambda done: bar.update(done - bar.n), order.sensitivity)
-    runner.close()
     held = held_out_maps([Run(one.seconds, one.senses) for one in seen], order.sensitivity)
     found = suggest_masks(held, order.bundle.spec.form.rate_hz, order.rules)
     from calibration.masks_chart import draw_masks  # noqa: PLC0415 - only what draws opens its door

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,19 +25,16 @@ _SAFETY = 4.0
 
 def golden_frames(form: FrameFormat) -> NDArray[np.uint8]:
     """Return the frames of the golden clip, uint8 [T, H, W, C]."""
-    source = open_source(SCENE.format(seconds=FRAMES / form.rate_hz), form)
-    frames = np.stack([frame.image for frame in source.frames()])
-    source.close()
-    return frames
+    with closing(open_source(SCENE.format(seconds=FRAMES / form.rate_hz), form)) as source:
+        return np.stack([frame.image for frame in source.frames()])
 
 
 def golden_answer(form: Form, frames: NDArray[np.uint8]) -> tuple[Answer, Tolerance]:
     """Return what a variant answers to the frames, and how far another right runner may be off."""
-    alone, beside = open_runner(form.step, form.spec, 1, threads=1), open_runner(form.step, form.spec, 2)
-    answer = answer_of(alone, frames)
-    found = distance(answer, answer_of(beside, frames, slot=1))
-    for runner in (alone, beside):
-        runner.close()
+    with closing(open_runner(form.step, form.spec, 1, threads=1)) as alone:
+        answer = answer_of(alone, frames)
+    with closing(open_runner(form.step, form.spec, 2)) as beside:
+        found = distance(answer, answer_of(beside, frames, slot=1))
     share, levels = _APART.get(form.name, _APART_ROUNDED)
     least = share * float(answer.errors.mean()) + 1e-6
     return answer, Tolerance(max(least, _SAFETY * found.errors), max(levels, _SAFETY * found.prediction))

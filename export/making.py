@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -180,15 +181,14 @@ def _write(
 def _float(source: Source, wanted: Wanted, stage: Stage) -> tuple[Calibration, Rollout | None, float]:
     """Calibration, rollout and error ratio of the float step; no rollout where nothing is compared with it."""
     total = sum(len(clip.images) for clip in source.clips)
-    runner = open_runner(source.step, source.spec, slots=1)
-    observations = observe(source.clips, runner, lambda done: stage("float: watching normal footage", done, total))
-    stage("fitting normality and limits", 0, 0)
-    calibration = fit_calibration(source.clips, observations, source.spec.form.rate_hz, wanted.asked)
     rollout = None
-    if set(wanted.variants) - {"float"}:
-        rollout = roll_out(source.clips, runner, calibration, source.steps,
-                            lambda done: stage("float: the gate", done, source.steps))  # fmt: skip
-    runner.close()
+    with closing(open_runner(source.step, source.spec, slots=1)) as runner:
+        observations = observe(source.clips, runner, lambda done: stage("float: watching normal footage", done, total))
+        stage("fitting normality and limits", 0, 0)
+        calibration = fit_calibration(source.clips, observations, source.spec.form.rate_hz, wanted.asked)
+        if set(wanted.variants) - {"float"}:
+            rollout = roll_out(source.clips, runner, calibration, source.steps,
+                                lambda done: stage("float: the gate", done, source.steps))  # fmt: skip
     return calibration, rollout, error_ratio(observations)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import calibration.cli
 from calibration.datasets import LabelledClip, read_dataset
-from calibration.evaluate import candidate_from_predictor, evaluate
+from calibration.evaluate import Candidate, candidate_from_predictor, evaluate
 from calibration.evaluate_cli import chosen_clips
 from calibration.fit import fit_calibration, observe
 from calibration.scoring import ScoredClip, score_clip, smoothed
@@ -239,6 +239,23 @@ def test_what_cannot_be_measured_is_one_sentence(
     (folders["bare"] / "normal" / "work.mkv").unlink()
     assert calibration.cli.main(["evaluate", *(word.format(**folders) for word in arguments)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_candidate_is_closed_where_it_cannot_be_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each holds a device's memory."""
+    data, closed = write_dataset(tmp_path / "data"), []
+    np.save(data / "test" / "busy.labels.npy", np.zeros(139, np.uint8))
+
+    def opens(name: str, form: FrameFormat) -> Candidate:
+        candidate = candidate_from_predictor(name, form)
+        monkeypatch.setattr(candidate.runner, "close", lambda: closed.append(name))
+        return candidate
+
+    monkeypatch.setattr("calibration.evaluate_cli.candidate_from_predictor", opens)
+    assert (
+        calibration.cli.main(["evaluate", "--dataset", str(data), "--predictor", "last-frame", "--size", "40x32"]) == 2
+    )
+    assert closed == ["last-frame"]
 
 
 @pytest.mark.skipif(not PED2.is_dir(), reason=f"the real Ped2 is not at {PED2}; see shared/data/README.md")

@@ -37,6 +37,7 @@ WEIGHTS = random_weights(ARCHITECTURE, scale=0.08)
 WEIGHTS["ahat.0.weight"] *= 4.0  # the picture depends on what the network knows
 CLIPS = [clip_from(normal_images(90, seed=1)), clip_from(normal_images(60, seed=2))]
 SOURCE = Source(ARCHITECTURE, step_onnx(ARCHITECTURE, WEIGHTS), spec_from_architecture(ARCHITECTURE), CLIPS, 160)
+FLOAT = Form("float", SOURCE.step, SOURCE.spec, ())
 GOOD = {
     f"{kind}{layer}": reach for layer in range(3) for kind, reach in (("r", 1.0), ("e", 1.0), ("a", 1.5), ("ahat", 1.5))
 }
@@ -52,7 +53,7 @@ def quiet(_name: str, _done: int, _total: int) -> None:
 @pytest.fixture(scope="module")
 def reference():  # type: ignore[no-untyped-def]
     """The float step's rollout."""
-    return fitted(SOURCE, Form("float", SOURCE.step, SOURCE.spec, ()), quiet)[1]
+    return fitted(SOURCE, FLOAT, quiet)[1]
 
 
 def test_a_good_variant_passes_with_every_layer_whole(reference) -> None:  # type: ignore[no-untyped-def]

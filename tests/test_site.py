@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from calibration.cli import main
+from calibration.site_order import runner_for
 from edge.capture import CameraStatus
 from edge.daemon import watch_device
 from edge.frames import Source
@@ -133,6 +134,25 @@ def test_an_option_that_nothing_would_come_of_is_refused(
     """It is said before anything is read."""
     assert main([command, "day.mkv", *words]) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "options"), [("site", ["--show-only"]), ("masks", [])])
+def test_the_runner_is_closed_where_the_footage_is_too_short(
+    command: str, options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What held a graphics card holds it no longer when the sentence is said."""
+    closed = []
+
+    def opens(order: Any) -> Any:
+        runner = runner_for(order)
+        monkeypatch.setattr(runner, "close", lambda: closed.append(order.variant))
+        return runner
+
+    monkeypatch.setattr("calibration.cli.runner_for", opens)
+    monkeypatch.setattr("calibration.masks_cli.runner_for", opens)
+    bundle, film = write_tiny_bundle(tmp_path / "tiny.prednet"), write_clip(tmp_path / "day.mkv", normal_images(8))
+    assert main([command, str(film), "--bundle", str(bundle), *options]) == 2
+    assert closed == ["float"]
 
 
 def test_a_camera_that_ignores_its_whole_picture_is_said_before_anything_is_watched(

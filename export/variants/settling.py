@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -106,21 +107,20 @@ def _int8(source: Source, ranges: Mapping[str, float]) -> Form:
 
 def _observed(source: Source, form: Form, clips: Sequence[Clip], name: str, told: Told) -> dict[str, Histogram]:
     total = sum(len(clip.images) for clip in clips)
-    runner = OnnxRunner(with_taps(form.step, source.architecture), form.spec, 1)
-    seen = observe_ranges(clips, runner, lambda done: told(name, done, total))
-    runner.close()
+    with closing(OnnxRunner(with_taps(form.step, source.architecture), form.spec, 1)) as runner:
+        seen = observe_ranges(clips, runner, lambda done: told(name, done, total))
     return {range_name(tap): histogram for tap, histogram in seen.items()}
 
 
 def maps(form: Form, clips: Sequence[Clip]) -> NDArray[np.float32]:
     """Return a step's error maps of layer 0 over the clips in closed loop, float32 [T, Gh, Gw], settling left out."""
-    runner, seen = open_runner(form.step, form.spec, 1), []
-    for clip in clips:
-        for number, image in enumerate(clip.images):
-            step = runner.step(image[None], np.ones(1, np.bool_), np.array([number == 0]))
-            if number >= _SETTLING_FRAMES:
-                seen.append(step.errors[0, 0].copy())
-    runner.close()
+    seen = []
+    with closing(open_runner(form.step, form.spec, 1)) as runner:
+        for clip in clips:
+            for number, image in enumerate(clip.images):
+                step = runner.step(image[None], np.ones(1, np.bool_), np.array([number == 0]))
+                if number >= _SETTLING_FRAMES:
+                    seen.append(step.errors[0, 0].copy())
     return np.stack(seen)
 
 
@@ -133,15 +133,15 @@ def deviation(reference: NDArray[np.float32], other: NDArray[np.float32]) -> flo
 def fitted(source: Source, form: Form, told: Told) -> tuple[Calibration, Rollout]:
     """Return normality and limits of a variant, by its own runner, and its rollout for the gate."""
     total = sum(len(clip.images) for clip in source.clips)
-    runner = open_runner(form.step, form.spec, 1)
-    observations = observe(
-        source.clips, runner, lambda done: told(f"{form.name}: watching normal footage", done, total)
-    )
-    calibration = fit_calibration(source.clips, observations, source.spec.form.rate_hz, source.asked)
-    rollout = roll_out(
-        source.clips, runner, calibration, source.steps, lambda done: told(f"{form.name}: the gate", done, source.steps)
-    )
-    runner.close()
+    with closing(open_runner(form.step, form.spec, 1)) as runner:
+        observations = observe(
+            source.clips, runner, lambda done: told(f"{form.name}: watching normal footage", done, total)
+        )
+        calibration = fit_calibration(source.clips, observations, source.spec.form.rate_hz, source.asked)
+        rollout = roll_out(
+            source.clips, runner, calibration, source.steps,
+            lambda done: told(f"{form.name}: the gate", done, source.steps),
+        )  # fmt: skip
     return calibration, rollout
 
 
