@@ -17,6 +17,7 @@ from calibration.fit import error_ratio, fit_calibration, observe
 from calibration.footage import footage_digest, read_footage
 from calibration.parity import LEAST_STEPS, Rollout, roll_out
 from edge.calibrated import Calibration, Limits
+from edge.engine.making import step_milliseconds
 from edge.errors import GateFailed
 from edge.files import write_whole
 from edge.runners import open_runner
@@ -26,7 +27,6 @@ from export.golden import golden_answer, golden_frames
 from export.importing.found import Given
 from export.importing.network import read_network, settled
 from export.report import Report, VariantReport, machine, report_html, report_json, told_trial
-from export.speed import step_milliseconds
 from export.step import spec_from_architecture, step_onnx
 from export.variants.draft import opened
 from export.variants.forms import FOR_TENSORRT, ROUNDED, VARIANTS, Form
@@ -229,8 +229,13 @@ def _reported(form: Form, others: Sequence[Settled], check: tuple[Compiled | Non
         returned=one.returned if one else [],
         compiler=check[0],
         compiler_told=check[1],
-        step_milliseconds=step_milliseconds(form) if form.name in ("float", "cpu") else None,
+        step_milliseconds=_milliseconds(form) if form.name in ("float", "cpu") else None,
     )
+
+
+def _milliseconds(form: Form) -> float:
+    with closing(open_runner(form.step, form.spec, slots=1)) as runner:
+        return step_milliseconds(runner)
 
 
 def _convolutions(form: Form) -> int:
