@@ -220,6 +220,7 @@ OTHERS: Mapping[str, str] = {
     "document.py": "the page",
     "page_browsers.py": "the browsers of page.py",
     "ped2_weights.py": "makes the networks of `weights/`",
+    "planting.py": "the anomalies of planted.py",
     "plots.py": "the plots of the page",
     "step_candidates.py": "what step.py measures",
     "turns.py": "the river of evidence.py, shadow.py, upload.py and what_if.py",

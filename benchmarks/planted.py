@@ -3,7 +3,7 @@
     python benchmarks/planted.py [CHECKPOINT] [--dataset FOLDER]
 
 Ped2's 16 normal clips, four folds: three quarters are normal, into each clip of the fourth one anomaly of every kind
-of `calibration.planting` is planted. Printed: the frame AUC of planted frames against the clips as they are, smoothed
+of `planting.py` is planted. Printed: the frame AUC of planted frames against the clips as they are, smoothed
 over 0.3 s, for each witness and for ways of joining them. 10 minutes.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from machine import measured_on
 from ped2 import PED2
+from planting import KINDS, plant
 from tqdm import tqdm
 
 from calibration.datasets import read_dataset
@@ -25,7 +26,6 @@ from calibration.footage import Clip, read_clip
 from calibration.metrics import auc
 from calibration.normality import LEAST_SECONDS, fit_normality, sustained_values
 from calibration.parts import Run
-from calibration.planting import KINDS, plant
 from calibration.scoring import smoothed
 from edge.normality import Normality, witness_values
 from edge.runner import Runner

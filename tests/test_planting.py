@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from calibration.planting import KINDS, OBJECT_SHARE, PLANTED_SECONDS, WINDOW_SHARE, plant
 from edge.errors import UsageError
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+
+from planting import KINDS, OBJECT_SHARE, PLANTED_SECONDS, WINDOW_SHARE, plant
+
 from tests.tiny import RATE_HZ, clip_from, normal_images
 
 
