@@ -93,7 +93,7 @@ def _site(parsed: argparse.Namespace) -> int:
 
 
 def calibrate_site(
-    order: SiteOrder, first_part: float, live_seconds: float, asked: Asked | None = None
+    order: SiteOrder, first_part: float, live_seconds: float, asked: Asked
 ) -> tuple[Limits, Mapping[str, Sequence[Fired]]]:
     """Fit a site calibration on the first part (a share) of each clip, and write it where the order says.
 
@@ -102,7 +102,6 @@ def calibrate_site(
     """
     if not 0.0 < first_part <= 1.0:
         raise UsageError(f"--first-part is {first_part:g}; give a share above 0, 1 at most.")
-    asked = asked or Asked(rules=order.rules)
     bundle, form = order.bundle, order.bundle.spec.form
     clips = [first_part_of(clip, first_part) for clip in clips_of(order, live_seconds)]
     count = sum(len(clip.images) for clip in clips)

@@ -19,9 +19,9 @@ def read_site_footage(
     form: FrameFormat,
     live_seconds: float,
     progress: Callable[[str], None],
-    masks: Sequence[Shape] = (),
-    advance: Callable[[float], None] = lambda _: None,
-    capture: Capture = "auto",
+    masks: Sequence[Shape],
+    advance: Callable[[float], None],
+    capture: Capture,
 ) -> list[Clip]:
     """Return every clip that the specs mean, black under the masks; of a live camera, its next `live_seconds`.
 

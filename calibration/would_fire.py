@@ -40,7 +40,7 @@ def would_fire(
     runner: Runner,
     calibrations: Sequence[Named],
     rules: Rules,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], None],
 ) -> Mapping[str, list[Fired]]:
     """Return the events of each calibration on the clips by the runner that they were fitted with.
 
@@ -55,8 +55,7 @@ def would_fire(
                 done += moment.sensed is not None
                 ended = [finding for finding in moment.findings if finding.detection.type == "end"]
                 fired[named.name] += [_fired(clip, finding) for finding in ended]
-                if progress:
-                    progress(done // len(calibrations))
+                progress(done // len(calibrations))
     return fired
 
 

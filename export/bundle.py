@@ -55,7 +55,6 @@ def write_bundle(
     spec: StepSpec,
     variants: Sequence[MadeVariant],
     training: Mapping[str, object],
-    created: datetime | None = None,
     frames: NDArray[np.uint8] | None = None,
     provenance: Provenance | None = None,
 ) -> None:
@@ -80,7 +79,7 @@ def write_bundle(
         format=BUNDLE.format,
         format_version=BUNDLE.format_version,
         name=path.stem,
-        created=(created or datetime.now(timezone.utc)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         made_by=f"prednet-edge {__version__}",
         frame=spec.form,
         layers=spec.layers,

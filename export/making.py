@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from calibration.asked import Asked
 from calibration.fit import error_ratio, fit_calibration, observe
 from calibration.footage import footage_digest, read_footage
-from calibration.parity import LEAST_STEPS, Rollout, roll_out
+from calibration.parity import Rollout, roll_out
 from edge.calibrated import Calibration, Limits
 from edge.engine.making import step_milliseconds
 from edge.errors import GateFailed
@@ -45,13 +45,13 @@ class Wanted:
     told in the report, and `licence` in the manifest. `asked` is asked of the limits.
     """
 
-    variants: tuple[str, ...] = VARIANTS
-    demands_int8: bool = False
-    may_return: bool = True
-    steps: int = LEAST_STEPS
-    command: str = ""
-    licence: str = ""
-    asked: Asked = field(default_factory=Asked)
+    variants: tuple[str, ...]
+    demands_int8: bool
+    may_return: bool
+    steps: int
+    command: str
+    licence: str
+    asked: Asked
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def make_bundle(
     footage: Sequence[str],
     out: Path,
     stage: Stage,
-    wanted: Wanted | None = None,
-    seconds: dict[str, float] | None = None,
+    wanted: Wanted,
+    seconds: dict[str, float],
 ) -> Made:
     """Write the bundle of a checkpoint or of another program's network, everything fitted on `footage`.
 
@@ -87,7 +87,6 @@ def make_bundle(
     are the stages' durations, as `stage` keeps them. The report lies beside the bundle too.
     Raises PrednetError where network or footage cannot be used, GateFailed where INT8 was demanded and not reached.
     """
-    wanted, seconds = wanted or Wanted(), seconds if seconds is not None else {}
     found = read_network(files, given)
     spec = spec_from_architecture(found.architecture)
     clips = read_footage(footage, spec.form, lambda name: stage(f"reading {name}", 0, 0))

@@ -6,17 +6,19 @@ from typing import Any
 
 import pytest
 
+from calibration.asked import Asked
 from edge.errors import PrednetError
 from export import golden, making
 from export.variants import settling
 from export.variants.settling import fitted
 from tests.test_making import CLIPS, FLOAT, SOURCE, quiet
 
+WANTED = making.Wanted(("float",), False, True, 1000, "", "", Asked())
 OPENING = {
     "error maps": (settling, "open_runner", lambda: settling.maps(FLOAT, CLIPS)),
     "a variant's fit": (settling, "open_runner", lambda: fitted(SOURCE, FLOAT, quiet)),
     "activations": (settling, "OnnxRunner", lambda: settling._observed(SOURCE, FLOAT, CLIPS, "", quiet)),
-    "the float step's fit": (making, "open_runner", lambda: making._float(SOURCE, making.Wanted(), quiet)),
+    "the float step's fit": (making, "open_runner", lambda: making._float(SOURCE, WANTED, quiet)),
     "golden answers": (golden, "open_runner", lambda: golden.golden_answer(FLOAT, CLIPS[0].images[:2])),
 }
 
