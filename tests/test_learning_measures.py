@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge.pipeline import WARMUP_FRAMES
 from export.architecture import Architecture
 from tests.needs import need
 
 torch = need("torch")
 
-from export.learning.evaluation import WARM_UP_FRAMES, skill_report  # noqa: E402 - after the check that torch is there
+from export.learning.evaluation import skill_report  # noqa: E402 - after the check that torch is there
 from export.learning.loss import STILL_WEIGHT, movement_threshold, plain_loss, prediction_loss  # noqa: E402
 from export.learning.network import PredNet  # noqa: E402
 from export.learning.sequences import Stretch  # noqa: E402
@@ -34,7 +35,7 @@ def test_a_network_that_repeats_the_last_frame_has_ratio_one() -> None:
     stretches = [Stretch(0, 0, 40), Stretch(0, 45, 60)]
     skill = skill_report(PredNet(SMALL), [clip], stretches, threshold)
     differences = np.abs(np.diff(clip.astype(float), axis=0)) / 255
-    counted = np.concatenate([differences[s.start + WARM_UP_FRAMES - 1 : s.stop - 1] for s in stretches])
+    counted = np.concatenate([differences[s.start + WARMUP_FRAMES - 1 : s.stop - 1] for s in stretches])
     moving = counted > threshold
     assert skill.frames == len(counted) == 35 + 10
     assert skill.ratio == skill.moving_ratio == 1.0
@@ -90,7 +91,7 @@ def test_skill_is_told_beside_the_flow_by_layer_and_by_region() -> None:
     skill = skill_report(PredNet(architecture), [clip], [Stretch(0, 0, 40)], 5 / 255)
     assert skill.moving_ratio == 1.0  # an untrained residual network repeats
     assert skill.flow_ratio > 2.0  # and the flow errs less than half as much
-    differences = np.abs(np.diff(clip[WARM_UP_FRAMES - 1 :].astype(float), axis=0)) / 255
+    differences = np.abs(np.diff(clip[WARMUP_FRAMES - 1 :].astype(float), axis=0)) / 255
     assert skill.repeated == pytest.approx(differences.mean(), rel=1e-6)  # float32 sums of a frame
     assert skill.layers[0].ratio == pytest.approx(1.0, rel=1e-6)
     assert skill.layers[0].error == pytest.approx(0.5 * differences.mean(), rel=1e-6)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from calibration.footage import Clip
 from edge.errors import UsageError
 from edge.frames import Image
+from edge.pipeline import WARMUP_FRAMES
 from edge.runner import Runner
 from edge.runners import open_runner
 from export.architecture import Architecture
@@ -18,8 +19,6 @@ from export.step import spec_from_architecture, step_onnx
 
 # As many frames as a large network predicts in half a minute on a CPU.
 MOST_FRAMES = 200
-# A state that starts from zero has settled after two or three frames.
-WARM_UP_FRAMES = 5
 
 
 @dataclass(frozen=True)
@@ -56,16 +55,16 @@ def prove(architecture: Architecture, weights: Mapping[str, NDArray[np.float32]]
     finally:
         runner.close()
     if not errors:
-        raise UsageError(f"no clip of the footage has more than {WARM_UP_FRAMES} frames; give some seconds of it.")
+        raise UsageError(f"no clip of the footage has more than {WARMUP_FRAMES} frames; give some seconds of it.")
     return Proof(float(np.mean(errors)), float(np.mean(repeats)), len(errors), most[1], most[2])
 
 
 def _predicted(runner: Runner, clip: Clip, most: int) -> list[tuple[float, float, Image, Image]]:
     """Return error, error of repeating, frame and prediction of a clip's frames after the warm-up."""
     seen = []
-    for number, image in enumerate(clip.images[: max(most + WARM_UP_FRAMES, 0) if most > 0 else 0]):
+    for number, image in enumerate(clip.images[: max(most + WARMUP_FRAMES, 0) if most > 0 else 0]):
         step = runner.step(image[None], np.ones(1, np.bool_), np.array([number == 0]))
-        if number >= WARM_UP_FRAMES:
+        if number >= WARMUP_FRAMES:
             repeated = np.abs(image.astype(np.int16) - clip.images[number - 1]).mean() / 255.0
             error = 2.0 * float(step.errors[0, 0].mean())  # E_0 holds both signs, one of them zero
             seen.append((error, float(repeated), image, step.prediction[0].copy()))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edge.frames import FrameFormat
+from edge.pipeline import WARMUP_FRAMES
 from edge.runners import open_predictor
 from export.learning.loss import moving_places
 from export.learning.network import PredNet, State
@@ -22,8 +23,6 @@ PIXEL_SUMS = ("error", "repeated", "flowed", "moving", "moving_error", "moving_r
 REGIONS = 3
 PIECE_FRAMES = 250
 PIECES = 8
-# A state that starts from zero has settled after two or three frames.
-WARM_UP_FRAMES = 5
 
 
 def skill_report(
@@ -46,7 +45,7 @@ def skill_report(
             flowed = flow.step(seen, np.ones(len(pieces), np.bool_), np.full(len(pieces), index == 0)).prediction
             frames = _pixels(seen).to(device)
             prediction, state = network(frames, before)
-            if index >= WARM_UP_FRAMES:
+            if index >= WARMUP_FRAMES:
                 here = torch.tensor([index < len(piece) for piece in pieces], device=device)
                 counted += int(here.sum())
                 rivals = (prediction, before.last_frame, _pixels(flowed).to(device))
@@ -90,7 +89,7 @@ def _pieces(stretches: Sequence[Stretch]) -> list[Stretch]:
         Stretch(stretch.clip, start, min(start + PIECE_FRAMES, stretch.stop))
         for stretch in stretches
         for start in range(stretch.start, stretch.stop, PIECE_FRAMES)
-        if min(start + PIECE_FRAMES, stretch.stop) - start > WARM_UP_FRAMES
+        if min(start + PIECE_FRAMES, stretch.stop) - start > WARMUP_FRAMES
     ]
     kept = np.unique(np.linspace(0, len(pieces) - 1, PIECES).round().astype(int))
     return [pieces[index] for index in kept]

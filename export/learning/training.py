@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from calibration.footage import Clip, footage_digest
 from edge.errors import UsageError
+from edge.pipeline import WARMUP_FRAMES
 from export.architecture import Architecture
 from export.checkpoint import save_checkpoint
-from export.learning.evaluation import WARM_UP_FRAMES, skill_report
+from export.learning.evaluation import skill_report
 from export.learning.learner import Learner
 from export.learning.loss import movement_threshold
 from export.learning.network import PredNet, initial_weights, load_weights, weights_of
@@ -152,12 +153,12 @@ def _checked_split(clips: Sequence[Clip], settings: TrainingSettings) -> Split:
     """
     lengths = [len(clip.images) for clip in clips]
     split = split_footage(lengths, settings.sequence_length, settings.seed)
-    if max((len(s) for s in split.validation), default=0) <= WARM_UP_FRAMES:
+    if max((len(s) for s in split.validation), default=0) <= WARMUP_FRAMES:
         whole = tuple(Stretch(clip, 0, length) for clip, length in enumerate(lengths))
         split = Split(whole, whole)
     usable = sum(len(s) for s in split.training if len(s) >= settings.sequence_length)
     needed = LEAST_SEQUENCES * settings.sequence_length
-    if usable < needed or max(lengths, default=0) <= WARM_UP_FRAMES:
+    if usable < needed or max(lengths, default=0) <= WARMUP_FRAMES:
         total = sum(lengths)
         raise TrainingFailed(
             f"the footage has {total} frames, of which {usable} can be learned from; {needed} are needed, "

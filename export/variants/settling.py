@@ -16,6 +16,7 @@ from calibration.footage import Clip, spread
 from calibration.parity import Parity, Rollout, compare, roll_out
 from calibration.ranges import OBSERVERS, Histogram, joined, observe_ranges, ranges_from_histograms
 from edge.calibrated import Calibration
+from edge.pipeline import WARMUP_FRAMES
 from edge.runner import StepSpec
 from edge.runner_onnx import OnnxRunner
 from edge.runners import open_runner
@@ -28,8 +29,6 @@ Told = Callable[[str, int, int], None]
 TRIAL_FRAMES = 200
 # Frames that activations are observed on, in each of the two passes; spread over all the footage.
 OBSERVED_FRAMES = 3000
-_SETTLING_FRAMES = 5
-
 # A try of one variant is fitted on so many frames at the most, the variant that passes on all.
 TRIED_FRAMES = 3000
 
@@ -119,7 +118,7 @@ def maps(form: Form, clips: Sequence[Clip]) -> NDArray[np.float32]:
         for clip in clips:
             for number, image in enumerate(clip.images):
                 step = runner.step(image[None], np.ones(1, np.bool_), np.array([number == 0]))
-                if number >= _SETTLING_FRAMES:
+                if number >= WARMUP_FRAMES:
                     seen.append(step.errors[0, 0].copy())
     return np.stack(seen)
 
