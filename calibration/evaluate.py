@@ -13,6 +13,7 @@ from calibration.datasets import Dataset
 from calibration.event_metrics import EventScore, score_events, sweep_limits
 from calibration.fit import fit_calibration, observe
 from calibration.footage import read_clip
+from calibration.heights import middle_of_limit
 from calibration.metrics import (
     Roc,
     Values,
@@ -105,7 +106,7 @@ def evaluate(dataset: Dataset, candidate: Candidate, rules: Rules, stage: Stage)
     judge = Judge(calibration.normality, calibration.limits.noise, None, rules)
     clips = [score_clip(one, candidate.runner, judge, lambda: stage("scoring", 1)) for one in dataset.test]
     watched = [clip.watched for clip in clips if clip.labels is not None]
-    middle = 2 * calibration.limits.off - calibration.limits.on  # as `calibration.limits` lays `off` between them
+    middle = middle_of_limit(calibration.limit)
     curves = {name: _frame_curve(clips, name) for name in clips[0].scores}
     frames = sum(len(clip.watched.readings) for clip in clips)
     return Evaluation(

@@ -44,6 +44,11 @@ def limit_from_on(on: float, middle: float) -> Limit:
     return Limit(on, middle + OFF_SHARE * (on - middle))
 
 
+def middle_of_limit(limit: Limit) -> float:
+    """Return the level of normal work that a limit of `limit_from_on` was laid from."""
+    return (limit.off - OFF_SHARE * limit.on) / (1.0 - OFF_SHARE)
+
+
 def middle_of(runs: Sequence[Run]) -> float:
     """Return the level of normal work: the median."""
     return float(np.median(np.concatenate([levels for _, levels in runs])))

@@ -23,6 +23,7 @@ from calibration.heights import (
     event_heights,
     limit_from_on,
     middle_of,
+    middle_of_limit,
 )
 from calibration.limits import deviation_of, fit_limit, levels_from_track, quiet_limit
 from calibration.tail import (
@@ -68,6 +69,12 @@ def test_passing_over_quiet_frames_changes_no_event(on: float, rules: Rules) -> 
     expected = announced_one_by_one(run, on, 0.0, rules)
     assert announcements(run, limit_from_on(on, 0.0), rules) == expected
     assert expected
+
+
+def test_the_middle_of_normal_work_is_told_by_the_limit() -> None:
+    """Both ways between a limit and the middle that it was laid from agree."""
+    for on, middle in ((3.0, 0.5), (-1.0, -2.0), (4.0, 4.0)):
+        assert middle_of_limit(limit_from_on(on, middle)) == pytest.approx(middle)
 
 
 def test_heights_say_how_many_events_any_limit_above_the_threshold_makes() -> None:
