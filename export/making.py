@@ -141,7 +141,7 @@ def _reports(
     source: Source, compared: _Compared, wanted: Wanted, name: str, seconds: dict[str, float], stage: Stage
 ) -> tuple[Report, bytes]:
     """Return the report and its page, empty where there is nothing to compare."""
-    forms = [_float_form(source), *(one.form for one in compared.others)]
+    forms = [source.float_form, *(one.form for one in compared.others)]
     stage("compiling for the lint and SM 8.6", 0, 0)
     checks = [_checked(form) for form in forms]
     stage("timing", 0, 0)
@@ -157,10 +157,6 @@ def _reports(
     return report, report_html(report, compared.rollout, {one.form.name: one.rollout for one in compared.others})
 
 
-def _float_form(source: Source) -> Form:
-    return Form("float", source.step, source.spec, ())
-
-
 def _write(
     out: Path,
     source: Source,
@@ -170,7 +166,7 @@ def _write(
     reports: dict[str, bytes],
 ) -> None:
     frames = golden_frames(source.spec.form)
-    made = [_made(_float_form(source), compared.calibration, frames, None)]
+    made = [_made(source.float_form, compared.calibration, frames, None)]
     made += [_made(one.form, one.calibration, frames, compared.ranges) for one in compared.kept]
     held = {name: data for name, data in reports.items() if data}
     provenance = Provenance(wanted.command, tools(), wanted.licence, held)

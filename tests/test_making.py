@@ -25,7 +25,7 @@ from export.checkpoint import save_checkpoint
 from export.compiling import Compiled
 from export.step import spec_from_architecture, step_onnx
 from export.variants import settling
-from export.variants.forms import VARIANTS, Form
+from export.variants.forms import VARIANTS
 from export.variants.lint import Breach
 from export.variants.settling import Ranges, Returned, Source, fitted, measured_ranges, settle
 from tests.tiny import clip_from, normal_images, random_weights, tiny_architecture
@@ -37,7 +37,7 @@ WEIGHTS = random_weights(ARCHITECTURE, scale=0.08)
 WEIGHTS["ahat.0.weight"] *= 4.0  # the picture depends on what the network knows
 CLIPS = [clip_from(normal_images(90, seed=1)), clip_from(normal_images(60, seed=2))]
 SOURCE = Source(ARCHITECTURE, step_onnx(ARCHITECTURE, WEIGHTS), spec_from_architecture(ARCHITECTURE), CLIPS, 160)
-FLOAT = Form("float", SOURCE.step, SOURCE.spec, ())
+FLOAT = SOURCE.float_form
 GOOD = {
     f"{kind}{layer}": reach for layer in range(3) for kind, reach in (("r", 1.0), ("e", 1.0), ("a", 1.5), ("ahat", 1.5))
 }
@@ -126,7 +126,7 @@ def test_a_network_that_cannot_be_rounded_is_no_int8(reference, monkeypatch: pyt
 def test_rollouts_do_not_depend_on_the_clips_being_long_enough() -> None:
     """160 closed-loop steps of 150 frames: the footage begins again."""
     runner = open_runner(SOURCE.step, SOURCE.spec, 1)
-    calibration, _ = fitted(SOURCE, Form("float", SOURCE.step, SOURCE.spec, ()), quiet)
+    calibration, _ = fitted(SOURCE, FLOAT, quiet)
     assert len(roll_out(CLIPS, runner, calibration, 160).surprise) == 160
 
 

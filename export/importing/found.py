@@ -173,6 +173,11 @@ def _check_tensor(where: str, tensor: Array, shape: tuple[int, ...]) -> None:
         raise PrednetError(f"{where} holds values that are not finite; the file is damaged or its training failed.")
 
 
+def told_fault(fault: Exception) -> str:
+    """Return what a library says of a file, in one line."""
+    return str(fault).splitlines()[0][:120] if str(fault) else type(fault).__name__
+
+
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") if names else "none"
 

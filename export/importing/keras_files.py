@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from edge.errors import PrednetError
-from export.importing.found import MOST_JSON_BYTES, MOST_TENSOR_BYTES, MOST_TENSORS, Array, FileFacts
+from export.importing.found import MOST_JSON_BYTES, MOST_TENSOR_BYTES, MOST_TENSORS, Array, FileFacts, told_fault
 
 _MOST_DEPTH = 16
 # deflate, shuffle, fletcher32 and h5py's LZF: others would load plugins.
@@ -29,7 +29,7 @@ def read_keras_file(path: Path) -> tuple[FileFacts, list[Array]]:
             return _contents(file, str(path))
     # h5py turns the library's faults into all of these.
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError) as fault:
-        raise PrednetError(f"{path}: this HDF5 file is damaged ({_short(fault)}); copy it again.") from fault
+        raise PrednetError(f"{path}: this HDF5 file is damaged ({told_fault(fault)}); copy it again.") from fault
 
 
 def _contents(file: h5py.File, where: str) -> tuple[FileFacts, list[Array]]:
@@ -151,7 +151,3 @@ def _text(value: Any) -> str:
     text = value.decode() if isinstance(value, bytes) else str(value)
     text.encode()  # h5py hides bytes that are no text; here they are damage, a ValueError
     return text
-
-
-def _short(fault: Exception) -> str:
-    return str(fault).splitlines()[0][:120] if str(fault) else type(fault).__name__

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from edge.errors import PrednetError
-from export.importing.found import MOST_FILE_BYTES, MOST_TENSOR_BYTES, MOST_TENSORS, Array, FileFacts
+from export.importing.found import MOST_FILE_BYTES, MOST_TENSOR_BYTES, MOST_TENSORS, Array, FileFacts, told_fault
 
 _MOST_DEPTH = 8
 
@@ -30,7 +30,7 @@ def read_torch_file(path: Path) -> tuple[FileFacts, list[Array]]:
     except pickle.UnpicklingError as fault:
         raise PrednetError(f"{path}: {_told_refusal(str(fault))}") from fault
     except Exception as fault:  # a damaged file raises nearly anything
-        raise PrednetError(f"{path}: this PyTorch file is damaged ({_short(fault)}); copy it again.") from fault
+        raise PrednetError(f"{path}: this PyTorch file is damaged ({told_fault(fault)}); copy it again.") from fault
     tensors = dict(_tensors(held, "", set()))
     if not tensors:
         raise PrednetError(f"{path}: holds no tensors of floating point numbers; a state dict was expected.")
@@ -44,7 +44,7 @@ def _check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as fault:
-        raise PrednetError(f"{path}: this archive is damaged ({_short(fault)}); copy it again.") from fault
+        raise PrednetError(f"{path}: this archive is damaged ({told_fault(fault)}); copy it again.") from fault
     names = [entry.filename for entry in entries]
     if any("/code/" in name or name.endswith("constants.pkl") for name in names):
         raise PrednetError(f"{path}: is a TorchScript program; save the network's state_dict() and import that.")
@@ -92,7 +92,3 @@ def _check_sizes(tensors: Mapping[str, torch.Tensor], where: str) -> None:
 
 def _numbers(tensor: torch.Tensor) -> Array:
     return np.ascontiguousarray(tensor.detach().float().numpy())
-
-
-def _short(fault: Exception) -> str:
-    return str(fault).splitlines()[0][:120] if str(fault) else type(fault).__name__

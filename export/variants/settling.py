@@ -44,6 +44,11 @@ class Source:
     steps: int
     asked: Asked = field(default_factory=Asked)
 
+    @property
+    def float_form(self) -> Form:
+        """The float step as a variant, which nothing was done to."""
+        return Form("float", self.step, self.spec, ())
+
 
 class Ranges(msgspec.Struct, frozen=True):
     """How far activations reach, by the observer whose INT8 step came closest to the float one.
@@ -86,9 +91,9 @@ def measured_ranges(source: Source, told: Told) -> Ranges:
     The observer is the one whose INT8 step is closest to the float step on a stretch of the footage.
     """
     clips = spread(source.clips, OBSERVED_FRAMES)
-    floats = _observed(source, Form("float", source.step, source.spec, ()), clips, "observing activations", told)
+    floats = _observed(source, source.float_form, clips, "observing activations", told)
     trial = spread(source.clips, TRIAL_FRAMES)
-    reference = maps(Form("float", source.step, source.spec, ()), trial)
+    reference = maps(source.float_form, trial)
     deviations = {}
     for number, name in enumerate(OBSERVERS):
         told("comparing observers", number, len(OBSERVERS))
@@ -155,7 +160,7 @@ def settle(
     be the float step under another name.
     """
     part = _part_of(source)
-    begun = reference if part is source else fitted(part, Form("float", source.step, source.spec, ()), told)[1]
+    begun = reference if part is source else fitted(part, source.float_form, told)[1]
     order: list[Returned] | None = None
     returned: list[Returned] = []
     while True:
@@ -192,7 +197,7 @@ def _tried(
 def sensitivities(source: Source, name: str, ranges: Mapping[str, float], told: Told) -> list[Returned]:
     """Return every convolution with the deviation that it alone causes in whole numbers, the largest first."""
     trial = spread(source.clips, TRIAL_FRAMES)
-    reference = maps(Form("float", source.step, source.spec, ()), trial)
+    reference = maps(source.float_form, trial)
     names, costs = roundable(name, source.step), costs_of(source.architecture)
     total, found = sum(one for one, _ in costs.values()), []
     for number, convolution in enumerate(names):
