@@ -16,7 +16,7 @@ from edge.errors import FAILURE, PrednetError, UsageError
 from edge.files import write_whole
 from edge.model import runner_of
 from export.comparing import differences, told_differences
-from export.import_cli import opened
+from export.opening import opened
 
 REPORT_PAGE = "report.html"
 

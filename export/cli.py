@@ -17,8 +17,9 @@ from edge.command import Parser, check_folder_of, parser_for, run_command
 from edge.engine.engine_cli import add_export_engine_command
 from edge.errors import UsageError
 from export.bundle_cli import add_bundle_file_commands
-from export.import_cli import add_import_command, add_network_options, given_from_arguments, opened
+from export.import_cli import add_import_command, add_network_options, given_from_arguments
 from export.importing.found import LEAST_USEFUL_RATIO
+from export.opening import opened
 from export.stages import Stages, told_seconds
 from export.train_cli import add_train_command
 

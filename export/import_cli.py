@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from calibration.footage import read_footage
 from edge.command import Parser, check_folder_of
-from edge.errors import DeviceUnavailable
 from edge.frames import FrameFormat
 from export.architecture import Architecture
 from export.importing.found import LEAST_USEFUL_RATIO, Given
 from export.importing.orientation import READINGS
+from export.opening import opened
 from export.train_cli import checkpoint_path, numbers_from_text, size_from_text
 
 if TYPE_CHECKING:
@@ -85,16 +84,6 @@ def add_network_options(group: argparse._ArgumentGroup) -> None:
 def given_from_arguments(parsed: argparse.Namespace) -> Given:
     """Return what the user says of the network."""
     return Given(parsed.size, parsed.rate, parsed.pixel_max, parsed.channels, parsed.r_channels, parsed.kernels)
-
-
-def opened(module: str) -> Any:
-    """Return a module that needs the workstation's libraries; DeviceUnavailable where one is not installed."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as fault:
-        raise DeviceUnavailable(
-            f"{fault.name} is not installed; run: pip install 'prednet-edge[workstation]'."
-        ) from fault
 
 
 def run_import(parsed: argparse.Namespace) -> int:

@@ -16,10 +16,11 @@ from tqdm import tqdm
 
 from calibration.footage import read_footage
 from edge.command import Parser
-from edge.errors import DeviceUnavailable, UsageError
+from edge.errors import UsageError
 from edge.frames import FrameFormat
 from export.architecture import ERROR_GAINS, Architecture, Head
 from export.learning.settings import SkillReport, TrainingProgress, TrainingReport, TrainingSettings
+from export.opening import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,9 +117,7 @@ def run_train(parsed: argparse.Namespace) -> int:
 
 def train_network(parsed: argparse.Namespace) -> TrainingReport | None:
     """Read the footage, train, write the checkpoint, and return the report."""
-    _check_learning()
-    from export.learning.training import train  # noqa: PLC0415 - only a chooser opens a door
-
+    training = opened("export.learning.training")
     settings = TrainingSettings(
         minutes=parsed.minutes,
         steps=parsed.steps,
@@ -132,18 +131,8 @@ def train_network(parsed: argparse.Namespace) -> TrainingReport | None:
     form = FrameFormat(architecture.height, architecture.width, architecture.channels, architecture.rate_hz)
     clips = read_footage(parsed.footage, form, lambda name: print(f"reading {name}", file=sys.stderr))
     with _progress_bar() as shown:
-        return train(clips, architecture, settings, parsed.out, shown, weights)
-
-
-def _check_learning() -> None:
-    """Raise DeviceUnavailable where the libraries of training are not installed."""
-    try:
-        import export.checkpoint  # noqa: PLC0415 - only a chooser opens a door
-        import export.learning.network  # noqa: F401, PLC0415
-    except ModuleNotFoundError as fault:
-        raise DeviceUnavailable(
-            f"training needs {fault.name}, which is not installed: pip install 'prednet-edge[workstation]'."
-        ) from fault
+        report: TrainingReport | None = training.train(clips, architecture, settings, parsed.out, shown, weights)
+    return report
 
 
 def _architecture(parsed: argparse.Namespace) -> tuple[Architecture, Weights | None]:

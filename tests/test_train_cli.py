@@ -47,5 +47,5 @@ def test_missing_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: 
     monkeypatch.setitem(sys.modules, "torch", None)
     assert run_command(parser, ["train", "--footage", "x.mp4", "--out", str(tmp_path / "net.safetensors")]) == 3
     assert capsys.readouterr().err == (
-        "prednet-export train: training needs torch, which is not installed: pip install 'prednet-edge[workstation]'.\n"
+        "prednet-export train: torch is not installed; run: pip install 'prednet-edge[workstation]'.\n"
     )
