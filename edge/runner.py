@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from edge.errors import PrednetError
 from edge.frames import FrameFormat
 
+# That one step takes, and one device watches.
+MOST_CAMERAS = 16
 # States other than float32: whole numbers where the export chose them, and the last frame.
 WHOLE_DTYPES = ("int8", "uint8")
 STATE_AXES = 3

@@ -356,7 +356,10 @@ def test_a_number_of_events_that_is_none_is_refused(given: str, capsys: pytest.C
     with pytest.raises(SystemExit) as left:
         calibration.cli.main(["site", "a.mp4", "--predictor", "flow", "-o", "a.normal", "--false-per-day", given])
     assert left.value.code == 2
-    assert f"{given} is no number of events a day; give one above 0, such as 1 or 0.5" in capsys.readouterr().err
+    assert (
+        f"{given} is no number of events a day above 0 and at most 10000; give one such as 1 or 0.5"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_device_watches_by_the_limit_that_its_configuration_asks_for(tmp_path: Path, limits: Limits) -> None:
