@@ -241,7 +241,7 @@ class Announcer:
             device=topics.device,
             camera=camera,
             model=model.event_model(),
-            rarities=model.rarities,
+            rates=model.rates,
             calibrated=model.is_calibrated,
             wall_offset_seconds=time.time() - time.monotonic(),
             clock=clock_state(),
