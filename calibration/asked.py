@@ -20,8 +20,8 @@ class Asked:
     rules: Rules = field(default_factory=Rules)
 
 
-def add_asked(parser: argparse.ArgumentParser) -> None:
-    """Add `--false-per-day` and `--hold`."""
+def add_asked(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
+    """Add `--false-per-day` and `--hold`; `otherwise` says where else the hold may stand."""
     parser.add_argument(
         "--false-per-day",
         type=number_of("events a day", MOST_PER_DAY, "1 or 0.5"),
@@ -35,7 +35,7 @@ def add_asked(parser: argparse.ArgumentParser) -> None:
         type=number_of("seconds", MOST_HOLD_SECONDS, "1.5 or 0.5"),
         metavar="SECONDS",
         help="how long a level must stay above its limit before it is an event "
-        f"(default: {Rules.hold_seconds:g}, or what --config says); a device that holds shorter has no promise",
+        f"(default: {Rules.hold_seconds:g}{otherwise}); a device that holds shorter has no promise",
     )
 
 

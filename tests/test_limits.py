@@ -321,15 +321,21 @@ def test_the_demo_bundle_is_read_whatever_form_its_limits_have() -> None:
 
 
 def test_site_prints_what_is_promised_as_text_and_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Twelve seconds support no rate; the hours that one and that four a day need are said."""
+    """Twelve seconds support no rate; the hours that one and that four a day need are said.
+
+    They are those of both limits: with as much more footage stalls are judged too, and get half of the events.
+    """
     video = write_clip(tmp_path / "normal.mkv", normal_images(120))
     call = ["site", str(video), "--predictor", "flow-light", "--size", "40x32", "-o", str(tmp_path / "a.normal")]
     assert calibration.cli.main(call) == 0
-    assert "at most 1 false event a day on this camera, 8.0 hours more of normal footage" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "at most 1 false event a day on this camera, 0.5 of them at this limit, one of 2, 16.0 hours more" in told
     assert calibration.cli.main([*call, "--false-per-day", "4", "--json"]) == 0
-    promise = json.loads(capsys.readouterr().out)["promise"]
+    limits = json.loads(capsys.readouterr().out)
+    promise = limits["promise"]
+    assert limits.get("stall") is None
     assert promise["asked_per_day"] == 4.0
-    assert promise["hours_needed"] == pytest.approx(2.0, abs=0.01)
+    assert promise["hours_needed"] == pytest.approx(4.0, abs=0.01)
     assert promise["rules"]["hold_seconds"] == Rules.hold_seconds
     assert calibration.cli.main([*call, "--hold", "0.5", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["promise"]["rules"]["hold_seconds"] == 0.5
