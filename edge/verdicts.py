@@ -17,6 +17,7 @@ from edge.files import write_whole
 from edge.messages import utc_from_seconds
 from edge.model import Model
 from edge.setup import Device
+from edge.small_database import open_to_read
 
 # From less than this no rate a day is reckoned.
 LEAST_SECONDS = 3600.0
@@ -72,7 +73,7 @@ def realised_by_camera(
     first_seconds -= first_seconds % 3600.0
     with open_existing(state_directory) as ledger:
         events = ledger.events(first_seconds, last_seconds)
-    with Ledger(state_directory / LEDGER_FILE) as coverage:
+    with Ledger(state_directory / LEDGER_FILE, open_to_read) as coverage:
         hours = coverage.hours(hour_of(first_seconds), hour_of(last_seconds))
     return [
         realised(camera, events, sum(hour.watched_seconds for hour in hours if hour.camera == camera), _promised(model))

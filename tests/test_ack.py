@@ -100,6 +100,19 @@ def test_an_answer_that_cannot_be_kept_is_said(
     assert "the answer is not kept (attempt to write a readonly database); call it with sudo" in capsys.readouterr().err
 
 
+def test_an_answer_begins_no_ledger_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A damaged one is the daemon's to set aside: the answer is refused, and the file stays as it is."""
+    config = write_device(tmp_path)
+    ledger = tmp_path / "state" / EVENTS_FILE
+    ledger.write_bytes(b"no database" * 500)
+    assert main(["ack", "01JUNKNOWN", "real", "--config", str(config)]) == 1
+    assert "the answer is not kept (file is not a database)" in capsys.readouterr().err
+    assert main(["ack", "--config", str(config)]) == 2
+    assert "is damaged (file is not a database); the daemon begins a new one" in capsys.readouterr().err
+    assert ledger.read_bytes() == b"no database" * 500
+    assert [path.name for path in ledger.parent.iterdir()] == [EVENTS_FILE]
+
+
 def write_device(folder: Path) -> Path:
     """A configuration with a tiny bundle, whose limit promises nothing, and an empty state directory."""
     write_tiny_bundle(folder / "tiny.prednet")

@@ -13,7 +13,7 @@ from types import TracebackType
 import msgspec
 
 from edge.coverage_ledger import hour_of
-from edge.small_database import open_or_begin_anew
+from edge.small_database import Opener, open_or_begin_anew
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +68,13 @@ def share_within(counts: Mapping[int, int], share: float) -> float | None:
 
 
 class PromiseLedger:
-    """Opened and closed by `with`, for one thread; a disk that refuses costs the entry."""
+    """Opened and closed by `with`, for one thread; a disk that refuses costs the entry.
 
-    def __init__(self, path: Path) -> None:
-        self._database = open_or_begin_anew(path, _TABLES)
+    `opened` says how its file is opened: for the daemon, or `open_to_read`.
+    """
+
+    def __init__(self, path: Path, opened: Opener = open_or_begin_anew) -> None:
+        self._database = opened(path, _TABLES)
 
     def __enter__(self) -> PromiseLedger:
         return self

@@ -31,6 +31,7 @@ from edge.files import write_whole
 from edge.hardware import is_throttled, temperatures_celsius
 from edge.health import free_bytes
 from edge.setup import read_device
+from edge.small_database import open_to_read
 from edge.support.redaction import redacted, secrets_of
 from edge.topics import EVENTS, default_device
 from edge.updates.store import BundleStore
@@ -160,7 +161,7 @@ def _coverage(state: Path) -> list[object]:
     if not (state / LEDGER_FILE).exists():
         raise FileNotFoundError(f"{LEDGER_FILE} is not there; the daemon has not run")
     now = time.time()
-    with Ledger(state / LEDGER_FILE) as ledger:
+    with Ledger(state / LEDGER_FILE, open_to_read) as ledger:
         return [msgspec.to_builtins(hour) for hour in ledger.hours(hour_of(now - DAYS * DAY_SECONDS), hour_of(now))]
 
 
@@ -168,7 +169,7 @@ def _events(state: Path) -> list[object]:
     if not (state / EVENTS_FILE).exists():
         raise FileNotFoundError(f"{EVENTS_FILE} is not there; the daemon has not run")
     now = time.time()
-    with EventLedger(state / EVENTS_FILE) as ledger:
+    with EventLedger(state / EVENTS_FILE, open_to_read) as ledger:
         return [msgspec.to_builtins(event) for event in ledger.events(now - DAYS * DAY_SECONDS, now)]
 
 
