@@ -71,6 +71,7 @@ def acceptance_of(device: Device, hours: float, promised: Promised, now_seconds:
     covered = proven_hours(state / LEDGER_FILE, list(device.models), hour_of(first), hour_of(now_seconds), now_seconds)
     with PromiseLedger(state / FILE, open_to_read) as ledger:
         frames = ledger.latency(hour_of(first), hour_of(now_seconds))
+        kept_since = ledger.first_hours(hour_of(first), hour_of(now_seconds))
         losses = ledger.losses(first, now_seconds)
     tests = [one for one in read_tests(state) if first <= seconds_from_utc(one.time) <= now_seconds]
     clauses = clauses_of(
@@ -78,6 +79,7 @@ def acceptance_of(device: Device, hours: float, promised: Promised, now_seconds:
         _uptimes(device, state, covered, first, now_seconds),
         losses,
         frames,
+        {camera: hour for camera, hour in kept_since.items() if hour > hour_of(first)},
         tests,
         promised,
     )
