@@ -85,7 +85,7 @@ def _export(parsed: argparse.Namespace, state: Path) -> int:
     from edge.event_ledger import open_existing  # noqa: PLC0415
     from edge.evidence_store import FOLDER  # noqa: PLC0415
     from edge.labels import seconds_from_span  # noqa: PLC0415
-    from edge.verdicts import export_clips  # noqa: PLC0415
+    from edge.verdict_clips import export_clips  # noqa: PLC0415
 
     with open_existing(state) as ledger:
         events = ledger.events(time.time() - seconds_from_span(parsed.since), time.time())
