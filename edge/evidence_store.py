@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.audit import AuditLog, Entry, asking_user
+from edge.audit import AUDIT_FILE, AuditLog, Entry, asking_user
 from edge.evidence_settings import Evidence
 from edge.json_files import read_json
 from edge.labels import seconds_from_event_id
@@ -177,7 +177,7 @@ def delete_logged(
         status="error" if left else "ok", code="failed" if left else "done", bytes=0,
         payload=f"{payload} not_deleted={len(left)}" if left else payload,
     )  # fmt: skip
-    AuditLog(state_directory / "audit.jsonl").write(entry)
+    AuditLog(state_directory / AUDIT_FILE).write(entry)
     return freed, left
 
 

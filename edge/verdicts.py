@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.audit import AuditLog, Entry, asking_user, excerpt
+from edge.audit import AUDIT_FILE, AuditLog, Entry, asking_user, excerpt
 from edge.coverage_ledger import Ledger, hour_of
 from edge.desk import LEDGER_FILE
 from edge.event_ledger import JUDGED_KINDS, LedgerEvent, Verdict, open_existing
@@ -90,7 +90,7 @@ def audit_verdict(state: Path, event_id: str, verdict: Verdict, now_seconds: flo
         status="ok" if is_known else "error", code="done" if is_known else "failed", bytes=0,
         payload=excerpt(f"event_id={event_id} verdict={verdict} by={asking_user()}".encode()),
     )  # fmt: skip
-    AuditLog(state / "audit.jsonl").write(entry)
+    AuditLog(state / AUDIT_FILE).write(entry)
 
 
 def line_of_realised(one: Realised) -> str:

@@ -18,6 +18,7 @@ import msgspec
 
 from edge import __version__
 from edge.archive import MANIFEST
+from edge.audit import AUDIT_FILE
 from edge.checked import told_models
 from edge.config import Config
 from edge.config_file import read_config
@@ -46,7 +47,7 @@ SERVICE = "prednet-edge"
 PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "av", "opencv-python-headless", "paho-mqtt", "msgspec", "scipy",
             "PyYAML", "cryptography", "pycuda", "cuda-bindings", "tensorrt")  # fmt: skip
 # Small files of the state directory that say how it is; none of them holds a picture.
-STATE_FILES = ("alive.json", "self_tests.json", "switches.json", "audit.jsonl", "audit.jsonl.1", "home_assistant.json")
+STATE_FILES = ("alive.json", "self_tests.json", "switches.json", AUDIT_FILE, f"{AUDIT_FILE}.1", "home_assistant.json")
 # Events stand in their ledger; a snapshot is a picture.
 NO_TEXT = (f"/{EVENTS}", "/snapshot")
 Part = Callable[[], str]
