@@ -29,8 +29,7 @@ from edge.engine.store import FOLDER as ENGINES
 from edge.errors import PrednetError
 from edge.event_ledger import EVENTS_FILE, EventLedger
 from edge.files import write_whole
-from edge.hardware import is_throttled, temperatures_celsius
-from edge.health import free_bytes
+from edge.hardware import free_bytes, is_throttled, temperatures_celsius
 from edge.setup import read_device
 from edge.small_database import open_to_read
 from edge.support.redaction import redacted, secrets_of
