@@ -20,8 +20,8 @@ from edge.drift import DriftWatch, Monitor
 from edge.events import Teller, Told, events_from_moment, score_from_moment
 from edge.flood import Floods
 from edge.frames import Image
-from edge.hardware import is_throttled, memory_bytes, temperatures_celsius
-from edge.health import DISK_LOW_BYTES, CameraGauges, free_bytes
+from edge.hardware import DISK_LOW_BYTES, free_bytes, is_throttled, memory_bytes, temperatures_celsius
+from edge.health import CameraGauges
 from edge.hints import HINTS
 from edge.messages import (
     ULID_RANDOM_BYTES,

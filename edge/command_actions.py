@@ -32,7 +32,7 @@ from edge.coverage_ledger import Ledger
 from edge.engine.work import EngineWork
 from edge.errors import PrednetError, UsageError
 from edge.event_ledger import EventLedger
-from edge.health import DISK_LOW_BYTES, free_bytes
+from edge.hardware import DISK_LOW_BYTES, free_bytes
 from edge.messages import ULID_RANDOM_BYTES
 from edge.mqtt import Publisher
 from edge.outbox import Outbox

@@ -23,8 +23,7 @@ from edge.engine.library import open_library, version_of
 from edge.engine.making import step_milliseconds
 from edge.engine.memory import DeviceFacts, open_memory
 from edge.errors import DeviceUnavailable, PrednetError
-from edge.hardware import is_throttled
-from edge.health import DISK_LOW_BYTES
+from edge.hardware import DISK_LOW_BYTES, is_throttled
 from edge.kept_secrets import captured
 from edge.messages import encode, utc_from_seconds
 from edge.mqtt import Subscriber

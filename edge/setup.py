@@ -25,7 +25,7 @@ from edge.mqtt import BrokerSettings, TlsFiles, check_tls
 from edge.page.token import configured_token
 from edge.places import place_from_spec
 from edge.profiles import judging
-from edge.site_calibration import variant_of_site
+from edge.site_calibration import manifest_of_site
 from edge.slower import has_slower, slower_bundle, slower_config
 from edge.sources import chosen
 from edge.topics import Topics, default_device
@@ -131,7 +131,7 @@ def device_with(device: Device, bundle: Bundle) -> Device:
 
 
 def _chosen(config: Config, bundle: Bundle, normals: Mapping[str, Path | None]) -> Choice:
-    return choose(config, bundle, sorted({variant_of_site(path) for path in normals.values() if path}))
+    return choose(config, bundle, sorted({manifest_of_site(path).variant for path in normals.values() if path}))
 
 
 def _by_key(found: Mapping[str, Mapping[str, Model]]) -> tuple[dict[str, Model], dict[str, Model]]:

@@ -24,7 +24,7 @@ from edge.moments import Judge, Moment
 from edge.outbox import Outbox
 from edge.runner import Runner
 from edge.self_tests.following import Followed, followed, needed_frames, wait_for_acknowledgement
-from edge.self_tests.results import CameraTest, OrderedTests, SelfTest, Station, keep_tests, read_tests
+from edge.self_tests.results import MOST_KEPT, CameraTest, OrderedTests, SelfTest, Station, keep_tests, read_tests
 from edge.setup import Device
 from edge.switches import Switches
 
@@ -171,7 +171,7 @@ class SelfTests:
         test = SelfTest(id=run.id, time=time_label, asked_by=run.asked_by, passed=passed, cameras=tuple(found),
                         skipped=run.skipped)  # fmt: skip
         log.log(logging.INFO if passed else logging.ERROR, "self_test passed=%s id=%s", passed, run.id)
-        self._tests.kept.append(test)
+        self._tests.kept = [*self._tests.kept, test][-MOST_KEPT:]
         keep_tests(self._state, self._tests.kept)
 
     def _found(self, run: _Run) -> list[CameraTest]:
