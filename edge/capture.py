@@ -16,6 +16,7 @@ from edge.frames import Frame, FrameFormat, Source
 from edge.moments import Round
 from edge.places import place_from_spec
 from edge.privacy import Shape
+from edge.seldom import Seldom
 from edge.sources import Capture, open_place
 from edge.tape import Tape
 
@@ -174,9 +175,13 @@ class CaptureThread(threading.Thread):
         self._opening_since: float | None = None
         self._stopping = threading.Event()
         self._reported: tuple[str, float] = ("", -REPORT_SECONDS)
+        self._failures = Seldom()
 
     def run(self) -> None:
-        """Open, read, and open again after a jittered delay, until stopped or a file has ended."""
+        """Open, read, and open again after a jittered delay, until stopped or a file has ended.
+
+        What fails in a way that nobody foresaw is a lost camera like others: nothing else would open it again.
+        """
         lost_since = time.monotonic()
         while not self._stopping.is_set():
             code = "camera_lost"
@@ -185,6 +190,11 @@ class CaptureThread(threading.Thread):
             except PrednetError as error:
                 code = error.fault_code if isinstance(error, DeviceUnavailable) else code
                 self._report(str(error), code)
+                finished = False
+            except Exception as error:
+                self._report(f"its capture failed: {type(error).__name__}", code)
+                if (count := self._failures.count()) is not None:
+                    log.exception("capture_failed camera=%s count=%d", self._camera, count)
                 finished = False
             if self._stopping.is_set():
                 return
