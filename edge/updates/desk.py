@@ -42,7 +42,7 @@ class UpdateDesk:
         self._stamp, self._due, self._alive_due = self._store.stamp, 0.0, 0.0
         self._trial: TrialWatch | None = None
         self._shadow: Shadow | None = None
-        self._has_changed = True
+        self._has_changed, self._is_refusal = True, False
 
     def see(self, moment: Moment) -> None:
         """Take in a moment of the live bundle."""
@@ -64,6 +64,7 @@ class UpdateDesk:
             self._stamp, self._has_changed = self._store.stamp, False
             self._follow(self._store.state)
         self._judge(now_seconds)
+        self._announcer.set_fault("bundle_refused", self._is_refusal or self._reload.is_refused)
         for camera in {key.split("/")[0] for key in named_normals(self._device.config)}:
             self._announcer.set_fault("calibration_missing", not self._device.models[camera].is_site, camera)
 
@@ -77,7 +78,7 @@ class UpdateDesk:
         digest = self._device.bundle.digest
         if state.live and state.live != digest and self._take_over(state.live):
             return
-        self._announcer.set_fault("bundle_refused", _is_refusal(state) or _passes_over(self._device.config))
+        self._is_refusal, self._reload.is_refused = _is_refusal(state), _passes_over(self._device.config)
         minutes = self._device.config.updates.trial_minutes
         is_on_trial = state.trial is not None and state.trial.digest == digest and minutes > 0.0
         if not is_on_trial:
