@@ -34,5 +34,6 @@ def telling(
         publisher = Publisher(device.broker, device.topics, outbox, info)
         switches = Switches(limits, None, wall_clock=lambda: 0.0)
         announcer = Announcer(device, publisher, outbox, mailboxes, switches, ledger, drift)
+        announcer.begin()
         handover = publisher._handover
         yield announcer, outbox, lambda: {name: message.payload for name, message in handover._states.items()}
