@@ -58,10 +58,6 @@ class CudaPythonMemory:
         """Queue a copy from the device into a host array."""
         _done(cuda.cuMemcpyDtoHAsync(host.ctypes.data, address, host.nbytes, self._stream))
 
-    def copy_within(self, target: int, source: int, byte_count: int) -> None:
-        """Queue a copy on the device."""
-        _done(cuda.cuMemcpyDtoDAsync(target, source, byte_count, self._stream))
-
     def synchronise(self) -> None:
         """Wait until everything that was queued is done."""
         _done(cuda.cuStreamSynchronize(self._stream))

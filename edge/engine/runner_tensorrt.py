@@ -111,13 +111,6 @@ class TensorRtRunner:
         self._turn = 1 - self._turn
         return ReadLater(self._told["errors"].array, self._told["peaks"].array, self._read_prediction)
 
-    def copy_slot(self, source: int, target: int) -> None:
-        """Give the target slot a copy of the source slot's states."""
-        for name, address in self._states[self._turn].items():
-            size = self._bytes(name) // self.slots
-            self._memory.copy_within(address + target * size, address + source * size, size)
-        self._memory.synchronise()
-
     def states(self) -> dict[str, NDArray[np.generic]]:
         """Return copies of the states that the next step will read, by name."""
         found = {name: self._host_array(name) for name in self._states[self._turn]}
