@@ -60,11 +60,10 @@ class Announcer:
         mailboxes: Mailboxes,
         switches: Switches,
         ledger: Ledger,
-        drift: DriftWatch | None = None,
     ) -> None:
         self._device, self._publisher, self._outbox, self._mailboxes = device, publisher, outbox, mailboxes
         self._switches, self._told_held = switches, switches.all_held
-        self._ledger, self._drift = ledger, drift or DriftWatch()
+        self._ledger, self._drift = ledger, DriftWatch()
         self.counts: Counter[str] = Counter()
         self.uploads_waiting: int | None = None
         self.listeners: list[Callable[[Event], None]] = []
