@@ -172,5 +172,21 @@ def test_without_a_driver_the_device_is_unavailable(monkeypatch: pytest.MonkeyPa
     import pycuda.driver  # noqa: PLC0415 - the stand-in
 
     monkeypatch.setattr(pycuda.driver, "_lib", SimpleNamespace(cuInit=lambda flags: 100))
-    with pytest.raises(DeviceUnavailable, match="no GPU answers pycuda"):
+    with pytest.raises(
+        DeviceUnavailable, match=r"^no GPU answers pycuda \(.*\); check the driver and /dev/nvhost-\*\.$"
+    ):
+        open_memory()
+
+
+def test_without_a_driver_cuda_python_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It raises by itself where the driver's library is missing."""
+    simulated.install(monkeypatch, "cuda-python")
+    from edge.engine import memory_cuda_python  # noqa: PLC0415 - the door of the stand-in
+
+    def missing(_: int) -> None:
+        raise RuntimeError("libcuda.so.1 is missing")
+
+    monkeypatch.setattr(memory_cuda_python, "cuda", SimpleNamespace(cuInit=missing))
+    told = r"^no GPU answers cuda-python \(libcuda\.so\.1 is missing\); check the driver and /dev/nvhost-\*\.$"
+    with pytest.raises(DeviceUnavailable, match=told):
         open_memory()

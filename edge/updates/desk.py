@@ -33,7 +33,11 @@ MOST_STARTS = 3
 
 
 class UpdateDesk:
-    """What the river calls; nothing of it waits."""
+    """What the river calls, in its own thread.
+
+    A tick is cheap until people have changed something. Then the bundles in question are read and digested, and
+    for another live one what computes it is chosen, while frames wait; a shadow computes in a thread of its own.
+    """
 
     def __init__(self, device: Device, announcer: Announcer, reload: Reload, runner: str, boot_id: str) -> None:
         self._device, self._announcer, self._reload = device, announcer, reload
@@ -52,7 +56,7 @@ class UpdateDesk:
             self._shadow.see(moment)
 
     def tick(self) -> None:
-        """Look at what people have changed, and at the trial. Call it often; it is cheap."""
+        """Look at what people have changed, and at the trial. Call it often; it is cheap while they change nothing."""
         now_seconds = time.monotonic()
         if now_seconds >= self._alive_due:
             self._alive_due = now_seconds + ALIVE_SECONDS
