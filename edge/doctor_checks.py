@@ -162,7 +162,7 @@ def camera(device: Device, name: str) -> str:
         for number, _ in enumerate(source.frames(), 1):
             if number == FRAMES:
                 seconds = time.monotonic() - begun
-                return f"{source.name}: {FRAMES} frames in {seconds:.1f} s by {getattr(source, 'backend', 'our own')}"
+                return f"{source.name}: {FRAMES} frames in {seconds:.1f} s by {source.backend}"
     finally:
         source.close()
     raise DeviceUnavailable(f"{source.name}: it ended before {FRAMES} frames; look at it with ffplay.")

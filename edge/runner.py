@@ -79,9 +79,6 @@ class Runner(Protocol):
     def step(self, frames: NDArray[np.uint8], advance: NDArray[np.bool_], reset: NDArray[np.bool_]) -> Step:
         """Advance the states of the slots with a new frame. frames uint8 [N, H, W, C], advance and reset [N]."""
 
-    def copy_slot(self, source: int, target: int) -> None:
-        """Give the target slot a copy of the source slot's states."""
-
     def close(self) -> None:
         """Free what the runner holds."""
 

@@ -18,7 +18,7 @@ from edge.chosen import open_chosen
 from edge.detection import Box
 from edge.frames import Frame
 from edge.labels import seconds_from_utc
-from edge.messages import EventScore, utc_from_seconds
+from edge.messages import ULID_RANDOM_BYTES, EventScore, utc_from_seconds
 from edge.model import runner_of
 from edge.moments import Judge, Moment
 from edge.outbox import Outbox
@@ -142,7 +142,7 @@ class SelfTests:
             self._due_seconds = self._monotonic() + min(FIRST_SECONDS, self._every_seconds)
             return
         self._due_seconds = self._monotonic() + self._every_seconds
-        test_id = self._tests.ask(self._wall_clock(), os.urandom(10))
+        test_id = self._tests.ask(self._wall_clock(), os.urandom(ULID_RANDOM_BYTES))
         self._tests.wanted, self._tests.running = "", test_id
         rate_hz = self._device.bundle.spec.form.rate_hz
         copies = {
