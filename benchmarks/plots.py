@@ -110,7 +110,7 @@ def draw_detection(tables: list[list[Row]], path: Path) -> None:
             f"{value:.4f}", (value, label), (8, 0), textcoords="offset points", va="center", fontsize=8, color=INK
         )
     low = min(values)
-    axes.set_xlim(low - 0.25 * (1.0 - low), 1.0 + 0.1 * (1.0 - low))
+    axes.set_xlim(low - 0.25 * (1.0 - low), 1.0)
     axes.set_title(
         "Ped2: frame AUC of the level, online; green: PredNet, grey: other predictors in the same machinery", **_TITLE
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from edge.detection import Rules
+from edge.options import number_of
 
 MOST_PER_DAY = 10_000.0
 MOST_HOLD_SECONDS = 60.0
@@ -20,11 +20,11 @@ class Asked:
     rules: Rules = field(default_factory=Rules)
 
 
-def add_asked(parser: argparse.ArgumentParser) -> None:
-    """Add `--false-per-day` and `--hold`."""
+def add_asked(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
+    """Add `--false-per-day` and `--hold`; `otherwise` says where else the hold may stand."""
     parser.add_argument(
         "--false-per-day",
-        type=_number_of("events a day", MOST_PER_DAY, "1 or 0.5"),
+        type=number_of("events a day", MOST_PER_DAY, "1 or 0.5"),
         default=1.0,
         metavar="EVENTS",
         help="so many false events a day at most, over all limits of the camera (default: 1); "
@@ -32,10 +32,10 @@ def add_asked(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--hold",
-        type=_number_of("seconds", MOST_HOLD_SECONDS, "1.5 or 0.5"),
+        type=number_of("seconds", MOST_HOLD_SECONDS, "1.5 or 0.5"),
         metavar="SECONDS",
         help="how long a level must stay above its limit before it is an event "
-        f"(default: {Rules.hold_seconds:g}, or what --config says); a device that holds shorter has no promise",
+        f"(default: {Rules.hold_seconds:g}{otherwise}); a device that holds shorter has no promise",
     )
 
 
@@ -43,18 +43,3 @@ def asked_from(parsed: argparse.Namespace, rules: Rules | None = None) -> Asked:
     """Return what a command line asks for; `rules` are those of the device, where they are known."""
     rules = rules or Rules()
     return Asked(parsed.false_per_day, rules if parsed.hold is None else replace(rules, hold_seconds=parsed.hold))
-
-
-def _number_of(unit: str, most: float, such_as: str) -> Callable[[str], float]:
-    """Return what reads a number above 0; it raises argparse's error where a text is none."""
-
-    def read(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = 0.0
-        if not 0.0 < number <= most:
-            raise argparse.ArgumentTypeError(f"{text} is no number of {unit}; give one above 0, such as {such_as}")
-        return number
-
-    return read

@@ -39,8 +39,9 @@ Let the camera itself show a stretch of normal work, now:
 
   prednet-calibrate site rtsp://10.0.0.9/stream --seconds 120 --predictor flow --camera press3 -o press3.normal
 
---false-per-day asks for at most so many false events a day on the camera. A promise of one needs a shift of
-normal work, 8 hours; from less footage comes the limit of the lowest rate that it supports, and how much is lacking.
+--false-per-day asks for at most so many false events a day on the camera. A promise of one needs 8 hours of normal
+work for each of its limits: 16 for surprises and stalls, which every camera has once its footage is longer than nine
+minutes. From less footage comes the limit of the lowest rate that it supports, and how much is lacking.
 On the device, everything is in the configuration: the camera's source, masks, bundle, and its `normal` file. It is
 replaced, and a running `prednet-edge run` takes it over within seconds. What it and the calibration before it would
 have fired on this footage is shown; --show-only shows it and replaces nothing. A CSI or USB camera is open to one
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     site.add_argument("--show-only", action="store_true", help="show what would have fired, and write nothing")
     site.add_argument("--first-part", type=float, default=1.0, metavar="SHARE",
                       help="learn from this share (0–1) of each clip's beginning only (default: all)")  # fmt: skip
-    add_asked(site)
+    add_asked(site, otherwise=", or what --config says")
     site.add_argument("--json", action="store_true", help="print the limits as JSON")
     site.set_defaults(run=_site)
     add_masks_command(commands)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -14,13 +13,14 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
+from calibration.asked import MOST_HOLD_SECONDS
 from calibration.datasets import Dataset, read_dataset
 from calibration.evaluate import Candidate, Evaluation, candidate_from_bundle, candidate_from_predictor, evaluate
 from calibration.report import plain_report, told_table
 from edge.command import Parser
 from edge.detection import Rules
 from edge.errors import UsageError
-from edge.frames import FrameFormat
+from edge.options import SIZE, frame_format, number_of, rate_from_text, size_from_text
 from edge.runners import PREDICTORS
 
 EVALUATE_HELP = """Measure bundles and baselines on a labelled dataset, through the daemon's own river.
@@ -42,7 +42,6 @@ Layouts that are read:
 
 Several bundles (one for each seed of a training) end in a line of mean and standard deviation.
 """
-SIZE = "160x128"
 
 
 def add_evaluate_command(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -52,12 +51,16 @@ def add_evaluate_command(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("--bundle", type=Path, nargs="+", default=[], help="bundles to measure")
     parser.add_argument("--variant", default="auto", help="of the bundles (default: cpu, else float)")
     parser.add_argument("--predictor", nargs="+", choices=PREDICTORS, default=[], help="what needs no network")
-    parser.add_argument("--size", default=SIZE, metavar="WIDTHxHEIGHT", help="of predictors (default: %(default)s)")
+    parser.add_argument("--size", type=size_from_text, default=SIZE, metavar="WIDTHxHEIGHT",
+                        help="of predictors (default: %(default)s)")  # fmt: skip
     parser.add_argument("--colour", choices=("grey", "rgb"), default="grey", help="of predictors (default: grey)")
-    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of predictors (default: 10)")
-    parser.add_argument("--images-rate", type=float, metavar="HZ", help="of images, if not that of their layout")
+    parser.add_argument("--rate", type=rate_from_text, default=10.0, metavar="HZ", help="of predictors (default: 10)")
+    parser.add_argument(
+        "--images-rate", type=rate_from_text, metavar="HZ", help="of images, if not that of their layout"
+    )
     parser.add_argument("--clips", nargs="+", metavar="NAME", help="score only these test clips")
-    parser.add_argument("--hold", type=float, default=Rules.hold_seconds, metavar="SECONDS",
+    parser.add_argument("--hold", type=number_of("seconds", MOST_HOLD_SECONDS, "1.5 or 0", is_zero_good=True),
+                        default=Rules.hold_seconds, metavar="SECONDS",
                         help="how long a crossing must last to be an event (default: %(default)s)")  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="draw the curves into this folder")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -109,18 +112,8 @@ def draw_curves(dataset: Dataset, evaluations: Sequence[Evaluation], folder: Pat
     print(f"curves: {folder}", file=sys.stderr)
 
 
-def form_from_options(size: str, colour: str, rate_hz: float) -> FrameFormat:
-    """Return the frames of a predictor from --size, --colour and --rate; UsageError where they make none."""
-    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", size)
-    if found is None or not 0.0 < rate_hz <= 1000.0:
-        raise UsageError(f"--size {size} --rate {rate_hz:g}: give a size such as {SIZE} and a rate above 0.")
-    return FrameFormat(int(found[2]), int(found[1]), 1 if colour == "grey" else 3, rate_hz)
-
-
 def _candidates(parsed: argparse.Namespace) -> Iterator[Callable[[], Candidate]]:
-    form = form_from_options(parsed.size, parsed.colour, parsed.rate)
-    if parsed.hold < 0:
-        raise UsageError(f"--hold is {parsed.hold:g}; give 0 seconds or more.")
+    form = frame_format(parsed.size, parsed.colour, parsed.rate)
     for path in parsed.bundle:
         yield partial(candidate_from_bundle, path, parsed.variant)
     for name in parsed.predictor or ([] if parsed.bundle else PREDICTORS):

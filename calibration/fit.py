@@ -90,21 +90,19 @@ def fit_calibration(
     """Return normality and limits from what `observe` saw of `clips` by the runner that will use them.
 
     What is `asked` is asked of surprise and stall together, over all zones: `sensitivity`, float32 [Gh, Gw], is
-    in the scores that the limits are fitted on. Raises UsageError where the footage is too short, or all is ignored.
+    in the scores that the limits are fitted on. Each has half of it, also on footage too short for stalls to be judged:
+    the hours that are lacking are those of both. Raises UsageError where the footage is too short, or all is ignored.
     """
     normality, *kinds = fit_normality([Run(seen.seconds, seen.senses) for seen in observations], sensitivity)
     asked, digest = asked or Asked(), footage_digest(clips)
     rules = (asked.rules, stall_rules(asked.rules))
-    spoken = [
-        (scores, held)
+    limits = [
+        _limits(scores, held, rate_hz, digest, asked.false_events_per_day, len(kinds))
         for scores, part, held in zip(kinds, (SURPRISE, STALL), rules, strict=True)
         if normality.speaking[part].any()
     ]
-    if not spoken:
+    if not limits:
         raise UsageError("nothing in this footage is judged: all of the picture is ignored, or no witness speaks.")
-    limits = [
-        _limits(scores, held, rate_hz, digest, asked.false_events_per_day, len(spoken)) for scores, held in spoken
-    ]
     sketch = sketch_of([(one.seconds, one.scores) for one in kinds[0]], rate_hz)
     stall = limits[1] if len(limits) > 1 else None
     return Calibration(normality, msgspec.structs.replace(limits[0], stall=stall, sketch=sketch))

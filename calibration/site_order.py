@@ -10,7 +10,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from calibration.evaluate_cli import SIZE, form_from_options
 from calibration.footage import Clip
 from calibration.live import read_site_footage
 from edge.builtin import bundle_from_predictor, predictor_of
@@ -25,6 +24,7 @@ from edge.errors import PrednetError, UsageError
 from edge.kept_secrets import captured
 from edge.model import chosen_variant, runner_of, with_normal
 from edge.normality import Map
+from edge.options import SIZE, frame_format, number_of, rate_from_text, size_from_text
 from edge.privacy import Shape
 from edge.profiles import judging
 from edge.runner import Runner
@@ -36,6 +36,8 @@ from edge.updates.store import BundleStore
 from edge.zones import sensitivity_of
 from edge.zoning import calibration_in_zones
 
+# Live footage is held in memory while it is learned from.
+MOST_LIVE_SECONDS = 7 * 86_400.0
 # Options that say something of one way to name what is watched: which, and what they say. With another way they are
 # refused, since nothing would come of them.
 _ONLY_OF = {
@@ -76,10 +78,11 @@ def add_watched_options(parser: argparse.ArgumentParser) -> None:
     watched.add_argument("--bundle", type=Path, help="the bundle that the camera runs")
     watched.add_argument("--config", type=Path, help="the configuration that names --camera, its source and its bundle")
     watched.add_argument("--predictor", choices=("flow", "flow-light"), help="the predictor that it runs instead")
-    parser.add_argument("--size", metavar="WIDTHxHEIGHT", help=f"of a predictor (default: {SIZE})")
+    parser.add_argument("--size", type=size_from_text, metavar="WIDTHxHEIGHT", help=f"of a predictor (default: {SIZE})")
     parser.add_argument("--colour", choices=("grey", "rgb"), help="of a predictor (default: grey)")
-    parser.add_argument("--rate", type=float, metavar="HZ", help="frames a second: of a predictor (default: 10), or a "
-                        "slower one than the bundle's for slow_normal")  # fmt: skip
+    parser.add_argument("--rate", type=rate_from_text, metavar="HZ",
+                        help="frames a second: of a predictor (default: 10), or a slower one than the bundle's for "
+                        "slow_normal")  # fmt: skip
     parser.add_argument(
         "--variant", help="with --bundle: the variant of it that the camera runs (default: cpu, else float)"
     )
@@ -87,7 +90,8 @@ def add_watched_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", metavar="NAME", help="with --config: the profile of the camera to be learned")
     parser.add_argument("--installed", metavar="NAME",
                         help="with --config: for a bundle that is installed and not yet live")  # fmt: skip
-    parser.add_argument("--seconds", type=float, default=60.0, metavar="SECONDS",
+    parser.add_argument("--seconds", type=number_of("seconds", MOST_LIVE_SECONDS, "60"), default=60.0,
+                        metavar="SECONDS",
                         help="of a live camera: learn from so much of what it shows now (default: 60)")  # fmt: skip
 
 
@@ -117,8 +121,8 @@ def site_order(parsed: argparse.Namespace) -> SiteOrder:
     if parsed.out is None and not parsed.show_only:
         raise UsageError("no place for the .normal file; give -o FILE, or --show-only.")
     if parsed.predictor:
-        form = form_from_options(parsed.size or SIZE, parsed.colour or "grey", parsed.rate or 10.0)
-        bundle = bundle_from_predictor(parsed.predictor, form)
+        size, colour = parsed.size or size_from_text(SIZE), parsed.colour or "grey"
+        bundle = bundle_from_predictor(parsed.predictor, frame_format(size, colour, parsed.rate or 10.0))
         variant = parsed.predictor
     else:
         bundle = _at_asked_rate(read_bundle(parsed.bundle), parsed.rate)

@@ -52,11 +52,11 @@ def _ack(parsed: argparse.Namespace) -> int:
 
 
 def _say(parsed: argparse.Namespace, state: Path) -> int:
-    from edge.event_ledger import open_existing  # noqa: PLC0415
+    from edge.event_ledger import open_to_acknowledge  # noqa: PLC0415
     from edge.verdicts import audit_verdict  # noqa: PLC0415
 
     try:
-        with open_existing(state) as ledger:
+        with open_to_acknowledge(state) as ledger:
             event = ledger.acknowledge(parsed.event_id, parsed.answer, time.time())
     except sqlite3.Error as error:
         raise PrednetError(
@@ -85,7 +85,7 @@ def _export(parsed: argparse.Namespace, state: Path) -> int:
     from edge.event_ledger import open_existing  # noqa: PLC0415
     from edge.evidence_store import FOLDER  # noqa: PLC0415
     from edge.labels import seconds_from_span  # noqa: PLC0415
-    from edge.verdicts import export_clips  # noqa: PLC0415
+    from edge.verdict_clips import export_clips  # noqa: PLC0415
 
     with open_existing(state) as ledger:
         events = ledger.events(time.time() - seconds_from_span(parsed.since), time.time())

@@ -20,8 +20,8 @@ from edge.drift import DriftWatch, Monitor
 from edge.events import Teller, Told, events_from_moment, score_from_moment
 from edge.flood import Floods
 from edge.frames import Image
-from edge.hardware import is_throttled, memory_bytes, temperatures_celsius
-from edge.health import DISK_LOW_BYTES, CameraGauges, free_bytes
+from edge.hardware import DISK_LOW_BYTES, free_bytes, is_throttled, memory_bytes, temperatures_celsius
+from edge.health import CameraGauges
 from edge.hints import HINTS
 from edge.messages import (
     ULID_RANDOM_BYTES,
@@ -60,11 +60,10 @@ class Announcer:
         mailboxes: Mailboxes,
         switches: Switches,
         ledger: Ledger,
-        drift: DriftWatch | None = None,
     ) -> None:
         self._device, self._publisher, self._outbox, self._mailboxes = device, publisher, outbox, mailboxes
         self._switches, self._told_held = switches, switches.all_held
-        self._ledger, self._drift = ledger, drift or DriftWatch()
+        self._ledger, self._drift = ledger, DriftWatch()
         self.counts: Counter[str] = Counter()
         self.uploads_waiting: int | None = None
         self.listeners: list[Callable[[Event], None]] = []
@@ -85,7 +84,6 @@ class Announcer:
         self._health_due = self._coverage_due = 0.0
         self._open_zones: dict[str, frozenset[str]] = {}
         self._gauges = CameraGauges(device.models, self._started)
-        self._begin()
 
     def tell(self, moment: Moment) -> None:
         """Publish what one moment says: its event, its camera's state, and at most one score a second."""
@@ -190,8 +188,8 @@ class Announcer:
             self._ledger.add(camera, time.time(), meter.take(), is_clock_synced=is_synced)
             self._publisher.set_state(camera_subtopic(camera, "coverage"), encode(meter.coverage()))
 
-    def _begin(self) -> None:
-        """Close what an earlier start left open, and say what is not seen yet."""
+    def begin(self) -> None:
+        """Close what an earlier start left open, and say what is not seen yet. Call it once, when others listen."""
         for event in self._outbox.closing_events():
             self.publish(event)
         if self._outbox.set_aside is not None:
@@ -241,7 +239,7 @@ class Announcer:
             device=topics.device,
             camera=camera,
             model=model.event_model(),
-            rarities=model.rarities,
+            rates=model.rates,
             calibrated=model.is_calibrated,
             wall_offset_seconds=time.time() - time.monotonic(),
             clock=clock_state(),

@@ -11,6 +11,7 @@ import msgspec
 
 log = logging.getLogger(__name__)
 
+AUDIT_FILE = "audit.jsonl"
 BYTES_LIMIT = 4 * 2**20  # then it becomes NAME.1, and the one before is gone
 EXCERPT_LENGTH = 300
 

@@ -56,6 +56,7 @@ def _bench(parsed: argparse.Namespace) -> int:
 def _config(parsed: argparse.Namespace) -> Config:
     from edge.config import Config  # noqa: PLC0415
     from edge.config_file import read_config  # noqa: PLC0415
+    from edge.runner import MOST_CAMERAS  # noqa: PLC0415
 
     if (parsed.config is None) == (parsed.bundle is None):
         raise UsageError("bench wants --config, or --bundle, and not both.")
@@ -64,6 +65,8 @@ def _config(parsed: argparse.Namespace) -> Config:
         if not config.bundle:
             raise UsageError(f"{parsed.config}: it watches with the predictor {config.predictor}, which has no step.")
         return config
+    if not 1 <= parsed.cameras <= MOST_CAMERAS:
+        raise UsageError(f"--cameras {parsed.cameras}: give 1 to {MOST_CAMERAS}.")
     given = {name: getattr(parsed, name) for name in ("runner", "variant", "threads")}
     given |= {"site": "bench", "bundle": str(parsed.bundle), "state_directory": str(parsed.folder)}
     cameras = {f"camera{number}": {"source": "test://factory"} for number in range(parsed.cameras)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,19 +22,8 @@ from edge.level import Noise
 from edge.normality import WITNESSES, Normality
 from edge.privacy import Shape
 from edge.promise import Promise, promised
-from edge.rates import Rates, rate_at
+from edge.rates import Rates
 from edge.sketch import Sketch
-
-
-class Tail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How often normal footage shows a level, in files of an earlier form.
-
-    `rate_per_hour` blocks of five seconds reach `level`, e-fold rarer every `scale`.
-    """
-
-    level: float
-    rate_per_hour: float
-    scale: float
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,8 +32,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `on` and `off` are levels; `highest_level` is the highest of the footage, seen as held-out footage;
     `is_promise` is false where the footage is too short to promise a rate of false events; `promise` says what it
     promises or lacks, and `rates` how often normal work reaches a level. `stall` are the limits of a movement that
-    fails to come, beside those of the surprise; `sketch` is what drift is held against. Files of earlier forms have a
-    `tail` alone, and no sketch.
+    fails to come, beside those of the surprise; `sketch` is what drift is held against.
     """
 
     noise: Noise
@@ -56,16 +43,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     footage_seconds: float
     frames: int
     footage_digest: str
-    tail: Tail | None = None
     rates: Rates | None = None
     promise: Promise | None = None
     stall: Limits | None = None
     sketch: Sketch | None = None
-
-    @property
-    def rarity(self) -> Rates | Tail | None:
-        """What says how often normal work reaches a level; None where the footage could not tell."""
-        return self.tail if self.rates is None else self.rates
 
 
 @dataclass(frozen=True)
@@ -90,15 +71,6 @@ class Calibration:
 def limit_of(limits: Limits) -> Limit:
     """Return what the river decides by."""
     return Limit(limits.on, limits.off, limits.is_promise)
-
-
-def rate_per_hour(level: float, rarity: Rates | Tail | None) -> float | None:
-    """Return how often an hour normal work makes an event at a limit this high; None where nothing can say."""
-    if rarity is None:
-        return None
-    if isinstance(rarity, Rates):
-        return rate_at(rarity, level)
-    return rarity.rate_per_hour * math.exp(-max(level - rarity.level, 0.0) / rarity.scale)
 
 
 def limits_for(limits: Limits, rules: Rules, false_events_per_day: float | None) -> Limits:

@@ -16,6 +16,7 @@ from edge.frames import Frame, FrameFormat, Source
 from edge.moments import Round
 from edge.places import place_from_spec
 from edge.privacy import Shape
+from edge.seldom import Seldom
 from edge.sources import Capture, open_place
 from edge.tape import Tape
 
@@ -81,9 +82,7 @@ class Mailboxes:
     def put(self, camera: str, frame: Frame, media_offset_seconds: float | None) -> None:
         """Lay a frame into the camera's slot; what nobody took, here or in the library, is dropped and counted."""
         with self._changed:
-            status = self._status.get(camera)
-            if status is None:
-                return
+            status = self._status[camera]
             self._status[camera] = replace(
                 status,
                 fault=None,
@@ -97,32 +96,15 @@ class Mailboxes:
             self._seeing.add(camera)
             self._changed.notify_all()
 
-    def add(self, camera: str) -> None:
-        """Give a camera a slot."""
-        with self._changed:
-            self._status[camera] = CameraStatus()
-
-    def remove(self, camera: str) -> None:
-        """Take a camera's slot away: its last round says `disabled`, and nothing of it is taken any more."""
-        with self._changed:
-            self._frames.pop(camera, None)
-            self._seeing.discard(camera)
-            if self._status.pop(camera, None) is not None:
-                self._lost[camera] = "disabled"
-            self._changed.notify_all()
-
     def opened(self, camera: str, backend: str) -> None:
         """Say what captures a camera now."""
         with self._changed:
-            if camera in self._status:
-                self._status[camera] = replace(self._status[camera], backend=backend)
+            self._status[camera] = replace(self._status[camera], backend=backend)
 
     def lose(self, camera: str, fault: str, *, code: str = "camera_lost", finished: bool = False) -> None:
         """Say that a camera gives nothing any more; a frame that nobody took is dropped."""
         with self._changed:
-            status = self._status.get(camera)
-            if status is None:
-                return
+            status = self._status[camera]
             dropped = status.dropped + (self._frames.pop(camera, None) is not None)
             status = replace(status, is_finished=finished, dropped=dropped, tried_seconds=self._clock())
             self._status[camera] = replace(status, fault=fault, fault_code=None if finished else code)
@@ -193,9 +175,13 @@ class CaptureThread(threading.Thread):
         self._opening_since: float | None = None
         self._stopping = threading.Event()
         self._reported: tuple[str, float] = ("", -REPORT_SECONDS)
+        self._failures = Seldom()
 
     def run(self) -> None:
-        """Open, read, and open again after a jittered delay, until stopped or a file has ended."""
+        """Open, read, and open again after a jittered delay, until stopped or a file has ended.
+
+        What fails in a way that nobody foresaw is a lost camera like others: nothing else would open it again.
+        """
         lost_since = time.monotonic()
         while not self._stopping.is_set():
             code = "camera_lost"
@@ -204,6 +190,11 @@ class CaptureThread(threading.Thread):
             except PrednetError as error:
                 code = error.fault_code if isinstance(error, DeviceUnavailable) else code
                 self._report(str(error), code)
+                finished = False
+            except Exception as error:
+                self._report(f"its capture failed: {type(error).__name__}", code)
+                if (count := self._failures.count()) is not None:
+                    log.exception("capture_failed camera=%s count=%d", self._camera, count)
                 finished = False
             if self._stopping.is_set():
                 return
@@ -214,7 +205,7 @@ class CaptureThread(threading.Thread):
                 now = time.monotonic()
                 tried_seconds = 0.0 if self._opening_since is None else now - self._opening_since
                 self._stopping.wait(self._reopen_delay(now - lost_since, code, tried_seconds))
-            last = self._mailboxes.status().get(self._camera, CameraStatus()).frame_seconds
+            last = self._mailboxes.status()[self._camera].frame_seconds
             lost_since = max(lost_since, last or lost_since)
 
     @property

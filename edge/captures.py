@@ -1,4 +1,4 @@
-"""The capture threads of a device: started, watched for hanging, replaced, stopped; added and removed one by one."""
+"""The capture threads of a device: started, watched for hanging, replaced, stopped."""
 
 from __future__ import annotations
 

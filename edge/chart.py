@@ -32,6 +32,8 @@ INK, ERROR, REPEAT, LEVEL, LIMIT, EVENT, TRUTH, STALL = (
 )
 MOST_PICTURES = 6
 TALL = 6.0
+# What a letter of an event's label takes of the width.
+LETTER_SHARE = 0.0055
 
 
 def draw_chart(trace: Trace, path: Path, truth: Sequence[tuple[float, float, str]] = ()) -> None:
@@ -111,16 +113,29 @@ def _draw_level(axes: Any, trace: Trace) -> None:
 
 
 def _draw_spans(axes: Any, spans: list[Span], seconds: list[float], labelled: bool) -> None:
-    last = seconds[-1] if seconds else 0.0
-    for number, span in enumerate(spans, 1):
+    first, last = (seconds[0], seconds[-1]) if seconds else (0.0, 0.0)
+    names = [f"event {number}" + ("" if one.kind == "surprise" else f" ({one.kind})")
+             for number, one in enumerate(spans, 1)]  # fmt: skip
+    rows = label_rows([one.start_seconds for one in spans], names, LETTER_SHARE * (last - first))
+    for span, name, row in zip(spans, names, rows, strict=True):
         end = last if span.end_seconds is None else span.end_seconds
         axes.axvspan(span.start_seconds, end, color=EVENT, alpha=0.55, lw=0, zorder=0)
         if labelled:
-            told = f"event {number}" if span.kind == "surprise" else f"event {number} ({span.kind})"
             axes.annotate(
-                told, (span.start_seconds, 1.0), (2, -9), xycoords=axes.get_xaxis_transform(),
+                name, (span.start_seconds, 1.0), (2, -9 - 10 * row), xycoords=axes.get_xaxis_transform(),
                 textcoords="offset points", fontsize=8, color=LIMIT,
             )  # fmt: skip
+
+
+def label_rows(starts: Sequence[float], names: Sequence[str], letter_seconds: float) -> list[int]:
+    """Return the row of each label, the topmost in which it lies on none before it."""
+    free: list[float] = []
+    rows = []
+    for start, name in zip(starts, names, strict=True):
+        row = next((number for number, end in enumerate(free) if end <= start), len(free))
+        free[row : row + 1] = [start + letter_seconds * (len(name) + 1)]
+        rows.append(row)
+    return rows
 
 
 def _draw_truth(axes: Any, truth: Sequence[tuple[float, float, str]]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from edge.evidence_cli import add_evidence_command
 from edge.init_cli import add_init_command
 from edge.install_cli import add_install_commands
 from edge.mqtt_cli import add_mqtt_commands
+from edge.options import frame_format, rate_from_text, size_from_text
 from edge.page.page_cli import add_page_command
 from edge.report_cli import add_report_command
 from edge.self_tests.cli import add_self_test_command
@@ -132,9 +132,10 @@ def _add_scene(commands: argparse._SubParsersAction[Parser]) -> None:
     scene.add_argument("address", nargs="?", default="test://factory?accidents=all",
                        help="which day and which accidents (default: %(default)s)")  # fmt: skip
     scene.add_argument("--write", type=Path, required=True, metavar="DIR", help="a new folder")
-    scene.add_argument("--size", default="640x512", metavar="WIDTHxHEIGHT", help="in pixels (default: %(default)s)")
+    scene.add_argument("--size", type=size_from_text, default="640x512", metavar="WIDTHxHEIGHT",
+                       help="in pixels (default: %(default)s)")  # fmt: skip
     scene.add_argument("--colour", choices=("grey", "rgb"), default="rgb", help="of its pixels (default: %(default)s)")
-    scene.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="frames a second (default: 10)")
+    scene.add_argument("--rate", type=rate_from_text, default=10.0, metavar="HZ", help="frames a second (default: 10)")
     scene.set_defaults(run=_scene)
 
 
@@ -160,20 +161,16 @@ def _scene(parsed: argparse.Namespace) -> int:
     from edge.scene import scene_duration, scene_from_url  # noqa: PLC0415 - only a command opens its doors
     from edge.scene.footage import write_scene  # noqa: PLC0415
 
-    size = re.fullmatch(r"(\d+)x(\d+)", parsed.size)
-    if size is None or not 0.0 < parsed.rate <= 1000.0:
-        raise UsageError(
-            f"--size {parsed.size} --rate {parsed.rate:g}: give a size such as 640x512 and a rate above 0."
-        )
+    form = frame_format(parsed.size, parsed.colour, parsed.rate)
     scene, _, seconds = scene_from_url(parsed.address)
     with tqdm(unit="frame", desc="drawing", disable=None) as bar:
         for path in write_scene(
             scene,
             parsed.write,
-            height=int(size[2]),
-            width=int(size[1]),
-            channels=1 if parsed.colour == "grey" else 3,
-            rate_hz=parsed.rate,
+            height=form.height,
+            width=form.width,
+            channels=form.channels,
+            rate_hz=form.rate_hz,
             seconds=seconds or scene_duration(scene),
             progress=lambda done, _: bar.update(done - bar.n),
         ):

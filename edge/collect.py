@@ -38,17 +38,16 @@ _STAMP = re.compile(r"(\d{8}T\d{6})\d{3}Z\.mkv")
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to collect, how many bytes to keep a camera, how long one clip is, and how many parts a day has."""
+    """How long to collect, how many bytes to keep a camera, and how long one clip is."""
 
     seconds: float
     bytes_a_camera: int
     clip_seconds: float = 10.0
-    parts: int = PARTS
 
     @property
     def part_bytes(self) -> int:
         """The share of the budget of each part of the day that the time reaches."""
-        reached = min(self.parts, math.ceil(self.seconds / 86400.0 * self.parts) + 1)
+        reached = min(PARTS, math.ceil(self.seconds / 86400.0 * PARTS) + 1)
         return self.bytes_a_camera // reached
 
 
@@ -109,7 +108,7 @@ def collect(
     _check(plan, form)
     for source in cameras.values():
         place_from_spec(source.spec)
-    states = {camera: _begun(folder / camera, form, plan) for camera in cameras}
+    states = {camera: _begun(folder / camera, form) for camera in cameras}
     _check_room(folder, states, form, plan)
     mailboxes = Mailboxes(list(cameras))
     captures = Captures(form, mailboxes)
@@ -190,7 +189,7 @@ def _finish(state: _Camera, form: FrameFormat, plan: Plan, wall_seconds: float) 
         state.unfit += 1
         return
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(wall_seconds)) + f"{int(wall_seconds * 1000) % 1000:03d}Z"
-    new = Kept(f"{stamp}.mkv", _part(wall_seconds, plan.parts), 0, signature_of(images))
+    new = Kept(f"{stamp}.mkv", _part(wall_seconds), 0, signature_of(images))
     if new in with_clip(state.kept, new, plan.part_bytes, plan.bytes_a_camera)[1]:
         state.repeated += 1
         return
@@ -208,19 +207,19 @@ def _finish(state: _Camera, form: FrameFormat, plan: Plan, wall_seconds: float) 
         (state.folder / clip.name).unlink(missing_ok=True)
 
 
-def _part(wall_seconds: float, parts: int) -> int:
+def _part(wall_seconds: float) -> int:
     """Return which part of the day (UTC) a time is in."""
-    return int((wall_seconds % 86400.0) / 86400.0 * parts)
+    return int((wall_seconds % 86400.0) / 86400.0 * PARTS)
 
 
-def _begun(folder: Path, form: FrameFormat, plan: Plan) -> _Camera:
+def _begun(folder: Path, form: FrameFormat) -> _Camera:
     """Return a camera with what earlier calls kept; what a power cut left out of the index is taken in, or removed."""
     folder.mkdir(parents=True, exist_ok=True)
     for unfinished in folder.glob(".*.part"):
         unfinished.unlink()
     entries = {one.name: one for one in _entries(folder / INDEX)}
     clips = [path for path in sorted(folder.glob("*.mkv")) if path.name in entries or _STAMP.fullmatch(path.name)]
-    found = (_kept(path, entries.get(path.name), form, plan) for path in clips)
+    found = (_kept(path, entries.get(path.name), form) for path in clips)
     state = _Camera(folder, [clip for clip in found if clip is not None])
     if {clip.name for clip in state.kept} != entries.keys():
         _write_index(state)
@@ -235,7 +234,7 @@ def _entries(index: Path) -> list[Entry]:
         return []
 
 
-def _kept(path: Path, entry: Entry | None, form: FrameFormat, plan: Plan) -> Kept | None:
+def _kept(path: Path, entry: Entry | None, form: FrameFormat) -> Kept | None:
     """Return a clip on disk as the index has it, otherwise as its pictures say; None for one that is not to be had."""
     if entry is not None:
         return Kept(entry.name, entry.part, entry.bytes, np.array(entry.signature, np.float32))
@@ -249,7 +248,7 @@ def _kept(path: Path, entry: Entry | None, form: FrameFormat, plan: Plan) -> Kep
         log.warning("clip_damaged file=%s reason=%s action=removed", path, error)
         path.unlink()
         return None
-    return Kept(path.name, _part(ended, plan.parts), path.stat().st_size, signature)
+    return Kept(path.name, _part(ended), path.stat().st_size, signature)
 
 
 def _write_index(state: _Camera) -> None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 from tqdm import tqdm
 
-from edge.builtin import DEFAULT_FORM
 from edge.captures import CameraSource
 from edge.command import Parser
 from edge.errors import DeviceUnavailable, UsageError
 from edge.frames import FrameFormat
+from edge.options import SIZE, frame_format, number_of, rate_from_text, size_from_text
 
 if TYPE_CHECKING:
     from edge.collect import Tally
+
+MOST_HOURS, MOST_CLIP_SECONDS, MOST_MEGABYTES = 10_000.0, 3600.0, 1e9
 
 COLLECT_HELP = """Record normal footage on the device: what is trained on and calibrated with later.
 
@@ -41,12 +42,27 @@ def add_collect_command(commands: argparse._SubParsersAction[Parser]) -> None:
     collect.add_argument("--config", type=Path, help="the YAML configuration: all its cameras, or --camera alone")
     collect.add_argument("--camera", help="the camera's name (default without --config: camera)")
     collect.add_argument("--out", type=Path, required=True, help="folder of the recordings")
-    collect.add_argument("--hours", type=float, default=24.0, help="how long (default: %(default)g)")
-    collect.add_argument("--megabytes", type=float, default=2000.0, help="most to keep a camera (default: %(default)g)")
-    collect.add_argument("--clip", type=float, default=10.0, metavar="SECONDS", help="of one clip (default: 10)")
-    collect.add_argument("--size", metavar="WIDTHxHEIGHT", help="without --config (default: 160x128)")
+    collect.add_argument(
+        "--hours",
+        type=number_of("hours", MOST_HOURS, "24 or 0.5"),
+        default=24.0,
+        help="how long (default: %(default)g)",
+    )
+    collect.add_argument("--megabytes", type=number_of("megabytes", MOST_MEGABYTES, "2000"), default=2000.0,
+                         help="most to keep a camera (default: %(default)g)")  # fmt: skip
+    collect.add_argument(
+        "--clip",
+        type=number_of("seconds", MOST_CLIP_SECONDS, "10"),
+        default=10.0,
+        metavar="SECONDS",
+        help="of one clip (default: 10)",
+    )
+    collect.add_argument("--size", type=size_from_text, default=SIZE, metavar="WIDTHxHEIGHT",
+                         help="without --config (default: %(default)s)")  # fmt: skip
     collect.add_argument("--colour", choices=("grey", "rgb"), default="grey", help="without --config (default: grey)")
-    collect.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="without --config (default: 10)")
+    collect.add_argument(
+        "--rate", type=rate_from_text, default=10.0, metavar="HZ", help="without --config (default: 10)"
+    )
     collect.add_argument("--json", action="store_true", help="print what was kept as JSON")
     collect.set_defaults(run=_collect)
 
@@ -54,8 +70,6 @@ def add_collect_command(commands: argparse._SubParsersAction[Parser]) -> None:
 def _collect(parsed: argparse.Namespace) -> int:
     from edge.collect import Plan, collect  # noqa: PLC0415 - only a command opens the doors that it needs
 
-    if not (parsed.hours > 0 and parsed.clip > 0):
-        raise UsageError(f"--hours {parsed.hours:g} --clip {parsed.clip:g}: give times above 0.")
     cameras, form = _cameras(parsed)
     plan = Plan(parsed.hours * 3600.0, round(parsed.megabytes * 1e6), parsed.clip)
     with tqdm(total=round(plan.seconds), unit="s", desc="collecting", disable=None) as bar:
@@ -84,7 +98,9 @@ def _cameras(parsed: argparse.Namespace) -> tuple[dict[str, CameraSource], Frame
     if (parsed.source is None) == (parsed.config is None):
         raise UsageError("give either a camera's address or --config, not both.")
     if parsed.config is None:
-        return {parsed.camera or "camera": CameraSource(parsed.source)}, _form(parsed)
+        return {parsed.camera or "camera": CameraSource(parsed.source)}, frame_format(
+            parsed.size, parsed.colour, parsed.rate
+        )
     from edge.config_file import read_config  # noqa: PLC0415
     from edge.kept_secrets import captured  # noqa: PLC0415
     from edge.updates.resolved import bundle_in_force  # noqa: PLC0415
@@ -95,12 +111,3 @@ def _cameras(parsed: argparse.Namespace) -> tuple[dict[str, CameraSource], Frame
     names = [parsed.camera] if parsed.camera else list(config.cameras)
     form = bundle_in_force(config).bundle.spec.form
     return {name: captured(name, config.cameras[name]) for name in names}, form
-
-
-def _form(parsed: argparse.Namespace) -> FrameFormat:
-    size = re.fullmatch(r"(\d+)x(\d+)", parsed.size or f"{DEFAULT_FORM.width}x{DEFAULT_FORM.height}")
-    if size is None or not 0.0 < parsed.rate <= 1000.0:
-        raise UsageError(
-            f"--size {parsed.size} --rate {parsed.rate:g}: give a size such as 160x128 and a rate above 0."
-        )
-    return FrameFormat(int(size[2]), int(size[1]), 1 if parsed.colour == "grey" else 3, parsed.rate)

@@ -32,7 +32,7 @@ from edge.coverage_ledger import Ledger
 from edge.engine.work import EngineWork
 from edge.errors import PrednetError, UsageError
 from edge.event_ledger import EventLedger
-from edge.health import DISK_LOW_BYTES, free_bytes
+from edge.hardware import DISK_LOW_BYTES, free_bytes
 from edge.messages import ULID_RANDOM_BYTES
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
@@ -51,10 +51,14 @@ SEEN_SECONDS = 5.0  # a camera whose last frame is younger is seen
 
 @dataclass
 class Reload:
-    """The device that shall run next, once a new configuration was read; None while none was."""
+    """The device that shall run next, once a new configuration was read; None while none was.
+
+    `is_refused`: a bundle that should be in force cannot be, as it was found last.
+    """
 
     read: Callable[[], Device]
     device: Device | None = None
+    is_refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -192,8 +196,7 @@ def read_anew(reload: Reload, announcer: Announcer, running: Device) -> Device:
         announcer.set_fault("config_invalid", True)
         raise
     announcer.set_fault("config_invalid", False)
-    if device.refused:
-        announcer.set_fault("bundle_refused", True)
+    reload.is_refused = bool(device.refused)
     if not device.runs_as(running):
         reload.device = device
     return device

@@ -17,6 +17,7 @@ from edge.page.settings import page_faults
 from edge.profiles import judging, profile_faults
 from edge.region_faults import region_faults
 from edge.ring_settings import ring_faults
+from edge.runner import MOST_CAMERAS
 from edge.secret_faults import secret_faults
 from edge.self_tests.settings import schedule_faults
 from edge.slower import slow_normal_faults
@@ -120,8 +121,8 @@ def _faults(config: Config) -> Iterator[tuple[list[str], str]]:
     yield from secret_faults(config)
     yield from _predictor_faults(config)
     yield from slow_normal_faults(config.cameras)
-    if not 1 <= len(config.cameras) <= 16:
-        yield ["cameras"], f"{len(config.cameras)} cameras; one device watches 1 to 16."
+    if not 1 <= len(config.cameras) <= MOST_CAMERAS:
+        yield ["cameras"], f"{len(config.cameras)} cameras; one device watches 1 to {MOST_CAMERAS}."
     yield from ((["mqtt", key], message) for key, message in _mqtt_faults(config.mqtt))
     yield from _hook_faults(config.hooks)
     if not 0 <= config.metrics.port <= 65535:

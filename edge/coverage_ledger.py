@@ -16,7 +16,7 @@ import msgspec
 
 from edge.coverage import DAY_SECONDS, FIELDS, Step
 from edge.errors import UsageError
-from edge.small_database import open_or_begin_anew
+from edge.small_database import Opener, is_there, open_or_begin_anew, open_to_read
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +54,13 @@ def hour_of(wall_seconds: float) -> str:
 
 
 class Ledger:
-    """The ledger of one device, for one thread, closed by `with`; a damaged file is set aside and begun anew."""
+    """The ledger of one device, for one thread, closed by `with`; the daemon sets a damaged file aside.
 
-    def __init__(self, path: Path) -> None:
-        self._database = open_or_begin_anew(path, _TABLE)
+    `opened` says how its file is opened: for the daemon, or `open_to_read`.
+    """
+
+    def __init__(self, path: Path, opened: Opener = open_or_begin_anew) -> None:
+        self._database = opened(path, _TABLE)
 
     def __enter__(self) -> Ledger:
         return self
@@ -114,16 +117,16 @@ def proven_hours(
 ) -> list[CoveredHour]:
     """Return every hour of cameras from `first` to `last` (None: a day ago, now); one unknown was off.
 
-    Raises UsageError where an hour cannot be read, where there are more than a year of them, or no ledger.
+    Raises UsageError where an hour or the ledger cannot be read, there are more than a year of them, or no ledger.
     """
     begin = _checked(first) if first else wall_seconds - DAY_SECONDS
     end = _checked(last) if last else wall_seconds
     count = int(end // 3600 - begin // 3600) + 1
     if not 0 < count <= HOURS_LIMIT:
         raise UsageError(f"from {hour_of(begin)} to {hour_of(end)} are {count} hours; ask for 1 to {HOURS_LIMIT}.")
-    if not path.exists():
+    if not is_there(path):
         raise UsageError(f"{path}: there is no ledger; it is written by 'prednet-edge run'.")
-    with Ledger(path) as ledger:
+    with Ledger(path, open_to_read) as ledger:
         known = {(hour.hour, hour.camera): hour for hour in ledger.hours(hour_of(begin), hour_of(end))}
     hours = [hour_of(begin + 3600.0 * number) for number in range(count)]
     return [known.get((hour, camera)) or _off(hour, camera) for hour in hours for camera in cameras]

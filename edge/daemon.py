@@ -149,9 +149,10 @@ def open_device(
         stack.callback(desk.announcer.close)
         _tell_of_start(desk.announcer, engines, supervisor)
         _open_doors(stack, device, publisher, desk.announcer, outbox)
+        page = stack.enter_context(open_page(device, publisher, desk, outbox.boot_id))
+        desk.announcer.begin()  # everyone hears how open events ended but the recorder, which has nothing of them
         publisher.open()  # only now: every state is known, so that `online` is the last of them
         evidence = stack.enter_context(open_evidence(device, desk.announcer))
-        page = stack.enter_context(open_page(device, publisher, desk, outbox.boot_id))
         ring = stack.enter_context(open_ring(device, desk.announcer, outbox.boot_id, models, desk.judges))
         upkeep = begin_upkeep(device, runner, desk.announcer, mailboxes, reload, throttle)
         others = stack.enter_context(open_besides(device, desk, outbox, mailboxes, publisher, runner.name))

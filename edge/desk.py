@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.announcer import Announcer
-from edge.audit import AuditLog
+from edge.audit import AUDIT_FILE, AuditLog
 from edge.capture import Mailboxes
 from edge.command_actions import Reach, Reload
 from edge.command_desk import CommandDesk
@@ -90,7 +90,7 @@ def open_desk(
             wall_clock=wall_clock, monotonic=time.monotonic, started_seconds=time.monotonic(),
             engines=engines,
         )  # fmt: skip
-        audit = AuditLog(folder / "audit.jsonl")
+        audit = AuditLog(folder / AUDIT_FILE)
         allow_admin = device.config.mqtt.allow_admin
         commands = CommandDesk(publisher, reach, store, audit, allow_admin=allow_admin, wall_clock=wall_clock)
         faults = stack.enter_context(FaultLedger(folder / FAULTS_FILE, wall_clock))

@@ -23,8 +23,7 @@ from edge.engine.library import open_library, version_of
 from edge.engine.making import step_milliseconds
 from edge.engine.memory import DeviceFacts, open_memory
 from edge.errors import DeviceUnavailable, PrednetError
-from edge.hardware import is_throttled
-from edge.health import DISK_LOW_BYTES
+from edge.hardware import DISK_LOW_BYTES, is_throttled
 from edge.kept_secrets import captured
 from edge.messages import encode, utc_from_seconds
 from edge.mqtt import Subscriber
@@ -163,7 +162,7 @@ def camera(device: Device, name: str) -> str:
         for number, _ in enumerate(source.frames(), 1):
             if number == FRAMES:
                 seconds = time.monotonic() - begun
-                return f"{source.name}: {FRAMES} frames in {seconds:.1f} s by {getattr(source, 'backend', 'our own')}"
+                return f"{source.name}: {FRAMES} frames in {seconds:.1f} s by {source.backend}"
     finally:
         source.close()
     raise DeviceUnavailable(f"{source.name}: it ended before {FRAMES} frames; look at it with ffplay.")

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.appearance import gain_of
 from edge.calibrated import Calibration
 from edge.moments import Moment
 from edge.sketch import SHARES, Sketch
@@ -120,8 +119,7 @@ class DriftWatch:
             return
         key = moment.camera, sketch
         before, seconds = self._monitors.get(key) or new_monitor(), min(moment.sensed.step_seconds, 1.0)
-        gain = gain_of(moment.sensed.senses.thumbnail, calibration.normality.appearance.background)
-        self._monitors[key] = watched_on(before, sketch, moment.surprise, seconds, self._rules, gain)
+        self._monitors[key] = watched_on(before, sketch, moment.surprise, seconds, self._rules, moment.gain or 1.0)
 
     def of(self, camera: str, calibration: Calibration) -> Monitor | None:
         """Return what is known of a camera's drift under a calibration; None where nothing is."""

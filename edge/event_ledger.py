@@ -18,7 +18,7 @@ import msgspec
 from edge.errors import UsageError
 from edge.labels import seconds_from_event_id
 from edge.messages import Event
-from edge.small_database import open_or_begin_anew
+from edge.small_database import Opener, is_there, open_or_begin_anew, open_to_add, open_to_read
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +52,13 @@ class LedgerEvent(msgspec.Struct, frozen=True):
 
 
 class EventLedger:
-    """Opened and closed by `with`; a disk that refuses costs the entry, never the event."""
+    """Opened and closed by `with`; a disk that refuses costs the entry, never the event.
 
-    def __init__(self, path: Path) -> None:
-        self._database = open_or_begin_anew(path, _TABLE)
+    `opened` says how its file is opened: for the daemon, `open_to_read`, or `open_to_add` for a verdict beside it.
+    """
+
+    def __init__(self, path: Path, opened: Opener = open_or_begin_anew) -> None:
+        self._database = opened(path, _TABLE)
 
     def __enter__(self) -> EventLedger:
         return self
@@ -110,11 +113,20 @@ class EventLedger:
 
 
 def open_existing(state_directory: Path) -> EventLedger:
-    """Return the ledger of a device. Raises UsageError where the daemon has not written one yet."""
+    """Return the ledger of a device to read. Raises UsageError where there is none yet, or it cannot be read."""
+    return EventLedger(_existing(state_directory), open_to_read)
+
+
+def open_to_acknowledge(state_directory: Path) -> EventLedger:
+    """Return the ledger of a device to write verdicts into. Raises UsageError where there is none yet."""
+    return EventLedger(_existing(state_directory), open_to_add)
+
+
+def _existing(state_directory: Path) -> Path:
     path = state_directory / EVENTS_FILE
-    if not path.exists():
+    if not is_there(path):
         raise UsageError(f"{path}: there are no events; they are noted by 'prednet-edge run'.")
-    return EventLedger(path)
+    return path
 
 
 def latest_events(

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from edge.calibrated import Tail, rate_per_hour
 from edge.detection import Detection
 from edge.messages import (
     Event,
@@ -20,7 +19,7 @@ from edge.messages import (
     utc_from_seconds,
 )
 from edge.moments import Finding, Kind, Moment
-from edge.rates import Rates
+from edge.rates import Rates, rate_at
 from edge.zones import named_zones
 
 
@@ -36,7 +35,7 @@ class Teller:
     device: str
     camera: str
     model: EventModel
-    rarities: Mapping[Kind, Rates | Tail | None]
+    rates: Mapping[Kind, Rates | None]
     calibrated: bool
     wall_offset_seconds: float
     clock: Literal["synced", "unsynced"]
@@ -91,7 +90,7 @@ def _event(
         severity="alert",
         end_reason=detection.end_reason,
         time=_time(teller, detection, published_seconds),
-        score=score_from_finding(finding, teller.rarities, moment.sensed.skill if moment.sensed else None),
+        score=score_from_finding(finding, teller.rates, moment.sensed.skill if moment.sensed else None),
         zones=tuple(_zone(*one) for one in named_zones(detection.episode.zones, detection.episode.frames)),
         bbox=_rounded(detection.episode.box),
         calibrated=teller.calibrated,
@@ -113,19 +112,16 @@ def _time(teller: Teller, detection: Detection, published_seconds: float) -> Eve
     )
 
 
-def score_from_finding(
-    finding: Finding, rarities: Mapping[Kind, Rates | Tail | None], skill: float | None
-) -> EventScore:
-    """Return the numbers of an event; `rarities` say by kind how often normal work reaches a level."""
+def score_from_finding(finding: Finding, rates: Mapping[Kind, Rates | None], skill: float | None) -> EventScore:
+    """Return the numbers of an event; `rates` say by kind how often normal work reaches a level."""
     episode, limit = finding.detection.episode, finding.limit
-    rate = rate_per_hour(episode.peak, rarities.get(finding.kind))
     return EventScore(
         peak=round(episode.peak, 3),
         mean=round(episode.mean, 3),
         z_peak=round(episode.peak_z, 2),
         threshold_on=round(limit.on, 3),
         threshold_off=round(limit.off, 3),
-        rate_per_hour=None if rate is None else float(f"{rate:.3g}"),
+        rate_per_hour=_rate(episode.peak, rates.get(finding.kind)),
         skill=None if skill is None else round(skill, 3),
         valid_frames=episode.frames,
     )
@@ -147,15 +143,18 @@ def score_from_moment(teller: Teller, moment: Moment) -> Score:
     told = utc_from_seconds(moment.seconds + teller.wall_offset_seconds)
     if moment.level is None or moment.z is None or moment.limit is None:
         return Score(time=told, valid=False)
-    rate = rate_per_hour(moment.level.mean, teller.rarities.get("surprise"))
     return Score(
         time=told,
         valid=True,
         score=round(moment.level.mean, 3),
-        rate_per_hour=None if rate is None else float(f"{rate:.3g}"),
+        rate_per_hour=_rate(moment.level.mean, teller.rates.get("surprise")),
         z=round(moment.z, 2),
         threshold=round(moment.limit.on, 3),
     )
+
+
+def _rate(level: float, rates: Rates | None) -> float | None:
+    return None if rates is None else float(f"{rate_at(rates, level):.3g}")
 
 
 def _zone(name: str, peak: float, share: float) -> EventZone:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.audit import AuditLog, Entry, asking_user
+from edge.audit import AUDIT_FILE, AuditLog, Entry, asking_user
 from edge.evidence_settings import Evidence
 from edge.json_files import read_json
 from edge.labels import seconds_from_event_id
@@ -49,14 +49,22 @@ def kept_evidence(root: Path, known: dict[Path, Kept] | None = None) -> list[Kep
     there = {path for camera in root.glob("*") for path in camera.glob("[!.]*") if path.is_dir()}
     for gone in known.keys() - there:
         del known[gone]
-    known.update((folder, _kept(folder)) for folder in there - known.keys())
+    read = {folder: _kept(folder) for folder in there - known.keys()}
+    known.update((folder, one) for folder, one in read.items() if one is not None)
     return sorted(known.values(), key=lambda one: (one.begun_seconds, one.event_id))
 
 
-def _kept(folder: Path) -> Kept:
+def _kept(folder: Path) -> Kept | None:
+    """None where it is deleted meanwhile: the daemon makes room while a command lists, and the other way round."""
     event = read_json(folder / EVENT_FILE, Event, None)
     severity, clock = ("", "unsynced") if event is None else (event.severity or "", event.time.clock)
-    files = {path.name: path.stat().st_size for path in folder.iterdir()}
+    files: dict[str, int] = {}
+    with suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            with suppress(FileNotFoundError):
+                files[path.name] = path.stat().st_size
+    if not folder.is_dir():
+        return None
     begun = seconds_from_event_id(folder.name)
     return Kept(folder, folder.parent.name, folder.name, begun, severity, clock == "synced", files)
 
@@ -169,7 +177,7 @@ def delete_logged(
         status="error" if left else "ok", code="failed" if left else "done", bytes=0,
         payload=f"{payload} not_deleted={len(left)}" if left else payload,
     )  # fmt: skip
-    AuditLog(state_directory / "audit.jsonl").write(entry)
+    AuditLog(state_directory / AUDIT_FILE).write(entry)
     return freed, left
 
 

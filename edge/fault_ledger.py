@@ -12,7 +12,7 @@ import msgspec
 
 from edge.labels import seconds_from_utc
 from edge.messages import Fault
-from edge.small_database import open_or_begin_anew
+from edge.small_database import open_or_begin_anew, open_to_read
 
 log = logging.getLogger(__name__)
 
@@ -82,10 +82,11 @@ class FaultLedger:
 
 
 def past_faults(path: Path, first_seconds: float, last_seconds: float) -> list[PastFault]:
-    """Return the faults that were active at some moment of a time, the oldest first; none where there is no ledger."""
-    if not path.exists():
-        return []
-    database = open_or_begin_anew(path, _TABLE)
+    """Return the faults that were active at some moment of a time, the oldest first; none where there is no ledger.
+
+    Raises UsageError where it cannot be read.
+    """
+    database = open_to_read(path, _TABLE)
     try:
         rows = database.execute(
             "SELECT code, camera, since, until, is_cut FROM faults "

@@ -19,14 +19,14 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
-        sync_folder(path.parent)
+        sync(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder safe: without it a power cut may bring the old ones back."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path) -> None:
+    """Make a file's bytes safe, or the names in a folder: without it a power cut may bring the old ones back."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

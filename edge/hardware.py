@@ -1,11 +1,14 @@
-"""The machine's own condition, as Linux tells it: temperatures, throttling, memory."""
+"""The machine's own condition, as Linux tells it: temperatures, throttling, memory, room on the disk."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 SYSTEM = Path("/sys")
+# With less than this left, the fault `disk_low` is told.
+DISK_LOW_BYTES = 64 * 2**20
 
 
 def temperatures_celsius(system: Path = SYSTEM) -> dict[str, float] | None:
@@ -40,6 +43,11 @@ def memory_bytes() -> int | None:
     except (OSError, ValueError, IndexError):
         return None
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how much the disk of a folder has left."""
+    return shutil.disk_usage(folder).free
 
 
 def _text(path: Path) -> str:

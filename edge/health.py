@@ -1,17 +1,13 @@
-"""How well each camera is watched: frame rate, age, time from frame to score; and the room on the disk."""
+"""How well each camera is watched: frame rate, age, time from frame to score."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
-from pathlib import Path
 
 from edge.capture import CameraStatus
 from edge.drift import Monitor
 from edge.messages import CameraHealth
 from edge.switches import Held
-
-DISK_LOW_BYTES = 64 * 2**20
 
 
 class CameraGauges:
@@ -41,8 +37,3 @@ class CameraGauges:
             held_back=None if held is None else held.reason,
             drift=None if drift is None or drift.distance is None else round(drift.distance, 3),
         )
-
-
-def free_bytes(folder: Path) -> int:
-    """Return how much the disk of a folder has left."""
-    return shutil.disk_usage(folder).free

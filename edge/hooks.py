@@ -5,10 +5,12 @@ At least once, in order, a thread each; a receiver that fails is tried again, an
 
 from __future__ import annotations
 
+import http.client
 import logging
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import threading
 import urllib.error
@@ -21,6 +23,7 @@ from edge.config import Hooks
 from edge.errors import PrednetError
 from edge.kept_secrets import WEBHOOK_TOKEN, read_secret
 from edge.outbox import Outbox
+from edge.seldom import Seldom
 
 log = logging.getLogger(__name__)
 
@@ -83,25 +86,47 @@ class HookThread(threading.Thread):
         self._hook, self._outbox, self._deliver, self._attempts = name, outbox, deliver, attempts
         self._first_delay_seconds, self._random_fraction = first_delay_seconds, random_fraction
         self._stopping = threading.Event()
+        self._unforeseen = Seldom()
 
     def run(self) -> None:
-        """Deliver until stopped."""
-        failures = 0
+        """Deliver until stopped; an outbox that cannot be read now is asked again."""
+        failures = unreadable = 0
         while not self._stopping.is_set():
-            waiting = self._outbox.waiting_for(self._hook)
-            if waiting is None:
-                self._stopping.wait(POLL_SECONDS)
-                continue
-            outcome = self._deliver(waiting.payload)
-            failures = failures + 1 if outcome is Outcome.FAILED else 0
-            if outcome is Outcome.TAKEN:
-                self._outbox.taken_by(self._hook, waiting.id)
-            elif outcome is Outcome.REFUSED or failures == self._attempts:
-                log.error("hook_gave_up hook=%s outcome=%s", self._hook, outcome.value)
-                self._outbox.taken_by(self._hook, waiting.id, dropped=1)
-                failures = 0
+            try:
+                failures = self._failures_after_one(failures)
+            except sqlite3.Error as error:
+                unreadable += 1
+                log.error("outbox_unreadable hook=%s error=%s", self._hook, error)  # noqa: TRY400
+                self._stopping.wait(self._delay_seconds(unreadable))
             else:
-                self._stopping.wait(self._delay_seconds(failures))
+                unreadable = 0
+
+    def _failures_after_one(self, failures: int) -> int:
+        """Try to deliver the event that waits, and return how often it has failed; rest where none waits."""
+        waiting = self._outbox.waiting_for(self._hook)
+        if waiting is None:
+            self._stopping.wait(POLL_SECONDS)
+            return failures
+        outcome = self._outcome(waiting.payload)
+        if outcome is Outcome.TAKEN:
+            self._outbox.taken_by(self._hook, waiting.id)
+            return 0
+        failures += 1
+        if outcome is Outcome.REFUSED or failures == self._attempts:
+            log.error("hook_gave_up hook=%s outcome=%s", self._hook, outcome.value)
+            self._outbox.taken_by(self._hook, waiting.id, dropped=1)
+            return 0
+        self._stopping.wait(self._delay_seconds(failures))
+        return failures
+
+    def _outcome(self, payload: bytes) -> Outcome:
+        """Return what became of a delivery; what nobody foresaw is a failure like others, told once a minute."""
+        try:
+            return self._deliver(payload)
+        except Exception:
+            if (count := self._unforeseen.count()) is not None:
+                log.exception("hook_failed hook=%s count=%d", self._hook, count)
+            return Outcome.FAILED
 
     def stop(self, timeout_seconds: float) -> None:
         """End after the delivery under way; what was not taken waits for the next start."""
@@ -136,7 +161,7 @@ def post(address: str, payload: bytes, timeout_seconds: float, token_file: str =
         is_final = 400 <= error.code < 500 and error.code not in _RETRIED
         log.info("webhook_answer status=%d", error.code)
         return Outcome.REFUSED if is_final else Outcome.FAILED
-    except (OSError, ValueError, PrednetError) as error:
+    except (OSError, ValueError, http.client.HTTPException, PrednetError) as error:
         log.info("webhook_unreachable error=%s", error)
         return Outcome.FAILED
 

@@ -12,20 +12,24 @@ from edge.model import Model, with_normal
 
 log = logging.getLogger(__name__)
 
+# Inode, time and size of a file.
+Stamp = tuple[int, int, int]
 # How often the files are looked at.
 LOOK_SECONDS = 2.0
 
 
 class Normals:
-    """Knows when the `.normal` file of a camera has changed since it was read."""
+    """Knows when the `.normal` file of a camera has changed since it was read; `stamps` are of before that."""
 
-    def __init__(self, paths: Mapping[str, Path], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, paths: Mapping[str, Path], stamps: Mapping[str, Stamp | None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._paths, self._clock = dict(paths), clock
-        self._stamps = {camera: _stamp(path) for camera, path in self._paths.items()}
+        self._stamps = dict(stamps)
         self._due_seconds = clock() + LOOK_SECONDS
 
     def changed(self, models: Mapping[str, Model]) -> Iterator[tuple[str, Model]]:
-        """Yield each camera whose file was replaced, with the model that is in force from now on.
+        """Yield each camera whose file was replaced, with the model that it makes.
 
         A file that cannot be read is told in the log, and what was in force stays.
         """
@@ -33,7 +37,7 @@ class Normals:
             return
         self._due_seconds = self._clock() + LOOK_SECONDS
         for camera, path in self._paths.items():
-            stamp = _stamp(path)
+            stamp = stamp_of(path)
             if stamp is None or stamp == self._stamps[camera]:
                 continue
             self._stamps[camera] = stamp
@@ -42,11 +46,9 @@ class Normals:
                 yield camera, with_normal(before.bundle, before.variant, path)
             except PrednetError as error:
                 log.warning("normal_refused camera=%s reason=%s", camera, error)
-            else:
-                log.info("normal_in_force camera=%s file=%s", camera, path)
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def stamp_of(path: Path) -> Stamp | None:
     """Return what changes when a file is replaced; None where there is none."""
     try:
         found = path.stat()

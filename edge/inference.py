@@ -107,11 +107,6 @@ class GuardedRunner:
         runner = self._runner or self._opened()
         return self._done(lambda: runner.step(frames, advance, reset))
 
-    def copy_slot(self, source: int, target: int) -> None:
-        """Give the target slot a copy of the source slot's states. Raises StepFailed while nothing computes."""
-        runner = self._runner or self._opened()
-        self._done(lambda: runner.copy_slot(source, target))
-
     def close(self) -> None:
         """Free what the runner holds; one that hangs is left behind."""
         if self._runner is not None:

@@ -95,7 +95,7 @@ def judged(memory: Memory, sensed: Sensed, judge: Judge) -> tuple[Memory, Moment
         )
     moment = Moment(
         sensed.camera, seconds, sensed.state, sensed,
-        surprise=said.score, level=said.level, z=said.z, cells=said.cells,
+        gain=gain, surprise=said.score, level=said.level, z=said.z, cells=said.cells,
         limit=said.limit, episode=said.episode, detection=said.detection,
         stall=stalled,
         findings=_findings(judge, said.detection, None if stalled is None else stalled.detection),

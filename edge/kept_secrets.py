@@ -105,4 +105,6 @@ def _read(file: Path, secret: str) -> str:
         raise ConfigInvalid(f"{file}: {what} cannot be read ({reason}); put it there, alone, for {secret}.") from error
     if not value:
         raise ConfigInvalid(f"{file}: is empty; {what} is expected in it, alone, for {secret}.")
+    if len(value.splitlines()) > 1:  # a header or a login that held a line break would be told in a log
+        raise ConfigInvalid(f"{file}: has several lines; {what} is expected in it, alone, for {secret}.")
     return value

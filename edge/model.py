@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge.builtin import predictor_of
 from edge.bundle import Bundle, read_bundle
-from edge.calibrated import Calibration, Tail
+from edge.calibrated import Calibration
 from edge.detection import Rules
 from edge.errors import PrednetError
 from edge.golden import check_golden
@@ -49,10 +49,10 @@ class Model:
         return judge_from_calibration(self.calibration, rules, self.zones)
 
     @property
-    def rarities(self) -> dict[Kind, Rates | Tail | None]:
+    def rates(self) -> dict[Kind, Rates | None]:
         """What says how often normal work reaches a level, for each kind of event."""
         limits = self.calibration.limits
-        return {"surprise": limits.rarity, "stall": None if limits.stall is None else limits.stall.rarity}
+        return {"surprise": limits.rates, "stall": None if limits.stall is None else limits.stall.rates}
 
     def runner(self, slots: int, threads: int = 0) -> Runner:
         """Return a runner of this variant for so many cameras."""

@@ -101,13 +101,15 @@ class Moment:
 
     What is said of the surprise stands here itself, see `Verdict`; what is said of a movement that fails to come, in
     `stall`, which is None where nothing could be scored or no limit of it is known. `findings` are both kinds'.
-    A camera that is lost gives one last moment without `sensed`, which ends its events; `lost` says why.
+    A camera that is lost gives one last moment without `sensed`, which ends its events; `lost` says why. `gain` is how
+    much brighter than normal work's background a frame is that was scored.
     """
 
     camera: str
     seconds: float
     state: State
     sensed: Sensed | None = None
+    gain: float | None = None
     surprise: float | None = None
     level: Level | None = None
     z: float | None = None

@@ -71,7 +71,7 @@ class InForce:
         self._places = {camera: _Place() for camera, one in config.cameras.items() if one.profiles}
         self._models = {camera: self.device.models[camera] for camera in config.cameras if camera not in self._places}
         self._models |= self.device.profiles
-        self._normals = Normals(_paths(config, self._models), self.monotonic)
+        self._normals = Normals(_paths(config, self._models), self.device.stamps, self.monotonic)
         for camera in self._places:
             self.hold(camera, Held("nothing is known yet", is_fault=False))
 
@@ -86,6 +86,7 @@ class InForce:
                 log.warning("normal_refused camera=%s reason=%s", camera, error)
                 continue
             self._models[key] = model = replace(adjusted, profile=profile)
+            log.info("normal_in_force camera=%s file=%s", key, _paths(config, self._models)[key])
             if camera not in self._places or key == key_of_profile(camera, self._places[camera].judging):
                 yield camera, model
         if self.monotonic() >= self._due:

@@ -59,7 +59,7 @@ def replay_teller(model: Model, name: str) -> Teller:
         device="replay",
         camera=name,
         model=model.event_model(),
-        rarities=model.rarities,
+        rates=model.rates,
         calibrated=model.is_calibrated,
         wall_offset_seconds=time.time(),
         clock="unsynced",

@@ -17,6 +17,7 @@ from edge.json_files import read_json
 from edge.labels import seconds_from_utc
 from edge.messages import Event
 from edge.setup import Device
+from edge.small_database import open_to_read
 from edge.verdicts import Realised, realised_by_camera
 
 HOUR_SECONDS, DAY_SECONDS = 3600.0, 86400.0
@@ -84,7 +85,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def gather(device: Device, asked_seconds: float, last_seconds: float) -> Report:
-    """Return what there is to tell. Raises UsageError where the device has never run."""
+    """Return what there is to tell. Raises UsageError where the device has never run, or a ledger cannot be read."""
     state = Path(device.config.state_directory)
     with open_existing(state) as ledger:
         noted = ledger.events(asked_seconds - asked_seconds % HOUR_SECONDS, last_seconds)
@@ -109,9 +110,7 @@ def gather(device: Device, asked_seconds: float, last_seconds: float) -> Report:
 
 def _first_hours(state: Path) -> dict[str, float]:
     """Return when each camera's records begin, Unix time."""
-    if not (state / LEDGER_FILE).exists():
-        return {}
-    with Ledger(state / LEDGER_FILE) as ledger:
+    with Ledger(state / LEDGER_FILE, open_to_read) as ledger:
         return {camera: seconds_of_hour(hour) for camera, hour in ledger.first_hours().items()}
 
 

@@ -168,7 +168,7 @@ def _teller(camera: str, facts: Facts, numbers: Iterator[int]) -> Teller:
         device="what-if",
         camera=camera,
         model=facts.model,
-        rarities={},
+        rates={},
         calibrated=facts.calibrated,
         wall_offset_seconds=facts.wall_offset_seconds,
         clock=facts.clock,

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from edge.errors import PrednetError
 from edge.frames import FrameFormat
 
+# That one step takes, and one device watches.
+MOST_CAMERAS = 16
 # States other than float32: whole numbers where the export chose them, and the last frame.
 WHOLE_DTYPES = ("int8", "uint8")
 STATE_AXES = 3
@@ -76,9 +78,6 @@ class Runner(Protocol):
 
     def step(self, frames: NDArray[np.uint8], advance: NDArray[np.bool_], reset: NDArray[np.bool_]) -> Step:
         """Advance the states of the slots with a new frame. frames uint8 [N, H, W, C], advance and reset [N]."""
-
-    def copy_slot(self, source: int, target: int) -> None:
-        """Give the target slot a copy of the source slot's states."""
 
     def close(self) -> None:
         """Free what the runner holds."""

@@ -41,11 +41,6 @@ class FlowRunner:
             self._advance(slot, frames[slot])
         return self._step
 
-    def copy_slot(self, source: int, target: int) -> None:
-        """Give the target slot a copy of the source slot's states."""
-        for state in (self._last, self._backward, self._has_last):
-            state[target] = state[source]
-
     def close(self) -> None:
         """Nothing is held."""
 

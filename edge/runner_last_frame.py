@@ -41,10 +41,6 @@ class LastFrameRunner:
             self._last[slot] = frames[slot]
         return self._step
 
-    def copy_slot(self, source: int, target: int) -> None:
-        """Give the target slot a copy of the source slot's last frame."""
-        self._last[target] = self._last[source]
-
     def close(self) -> None:
         """Nothing is held."""
 

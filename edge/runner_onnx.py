@@ -82,13 +82,6 @@ class OnnxRunner:
         self._turn = 1 - self._turn
         return Step(self._outputs["errors"], self._outputs["peaks"], self._outputs["prediction"])
 
-    def copy_slot(self, source: int, target: int) -> None:
-        """Give the target slot a copy of the source slot's states."""
-        for name, buffer in self.states().items():
-            buffer[target] = buffer[source]
-            if self._device != "cpu":
-                self._held[self._turn][name].update_inplace(buffer)
-
     def states(self) -> dict[str, NDArray[np.generic]]:
         """Return the states that the next step will read, by name: on the CPU as views that the runner owns."""
         if self._device == "cpu":

@@ -19,17 +19,18 @@ from edge.choice import Choice, choose
 from edge.config import Camera, Config, Detection
 from edge.config_file import config_from_text, read_text
 from edge.errors import ConfigInvalid, PrednetError
+from edge.in_force import Stamp, stamp_of
 from edge.kept_secrets import MQTT_PASSWORD, WEBHOOK_TOKEN, captured, read_secret
 from edge.model import Model, chosen_variant, with_normal
 from edge.mqtt import BrokerSettings, TlsFiles, check_tls
 from edge.page.token import configured_token
 from edge.places import place_from_spec
 from edge.profiles import judging
-from edge.site_calibration import variant_of_site
+from edge.site_calibration import manifest_of_site
 from edge.slower import has_slower, slower_bundle, slower_config
 from edge.sources import chosen
 from edge.topics import Topics, default_device
-from edge.updates.resolved import Resolved, bundle_in_force, normals_in_force
+from edge.updates.resolved import Resolved, bundle_in_force, named_normals, normals_in_force
 from edge.upload_key import check_upload
 from edge.yaml_keys import composed, line_of
 from edge.zoning import zoned
@@ -41,7 +42,8 @@ class Device:
 
     `models` are by camera, those of `profiles` by `key_of_profile`. Of a camera with profiles `models` holds the first,
     which judges nothing before a profile is known to be in force. `refused` says why bundles were passed over that
-    should be in force instead.
+    should be in force instead. `stamps` are of the `.normal` files that the configuration names, of before they were
+    read, by the same keys.
     """
 
     config: Config
@@ -54,6 +56,7 @@ class Device:
     profiles: Mapping[str, Model] = field(default_factory=dict)
     text: str = field(default="", repr=False)
     refused: Mapping[str, str] = field(default_factory=dict)
+    stamps: Mapping[str, Stamp | None] = field(default_factory=dict)
 
     def runs_as(self, other: Device) -> bool:
         """Return whether nothing differs that a running device would show: settings, secrets, bundle, what computes."""
@@ -100,6 +103,7 @@ def read_device(
     with blamed("variant"):
         if not config.predictor:
             bundle.step(chosen_variant(bundle, config.variant))  # says which there are
+    stamps = {key: stamp_of(Path(path)) for key, path in named_normals(config).items()}
     with blamed("runner"):
         normals = normals_in_force(config, bundle)
         choice = _chosen(config, bundle, normals)
@@ -111,7 +115,7 @@ def read_device(
             sources[name] = captured(name, camera)
             chosen(place_from_spec(camera.source), camera.capture)  # says what that library cannot capture
     models, profiles = _by_key(found)
-    return Device(config, topics, bundle, models, broker, choice, sources, profiles, text, resolved.refused)
+    return Device(config, topics, bundle, models, broker, choice, sources, profiles, text, resolved.refused, stamps)
 
 
 def device_with(device: Device, bundle: Bundle) -> Device:
@@ -131,7 +135,7 @@ def device_with(device: Device, bundle: Bundle) -> Device:
 
 
 def _chosen(config: Config, bundle: Bundle, normals: Mapping[str, Path | None]) -> Choice:
-    return choose(config, bundle, sorted({variant_of_site(path) for path in normals.values() if path}))
+    return choose(config, bundle, sorted({manifest_of_site(path).variant for path in normals.values() if path}))
 
 
 def _by_key(found: Mapping[str, Mapping[str, Model]]) -> tuple[dict[str, Model], dict[str, Model]]:

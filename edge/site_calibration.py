@@ -52,19 +52,9 @@ def write_site(
     write_archive(path, manifest, files)
 
 
-def variant_of_site(path: Path) -> str:
-    """Return the variant that a camera's calibration was made for; PrednetError where it is damaged."""
-    return read_archive(path, NORMAL, SiteManifest)[0].variant
-
-
-def rate_of_site(path: Path) -> float:
-    """Return the frames a second that a camera's calibration was made for; PrednetError where it is damaged."""
-    return read_archive(path, NORMAL, SiteManifest)[0].rate_hz
-
-
-def bundle_of_site(path: Path) -> str:
-    """Return the digest of the bundle that a camera's calibration was made for; PrednetError where it is damaged."""
-    return read_archive(path, NORMAL, SiteManifest)[0].bundle
+def manifest_of_site(path: Path) -> SiteManifest:
+    """Return what a camera's calibration was made for; PrednetError where the file is damaged."""
+    return read_archive(path, NORMAL, SiteManifest)[0]
 
 
 def read_site(path: Path, bundle: Bundle, variant: str) -> Calibration:

@@ -11,7 +11,7 @@ import msgspec
 from edge.bundle import Bundle
 from edge.config import Camera, Config
 from edge.errors import PrednetError
-from edge.site_calibration import rate_of_site
+from edge.site_calibration import manifest_of_site
 
 
 def has_slower(config: Config) -> bool:
@@ -32,7 +32,7 @@ def slower_bundle(config: Config, bundle: Bundle) -> Bundle:
 
     Raises PrednetError where they differ, or are not slower.
     """
-    rates = {name: rate_of_site(Path(camera.slow_normal)) for name, camera in config.cameras.items()}
+    rates = {name: manifest_of_site(Path(camera.slow_normal)).rate_hz for name, camera in config.cameras.items()}
     if len(set(rates.values())) > 1:
         found = ", ".join(f"{name} {rate_hz:g}" for name, rate_hz in rates.items())
         raise PrednetError(f"slow_normal: made for several rates ({found}); make them all for one.")

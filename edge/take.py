@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import msgspec
 from edge.clip import ClipError, CopiedClip, EncodedClip
 from edge.evidence_settings import Evidence
 from edge.evidence_store import EVENT_FILE, FOLDER
+from edge.files import sync
 from edge.heat import heat_map, strip
 from edge.matroska_file import CODECS
 from edge.messages import Event, EventEvidence, encode
@@ -85,10 +85,10 @@ class Take:
         message = msgspec.structs.replace(self.event, evidence=told)
         (self._aside / EVENT_FILE).write_bytes(encode(message))
         for path in self._aside.iterdir():
-            _sync(path)
-        _sync(self._aside)
+            sync(path)
+        sync(self._aside)
         self._aside.rename(self._folder)
-        _sync(self._folder.parent)
+        sync(self._folder.parent)
         return told
 
     def drop(self) -> None:
@@ -206,11 +206,3 @@ def _csv(rows: Sequence[tuple[object, ...]]) -> bytes:
     written.writerow(COLUMNS)
     written.writerows(rows)
     return text.getvalue().encode()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

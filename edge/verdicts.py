@@ -1,27 +1,24 @@
-"""What people said of events, counted: realised false events a day beside the promise; and their clips as footage."""
+"""What people said of events, counted: realised false events a day beside the promise."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from edge.audit import AuditLog, Entry, asking_user, excerpt
+from edge.audit import AUDIT_FILE, AuditLog, Entry, asking_user, excerpt
 from edge.coverage_ledger import Ledger, hour_of
 from edge.desk import LEDGER_FILE
 from edge.event_ledger import JUDGED_KINDS, LedgerEvent, Verdict, open_existing
-from edge.evidence_store import kept_evidence
-from edge.files import write_whole
 from edge.messages import utc_from_seconds
 from edge.model import Model
 from edge.setup import Device
+from edge.small_database import open_to_read
 
 # From less than this no rate a day is reckoned.
 LEAST_SECONDS = 3600.0
 _DAY_SECONDS = 86400.0
-INDEX = "events.json"
 
 
 class Realised(msgspec.Struct, frozen=True):
@@ -72,7 +69,7 @@ def realised_by_camera(
     first_seconds -= first_seconds % 3600.0
     with open_existing(state_directory) as ledger:
         events = ledger.events(first_seconds, last_seconds)
-    with Ledger(state_directory / LEDGER_FILE) as coverage:
+    with Ledger(state_directory / LEDGER_FILE, open_to_read) as coverage:
         hours = coverage.hours(hour_of(first_seconds), hour_of(last_seconds))
     return [
         realised(camera, events, sum(hour.watched_seconds for hour in hours if hour.camera == camera), _promised(model))
@@ -93,7 +90,7 @@ def audit_verdict(state: Path, event_id: str, verdict: Verdict, now_seconds: flo
         status="ok" if is_known else "error", code="done" if is_known else "failed", bytes=0,
         payload=excerpt(f"event_id={event_id} verdict={verdict} by={asking_user()}".encode()),
     )  # fmt: skip
-    AuditLog(state / "audit.jsonl").write(entry)
+    AuditLog(state / AUDIT_FILE).write(entry)
 
 
 def line_of_realised(one: Realised) -> str:
@@ -114,30 +111,3 @@ def line_of_realised(one: Realised) -> str:
         "nothing promised" if one.promised_per_day is None else f"promised: at most {one.promised_per_day:g} a day"
     )
     return f"{one.camera}: {one.events} events ({said}); {rate}; {promise}"
-
-
-def export_clips(
-    root: Path, events: Sequence[LedgerEvent], verdict: Verdict, folder: Path
-) -> tuple[dict[str, list[str]], int]:
-    """Copy the clips of events with a verdict to `folder/<verdict>/<camera>/`, and an index of them beside.
-
-    Return the names by camera, and how many events have no clip any more.
-    """
-    chosen = {one.event_id: one for one in events if one.verdict == verdict}
-    clips = {kept.event_id: clip for kept in kept_evidence(root) for clip in sorted(kept.folder.glob("clip.*"))}
-    copied: dict[str, list[str]] = {}
-    for event_id, event in chosen.items():
-        if event_id in clips:
-            target = folder / verdict / event.camera / f"{event_id}{clips[event_id].suffix}"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(clips[event_id], target)
-            copied.setdefault(event.camera, []).append(target.name)
-    if copied:
-        _write_index(folder / verdict, chosen, copied)
-    return copied, len(chosen) - sum(map(len, copied.values()))
-
-
-def _write_index(folder: Path, events: Mapping[str, LedgerEvent], copied: Mapping[str, list[str]]) -> None:
-    for camera, names in copied.items():
-        told = [events[Path(name).stem] for name in names]
-        write_whole(folder / f"{camera}.{INDEX}", msgspec.json.format(msgspec.json.encode(told), indent=1))

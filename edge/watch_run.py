@@ -16,9 +16,10 @@ import msgspec
 
 from edge.config_file import read_config
 from edge.errors import OK, PrednetError, UsageError
-from edge.event_ledger import open_existing
+from edge.event_ledger import EVENTS_FILE, EventLedger
 from edge.fleet_run import settings_of_options
 from edge.mqtt import BrokerSettings, Received, Subscriber
+from edge.small_database import open_to_read
 from edge.topics import Topics, default_device
 from edge.watch_screen import Console, Live, print_picture, show
 from edge.watch_view import MOST_EVENTS, View, watch_filters, with_earlier, with_messages
@@ -114,8 +115,12 @@ def _opened(parsed: argparse.Namespace) -> tuple[Source, View]:
     config = read_config(parsed.config)
     state, view = Path(config.state_directory), View()
     topics = Topics(config.site, config.device or default_device())
-    with suppress(UsageError), open_existing(state) as ledger:  # before the first start there is none
-        earlier = ledger.events(0.0, time.time() + 86400.0)[-MOST_EVENTS:]
+    try:
+        with EventLedger(state / EVENTS_FILE, open_to_read) as ledger:
+            earlier = ledger.events(0.0, time.time() + 86400.0)[-MOST_EVENTS:]
+    except UsageError as error:  # what comes from now on can be shown all the same
+        print(f"earlier events are not shown: {error}", file=sys.stderr)
+    else:
         view = with_earlier(view, f"{topics.site}/{topics.device}", earlier)
     return LocalSource(state), view
 

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from edge.watch_view import CameraView, DeviceView, EventView, View
 
-__all__ = ["Console", "Live", "Looks", "picture", "print_picture"]
+__all__ = ["Console", "Live", "Looks", "picture", "print_picture", "show"]
 
 # A score comes once a second; a level that is older than this is not shown as one.
 STALE_SECONDS = 10.0

@@ -19,7 +19,7 @@ from edge.promise import told_promise
 from edge.ring import Facts, Ring, Segment
 from edge.ring_events import LimitsOf
 from edge.setup import Device, adapted, key_of_profile
-from edge.site_calibration import variant_of_site
+from edge.site_calibration import manifest_of_site
 from edge.what_if import Change, Limits, WhatIf, compared, limits_under, recorded
 from edge.what_if_frames import ModelOf, clipped, watched_again
 from edge.what_if_wish import Wish
@@ -126,7 +126,7 @@ def _other_model(device: Device, wish: Wish) -> Model | None:
         return None
     bundle = read_bundle(Path(wish.bundle)) if wish.bundle else device.bundle
     normal = Path(wish.normal) if wish.normal else None
-    return with_normal(bundle, AUTO if normal is None else variant_of_site(normal), normal)
+    return with_normal(bundle, AUTO if normal is None else manifest_of_site(normal).variant, normal)
 
 
 def check_form(segments: Sequence[Segment], model_of: ModelOf) -> None:

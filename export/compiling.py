@@ -15,10 +15,11 @@ from typing import Any, Final
 
 import msgspec
 
-from edge.engine.building import MOST_CAMERAS, BuildOptions, EngineRefused, plan_from_onnx
+from edge.engine.building import BuildOptions, EngineRefused, plan_from_onnx
 from edge.engine.child import own_output
 from edge.engine.library import open_library
 from edge.errors import DeviceUnavailable, PrednetError
+from edge.runner import MOST_CAMERAS
 
 LIBRARY: Final = "tensorrt_rtx"
 REMEDY = "pip install tensorrt-rtx-cu13==1.7.1.116 (Linux on x86-64)"

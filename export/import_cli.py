@@ -13,11 +13,12 @@ import msgspec
 from calibration.footage import read_footage
 from edge.command import Parser, check_folder_of
 from edge.frames import FrameFormat
+from edge.options import rate_from_text, size_from_text
 from export.architecture import Architecture
 from export.importing.found import LEAST_USEFUL_RATIO, Given
 from export.importing.orientation import READINGS
 from export.opening import opened
-from export.train_cli import checkpoint_path, numbers_from_text, size_from_text
+from export.train_cli import checkpoint_path, numbers_from_text
 
 if TYPE_CHECKING:
     from export.importing.found import Found, Imported
@@ -74,7 +75,7 @@ def add_import_command(commands: argparse._SubParsersAction[Parser]) -> None:
 def add_network_options(group: argparse._ArgumentGroup) -> None:
     """Add what a user may have to say of another program's network."""
     group.add_argument("--size", type=size_from_text, metavar="WIDTHxHEIGHT", help="of its frames, in pixels")
-    group.add_argument("--rate", type=float, metavar="HZ", help="frames a second that it was trained on")
+    group.add_argument("--rate", type=rate_from_text, metavar="HZ", help="frames a second that it was trained on")
     group.add_argument("--pixel-max", type=float, metavar="VALUE", help="the most that a predicted pixel can be")
     group.add_argument("--channels", type=numbers_from_text, metavar="N,N,…", help="checked against the file")
     group.add_argument("--r-channels", type=numbers_from_text, metavar="N,N,…", help="checked against the file")

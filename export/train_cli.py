@@ -18,6 +18,7 @@ from calibration.footage import read_footage
 from edge.command import Parser
 from edge.errors import UsageError
 from edge.frames import FrameFormat
+from edge.options import SIZE, rate_from_text, size_from_text
 from export.architecture import ERROR_GAINS, Architecture, Head
 from export.learning.settings import SkillReport, TrainingProgress, TrainingReport, TrainingSettings
 from export.opening import opened
@@ -43,7 +44,7 @@ Then make a bundle of it, with footage that it was not trained on:
   prednet-export bundle press.safetensors --footage friday.mp4 -o press.prednet
 """
 
-SIZE, COLOUR, RATE_HZ = "160x128", "grey", 10.0
+COLOUR, RATE_HZ = "grey", 10.0
 HEAD: Head = "residual"
 UPPER_CHANNELS = (16, 32, 64)
 # A wider memory at the frame costs a tenth more and learns faster than a single channel.
@@ -70,7 +71,7 @@ def add_train_command(subparsers: argparse._SubParsersAction[Parser]) -> None:
 def _add_architecture(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--size", type=size_from_text, help=f"WIDTHxHEIGHT in pixels (default: {SIZE})")
     group.add_argument("--colour", choices=("grey", "rgb"), help=f"what the camera sees in (default: {COLOUR})")
-    group.add_argument("--rate", type=float, metavar="HZ", help=f"frames a second (default: {RATE_HZ:g})")
+    group.add_argument("--rate", type=rate_from_text, metavar="HZ", help=f"frames a second (default: {RATE_HZ:g})")
     group.add_argument(
         "--channels",
         "--layers",
@@ -219,14 +220,6 @@ def json_from_report(report: TrainingReport) -> str:
     for layer, ratio in zip(told["skill"]["layers"], (layer.ratio for layer in skill.layers), strict=True):
         layer["ratio"] = ratio
     return msgspec.json.encode(told).decode()
-
-
-def size_from_text(text: str) -> tuple[int, int]:
-    """Return (width, height) of `WIDTHxHEIGHT`."""
-    width, separator, height = text.partition("x")
-    if not (separator and width.isdigit() and height.isdigit()):
-        raise argparse.ArgumentTypeError(f"'{text}' is not WIDTHxHEIGHT, such as {SIZE}")
-    return int(width), int(height)
 
 
 def numbers_from_text(text: str) -> tuple[int, ...]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from edge.announcer import Announcer
 from edge.capture import Mailboxes
 from edge.coverage_ledger import Ledger
-from edge.drift import DriftWatch
 from edge.messages import Info
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
@@ -20,9 +19,7 @@ from tests.daemons import write_config
 
 
 @contextmanager
-def telling(
-    folder: Path, drift: DriftWatch | None = None
-) -> Iterator[tuple[Announcer, Outbox, Callable[[], dict[str, bytes]]]]:
+def telling(folder: Path) -> Iterator[tuple[Announcer, Outbox, Callable[[], dict[str, bytes]]]]:
     """Yield an announcer, its outbox, and what returns the last value of every state."""
     device = read_device(write_config(folder, free_port()))
     state = folder / "state"
@@ -33,6 +30,7 @@ def telling(
     with Outbox(state / "outbox.sqlite", "plant7", "edge1", "boot1") as outbox, Ledger(state / "c.sqlite") as ledger:
         publisher = Publisher(device.broker, device.topics, outbox, info)
         switches = Switches(limits, None, wall_clock=lambda: 0.0)
-        announcer = Announcer(device, publisher, outbox, mailboxes, switches, ledger, drift)
+        announcer = Announcer(device, publisher, outbox, mailboxes, switches, ledger)
+        announcer.begin()
         handover = publisher._handover
         yield announcer, outbox, lambda: {name: message.payload for name, message in handover._states.items()}

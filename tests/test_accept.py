@@ -7,6 +7,7 @@ import re
 import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ from tests.commanding import Operator, running
 
 PROMISED = Promised()
 HOUR = 3600.0
+FRAMES_BEGAN = time.time() - HOUR
 
 
 def realised(promised: float | None, days: float, false: int = 0, real: int = 0, unanswered: int = 0) -> Realised:
@@ -215,6 +217,39 @@ def test_a_pause_without_an_attempt_is_not_measured_from_an_earlier_one(tmp_path
         assert [(one.back, one.recovery_seconds) for one in ledger.losses(0.0, 5000.0)] == [(3606.0, None)]
 
 
+def test_losses_are_bounded_and_one_that_lasts_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera that flaps for years costs no disk, and hides none that is away all the time."""
+    monkeypatch.setattr("edge.acceptance.ledger.ROWS_KEPT", 3)
+    with PromiseLedger(tmp_path / FILE) as ledger:
+        ledger.lose("gone", 1.0)
+        for number in range(10, 20):
+            ledger.lose("cam", float(number))
+            ledger.find("cam", number + 0.5, None)
+        assert [(one.name, one.lost) for one in ledger.losses(0.0, 100.0)] == [
+            ("gone", 1.0), ("cam", 17.0), ("cam", 18.0), ("cam", 19.0)
+        ]  # fmt: skip
+        monkeypatch.setattr("edge.acceptance.ledger.ROWS_KEPT", 1)
+        ledger.begin()
+        assert [one.lost for one in ledger.losses(0.0, 100.0)] == [1.0, 19.0]
+
+
+def test_a_loss_is_found_by_its_index_in_older_ledgers_too(tmp_path: Path) -> None:
+    """The river waits for it: with a million losses behind it, a search through all takes a tenth of a second."""
+    with closing(sqlite3.connect(tmp_path / FILE)) as older:
+        older.execute(
+            "CREATE TABLE losses (id INTEGER PRIMARY KEY, name TEXT NOT NULL, lost REAL NOT NULL, back REAL, "
+            "recovery REAL, restarts INTEGER NOT NULL DEFAULT 0)"
+        )
+    with PromiseLedger(tmp_path / FILE), closing(sqlite3.connect(tmp_path / FILE)) as database:
+        for statement in (
+            "SELECT 1 FROM losses WHERE name = 'cam' AND back IS NULL",
+            "UPDATE losses SET back = 1.0 WHERE name = 'cam' AND back IS NULL",
+            "UPDATE losses SET restarts = restarts + 1 WHERE back IS NULL",
+        ):
+            plan = " ".join(str(row) for row in database.execute(f"EXPLAIN QUERY PLAN {statement}"))
+            assert "losses_that_last" in plan, statement
+
+
 def seen(frame: Frame, state: str) -> Moment:
     """A moment of a frame; the record looks at no more of it."""
     return Moment("cam", 0.0, state, sensed=frame)  # type: ignore[arg-type]
@@ -237,7 +272,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if verdict is not None:
                 events.acknowledge(event.event_id, "real", now)
     with PromiseLedger(state / FILE) as promises:
-        promises.add_latency(now - HOUR, {("cam", bucket_of(30.0)): 5000})
+        promises.add_latency(FRAMES_BEGAN, {("cam", bucket_of(30.0)): 5000})
         promises.lose("cam", now - 5 * HOUR)
         promises.find("cam", now - 5 * HOUR + 40.0, 5.0)
     keep_tests(state, [self_test_at(now - 2 * HOUR, passed=True)])
@@ -282,6 +317,8 @@ def test_a_day_is_judged_from_the_ledgers_and_written_on_one_page(
     (facts,) = re.findall(r'id="facts">(.*?)</script>', text)
     assert json.loads(facts) == found
     assert 23.0 <= found["hours"] <= 24.0
+    (speed,) = (clause["seen"] for clause in found["clauses"] if clause["name"] == "latency")
+    assert f"of 5,000 frames (since {hour_of(FRAMES_BEGAN)}, UTC; of earlier hours none are kept)" in speed
 
 
 def test_a_broken_promise_is_code_4(config: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from edge.event_ledger import EVENTS_FILE, EventLedger, LedgerEvent
 from edge.frames import FrameFormat
 from edge.labels import seconds_from_span
 from edge.messages import Event, EventScore, EventTime, new_event_id
+from edge.verdict_clips import export_clips
 from edge.verdicts import line_of_realised, realised
 from tests.brokers import mosquitto
 from tests.commanding import served
@@ -25,6 +26,7 @@ from tests.films import write_video
 from tests.tiny import write_tiny_bundle
 
 DAY = 86400.0
+NOON = 1_800_000_000.0
 
 
 def noted(ledger: EventLedger, seconds: float, number: int, camera: str = "busy", kind: str = "surprise") -> str:
@@ -100,6 +102,19 @@ def test_an_answer_that_cannot_be_kept_is_said(
     assert "the answer is not kept (attempt to write a readonly database); call it with sudo" in capsys.readouterr().err
 
 
+def test_an_answer_begins_no_ledger_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A damaged one is the daemon's to set aside: the answer is refused, and the file stays as it is."""
+    config = write_device(tmp_path)
+    ledger = tmp_path / "state" / EVENTS_FILE
+    ledger.write_bytes(b"no database" * 500)
+    assert main(["ack", "01JUNKNOWN", "real", "--config", str(config)]) == 1
+    assert "the answer is not kept (file is not a database)" in capsys.readouterr().err
+    assert main(["ack", "--config", str(config)]) == 2
+    assert "is damaged (file is not a database); the daemon begins a new one" in capsys.readouterr().err
+    assert ledger.read_bytes() == b"no database" * 500
+    assert [path.name for path in ledger.parent.iterdir()] == [EVENTS_FILE]
+
+
 def write_device(folder: Path) -> Path:
     """A configuration with a tiny bundle, whose limit promises nothing, and an empty state directory."""
     write_tiny_bundle(folder / "tiny.prednet")
@@ -143,8 +158,24 @@ def test_false_events_become_footage(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert [path.name for path in exported.iterdir()] == [f"{false}.mp4"]
     (clip,) = read_footage([str(exported)], FrameFormat(32, 40, 1, 10.0))
     assert len(clip.images) == 10
-    index = json.loads((tmp_path / "footage" / "false" / "busy.events.json").read_text())
-    assert [one["event_id"] for one in index] == [false]
+    index = tmp_path / "footage" / "false" / "busy.events.json"
+    assert [one["event_id"] for one in json.loads(index.read_text())] == [false]
+
+
+def test_a_later_export_keeps_the_index_of_clips_that_are_there(tmp_path: Path) -> None:
+    """A shorter --since brings the newest event alone; what lay there stays told, and what was taken away does not."""
+    root, folder = tmp_path / "evidence", tmp_path / "footage"
+    known = [LedgerEvent(new_event_id(NOON + day * DAY, bytes(10)), "busy", "surprise", NOON + day * DAY, None, "false",
+                         None) for day in range(3)]  # fmt: skip
+    for one in known:
+        (root / "busy" / one.event_id).mkdir(parents=True)
+        (root / "busy" / one.event_id / "clip.mp4").write_bytes(b"film")
+    export_clips(root, known[:2], "false", folder)
+    (folder / "false" / "busy" / f"{known[0].event_id}.mp4").unlink()
+    copied, missing = export_clips(root, known[2:], "false", folder)
+    assert (copied, missing) == ({"busy": [f"{known[2].event_id}.mp4"]}, 0)
+    index = json.loads((folder / "false" / "busy.events.json").read_text())
+    assert [one["event_id"] for one in index] == [one.event_id for one in known[1:]]
 
 
 def test_the_command_over_mqtt_keeps_the_verdict(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.memory_diagnosis import FOLDER as DIAGNOSES
+from edge.window import WINDOW_FILE
 from tests.brokers import mosquitto
 from tests.commanding import Operator, running
 from tests.daemons import write_config
@@ -97,6 +99,15 @@ def test_whatever_a_daemon_leaves_on_disk_stands_in_the_table(tmp_path: Path) ->
         sorted(name for name in left if not re.search(rf"`{re.escape(re.sub('-(wal|shm)$', '', name))}[/`]", PAGE))
         == []
     )
+
+
+def test_what_seldom_lies_on_disk_stands_in_the_table_too() -> None:
+    """What is there while a daemon runs, when its memory grows, and what the service's unit puts there."""
+    unit = (ROOT / "systemd" / "prednet-edge.service").read_text(encoding="utf-8")
+    of_the_unit = set(re.findall(r"/var/lib/prednet-edge/([\w.]+)", unit))
+    assert {"last_good.yaml", "cache"} <= of_the_unit
+    names = of_the_unit | {WINDOW_FILE, DIAGNOSES}
+    assert [name for name in names if not re.search(rf"^\| .*`{re.escape(name)}/?`", PARTS["On disk"], re.M)] == []
 
 
 def test_it_is_read_in_ten_minutes() -> None:

@@ -86,19 +86,6 @@ def test_a_reset_forgets_and_a_slot_without_a_frame_keeps_its_state(name: str) -
 
 
 @pytest.mark.parametrize("name", PREDICTORS)
-def test_a_copied_slot_continues_as_its_source(name: str) -> None:
-    """A warmed-up twin takes over without a seam."""
-    frames = moving(4, 1.0, 2.0)
-    runner = open_predictor(name, FORM, 2)
-    for number, frame in enumerate(frames[:3]):
-        runner.step(np.stack([frame, 255 - frame]), np.ones(2, bool), np.full(2, number == 0))
-    runner.copy_slot(0, 1)
-    step = runner.step(np.stack([frames[3], frames[3]]), np.ones(2, bool), np.zeros(2, bool))
-    np.testing.assert_array_equal(step.errors[0], step.errors[1])
-    np.testing.assert_array_equal(step.prediction[0], step.prediction[1])
-
-
-@pytest.mark.parametrize("name", PREDICTORS)
 def test_frames_of_another_shape_are_refused(name: str) -> None:
     """The sentence names both shapes."""
     runner = open_predictor(name, FORM, 1)

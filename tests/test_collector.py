@@ -19,7 +19,9 @@ import yaml
 
 from edge.contract import channel_of
 from edge.messages import Coverage, CoverageSpan, encode
+from edge.mqtt import TlsFiles
 from tests.brokers import free_port, mosquitto, program_path
+from tests.certificates import Authority
 from tests.publishing import HEALTH, publishing, settings_of
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "collector"
@@ -90,6 +92,50 @@ def wait_for(port: int, query: str) -> list[dict[str, Any]]:
         assert time.monotonic() < deadline, f"{query} never came"
         time.sleep(0.2)
     return found
+
+
+def test_a_collector_reads_the_plants_broker_by_its_certificate(tmp_path: Path) -> None:
+    """With the lines of fleet.md, on a broker that asks for client certificates and keeps to the access list."""
+    exporter, authority = program_path("prometheus-mqtt-exporter"), Authority(tmp_path / "ca")
+    files = {name: authority.issue(name) for name in ("broker", "edge1", "integrator")}
+    access = tmp_path / "acl"
+    access.write_text((DOCS.parent / "mosquitto" / "acl").read_text(encoding="utf-8"), encoding="utf-8")
+    certificate, key = files["broker"]
+    lines = f"cafile {authority.certificate}\ncertfile {certificate}\nkeyfile {key}\nacl_file {access}\n"
+    lines += "require_certificate true\nuse_identity_as_username true\nallow_anonymous false\n"
+    (told,) = re.findall(r"```yaml\n(mqtt:\n.*?)```", (DOCS.parent / "fleet.md").read_text(encoding="utf-8"), re.S)
+    span, port = (
+        CoverageSpan(watched_seconds=3500, warming_seconds=40, degraded_seconds=0, blind_seconds=60),
+        free_port(),
+    )
+    with ExitStack() as stack:
+        broker = stack.enter_context(mosquitto(tmp_path, lines))
+        tls = TlsFiles(authority.certificate, *files["edge1"])
+        publisher, _ = stack.enter_context(publishing(tmp_path, settings_of(broker, tls=tls)))
+        publisher.set_state("cam/press3/coverage", encode(Coverage(hour=span, day=span)))
+        for name, path in zip(("plant-ca.pem", "integrator.pem", "integrator.key"),
+                              (authority.certificate, *files["integrator"]), strict=True):  # fmt: skip
+            told = told.replace(f"/etc/prometheus/{name}", str(path))
+        settings = yaml.safe_load((DOCS / "mqtt-exporter-coverage.yaml").read_text())
+        settings["mqtt"] |= yaml.safe_load(told.replace("broker.plant7:8883", f"127.0.0.1:{broker.port}"))["mqtt"]
+        (tmp_path / "coverage.yaml").write_text(yaml.safe_dump(settings))
+        command = [exporter, "-config", str(tmp_path / "coverage.yaml"), "-listen-address", "127.0.0.1"]
+        stack.enter_context(started([*command, "-listen-port", str(port)], tmp_path / "exporter.log"))
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not (found := re.findall(r"^prednet_watched_seconds{.*} (\d+)", metrics_of(port), re.M)):
+            assert time.monotonic() < deadline, (tmp_path / "exporter.log").read_text()
+            time.sleep(0.2)
+    assert found == ["3500"]
+
+
+def metrics_of(port: int) -> str:
+    """Return what an exporter tells, empty while it is not ready."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5.0) as answer:
+            text: str = answer.read().decode()
+            return text
+    except OSError:
+        return ""
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib came with Python 3.11")

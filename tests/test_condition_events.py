@@ -20,7 +20,7 @@ from tests.daemons import R, receive, start
 ROOT = Path(__file__).parents[1]
 TELLER = Teller(
     site="plant7", device="edge1", camera="press3", model=EventModel(bundle="b", name="n", variant="float", fps=10.0),
-    rarities={}, calibrated=True, wall_offset_seconds=1_000_000.0, clock="synced", media_offset_seconds=None,
+    rates={}, calibrated=True, wall_offset_seconds=1_000_000.0, clock="synced", media_offset_seconds=None,
     new_id=lambda seconds: f"id-{seconds:g}",
 )  # fmt: skip
 

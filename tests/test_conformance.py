@@ -230,12 +230,12 @@ def test_every_name_of_pycuda_that_we_use_exists() -> None:
     owners = dict.fromkeys(("device", "_context", "_stream"), "")
     names = {part for name in chains(path, "cuda") | members(path, owners) for part in name.split(".") if part}
     names |= {"get_device_pointer"}  # of the base of a page-locked array
-    assert {"pagelocked_empty", "DEVICEMAP", "retain_primary_context", "memcpy_dtod_async", "handle"} <= names
+    assert {"pagelocked_empty", "DEVICEMAP", "retain_primary_context", "memcpy_dtoh_async", "handle"} <= names
     # `cls.attr("DEVICEMAP")`, `.value("INTEGRATED", …)`, `py::def("mem_alloc", …)`; the exception is made by a macro.
     errors = set(re.findall(r"DECLARE_EXC\((\w+)", source))
     assert names - given - errors == set()
     assert re.search(r'"pagelocked_empty".*?"shape".*?"dtype".*?"order".*?"mem_flags"', source, re.S)
-    for function, order in (("htod", ("dest", "src")), ("dtoh", ("dest", "src")), ("dtod", ("dest", "src", "size"))):
+    for function, order in (("htod", ("dest", "src")), ("dtoh", ("dest", "src"))):
         listed = ", ".join(f'"{one}"' for one in order)
         assert re.search(rf'"memcpy_{function}_async", \w+,\s*\(py::args\({listed}\), py::arg\("stream"\)', source) or (
             re.search(

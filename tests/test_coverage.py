@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import shutil
+import sqlite3
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +18,8 @@ import pytest
 import edge.announcer
 import edge.cli
 from edge.coverage import FIELDS, CoverageMeter
-from edge.coverage_ledger import COLUMNS, Ledger, hour_of, seconds_of_hour, steps_of_last_day
+from edge.coverage_ledger import COLUMNS, Ledger, hour_of, proven_hours, seconds_of_hour, steps_of_last_day
+from edge.errors import UsageError
 from edge.hardware import is_throttled, temperatures_celsius
 from edge.messages import Condition, ConditionName
 from tests.brokers import mosquitto
@@ -99,6 +106,85 @@ def test_a_disk_that_refuses_does_not_stop_the_ledger(tmp_path: Path, caplog: py
         ledger.add("a", NOON + 60.0, {"watched_seconds": 60.0}, is_clock_synced=True)
         assert [hour.watched_seconds for hour in ledger.hours("2026-11-22T12", "2026-11-22T12")] == [60.0]
     assert "database_in_memory" in caplog.text
+
+
+@contextmanager
+def reading_alone(folder: Path) -> Iterator[None]:
+    """Within it, this process may read what lies in a folder and write nothing there, whoever it is."""
+    who, mode = os.geteuid(), folder.stat().st_mode
+    folder.chmod(0o555)
+    if who == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(who)
+        folder.chmod(mode)
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder on whose way everyone may go, as /var/lib/prednet-edge."""
+    folder = Path(tempfile.mkdtemp(prefix="coverage-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def watched(path: Path) -> list[float]:
+    """The seconds of noon in which a camera was watched, as the command tells them."""
+    return [hour.watched_seconds for hour in proven_hours(path, ["a"], "2026-11-22T12", "2026-11-22T12", NOON + 900.0)]
+
+
+def test_who_may_only_read_is_shown_what_was_watched(public: Path) -> None:
+    """Beside a running daemon, after its end and after a kill; never «off» for what is not to be read."""
+    path = public / "c.sqlite"
+    with Ledger(path) as ledger:
+        ledger.add("a", NOON + 600.0, {"watched_seconds": 500.0}, is_clock_synced=True)
+        with reading_alone(public):
+            assert watched(path) == [500.0]
+        shutil.copytree(public, public / "killed")
+    with reading_alone(public):
+        assert watched(path) == [500.0]
+    with reading_alone(public / "killed"):
+        assert watched(public / "killed" / "c.sqlite") == [500.0]
+    assert [one.name for one in public.glob("c.sqlite*")] == ["c.sqlite"]
+
+
+def test_who_may_not_read_is_told_what_to_do(public: Path) -> None:
+    """A file or a folder that is closed, and what a kill left without its index: one sentence."""
+    path = public / "c.sqlite"
+    with Ledger(path) as ledger:
+        ledger.add("a", NOON + 600.0, {"watched_seconds": 500.0}, is_clock_synced=True)
+        shutil.copytree(public, public / "killed")
+    (public / "killed" / "c.sqlite-shm").unlink()
+    path.chmod(0o000)
+    told = r"c\.sqlite: it cannot be read \(.+\); call it with sudo, or as the daemon's user\.$"
+    for closed in (path, public / "killed" / "c.sqlite"):
+        with reading_alone(closed.parent), pytest.raises(UsageError, match=told):
+            watched(closed)
+    (public / "inner").mkdir()
+    shutil.copy(public / "killed" / "c.sqlite", public / "inner")
+    (public / "inner").chmod(0o000)
+    with reading_alone(public), pytest.raises(UsageError, match=told):
+        watched(public / "inner" / "c.sqlite")
+    (public / "inner").chmod(0o755)
+
+
+def test_a_reader_leaves_a_damaged_ledger_to_the_daemon(tmp_path: Path) -> None:
+    """It is said; the file is not renamed under the one that writes it."""
+    path = tmp_path / "c.sqlite"
+    path.write_bytes(b"no database" * 500)
+    with pytest.raises(UsageError, match=r"is damaged .+; the daemon begins a new one when it starts"):
+        watched(path)
+    assert [one.name for one in tmp_path.iterdir()] == ["c.sqlite"]
+
+
+def test_a_ledger_that_is_just_made_knows_nothing_yet(tmp_path: Path) -> None:
+    """Before its first table is written, every hour was off."""
+    with closing(sqlite3.connect(tmp_path / "c.sqlite")):
+        (tmp_path / "c.sqlite").touch()
+        assert watched(tmp_path / "c.sqlite") == [0.0]
 
 
 def test_a_device_tells_its_condition_and_proves_its_hours(

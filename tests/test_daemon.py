@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from edge.capture import Mailboxes
-from edge.frames import Frame
+from edge.capture import CaptureThread, Mailboxes
+from edge.frames import Frame, FrameFormat, Source
 from edge.mqtt import BrokerSettings, Received, Subscriber
+from edge.sources import open_place
 from tests.brokers import Mosquitto
 from tests.daemons import ACCIDENT, R, receive, start, write_config
 from tests.films import write_video
@@ -119,9 +123,6 @@ def test_a_camera_that_falls_silent_is_lost_after_five_seconds() -> None:
 
 def test_a_video_file_plays_to_the_river_at_its_own_speed(tmp_path: Path) -> None:
     """Two seconds of video take two seconds, and end as finished."""
-    from edge.capture import CaptureThread  # noqa: PLC0415
-    from edge.frames import FrameFormat  # noqa: PLC0415
-
     mailboxes = Mailboxes(["a"])
     video = write_video(tmp_path / "a.mp4", 60)
     thread = CaptureThread("a", str(video), FrameFormat(32, 40, 1, 10.0), mailboxes)
@@ -134,3 +135,38 @@ def test_a_video_file_plays_to_the_river_at_its_own_speed(tmp_path: Path) -> Non
     assert 1.8 <= time.monotonic() - began <= 3.5
     assert len(seen) == 20
     assert np.allclose(np.diff(seen), 0.1, atol=1e-6)
+
+
+def test_a_capture_that_fails_as_nobody_foresaw_is_a_lost_camera_and_opens_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No memory for a process, then a call that raises within a frame: lost with one traceback, then watched."""
+    errors: list[Exception] = [OSError(errno.ENOMEM, "Cannot allocate memory"), RuntimeError("no thread")]
+
+    class Failing:
+        name, backend, is_live = "cam", "none", True
+
+        def frames(self) -> Iterator[Frame]:
+            raise errors.pop(0)
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    def opens(*words: object, **more: object) -> Source:
+        if len(errors) > 1:
+            raise errors.pop(0)
+        return Failing() if errors else open_place(*words, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("edge.capture.open_place", opens)
+    monkeypatch.setattr("edge.capture.FIRST_DELAY_SECONDS", (0.3, 0.4))
+    mailboxes, codes, frames, began = Mailboxes(["a"]), set(), 0, time.monotonic()
+    thread = CaptureThread("a", str(write_video(tmp_path / "a.mp4", 30)), FrameFormat(32, 40, 1, 10.0), mailboxes)
+    thread.start()
+    while frames < 3 and time.monotonic() - began < 15.0:
+        codes.add(mailboxes.status()["a"].fault_code)
+        frames += sum("a" in now.frames for now in mailboxes.take(0.05))
+    thread.stop()
+    assert frames == 3
+    assert codes == {None, "camera_lost"}
+    told = [record for record in caplog.records if "capture_failed" in record.message]
+    assert [record.exc_info is not None for record in told] == [True]  # the second comes within the minute

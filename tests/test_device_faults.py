@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from edge.detection import Limit
-from edge.health import DISK_LOW_BYTES
+from edge.hardware import DISK_LOW_BYTES
 from edge.labels import seconds_from_utc
 from edge.mqtt import Received
 from edge.switches import Switch, Switches

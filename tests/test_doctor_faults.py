@@ -19,8 +19,7 @@ from edge import doctor_checks
 from edge.cli import main
 from edge.doctor import SERVICE_USER
 from edge.errors import DEVICE_UNAVAILABLE, OK
-from edge.hardware import is_throttled
-from edge.health import DISK_LOW_BYTES
+from edge.hardware import DISK_LOW_BYTES, is_throttled
 from edge.launch import SOFTWARE
 from tests.brokers import Mosquitto, mosquitto
 from tests.rtsp_cameras import need_gstreamer

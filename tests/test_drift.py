@@ -179,7 +179,8 @@ def test_the_factory_drifts_when_its_camera_changes_and_not_on_another_day() -> 
 
 def test_drift_is_a_fault_with_the_command_and_a_number_in_health(tmp_path: Path) -> None:
     """The announcer says it, with the camera's name in the command, and takes it back with another calibration."""
-    with telling(tmp_path, DriftWatch(SHORT)) as (announcer, _, states):
+    with telling(tmp_path) as (announcer, _, states):
+        announcer._drift = DriftWatch(SHORT)
         model = announcer._device.models["quiet"]
         sketch = model.calibration.limits.sketch
         assert sketch is not None

@@ -34,27 +34,24 @@ def test_the_device_tells_what_it_is(memory: DeviceMemory) -> None:
 
 
 def test_copies_are_done_in_order_when_synchronised(memory: DeviceMemory) -> None:
-    """In, within and out again gives the same bytes, and nothing is there before."""
-    first, second = memory.allocate(64), memory.allocate(64)
-    sent, received = np.arange(64, dtype=np.uint8), np.zeros(64, np.uint8)
-    memory.copy_in(first, sent)
-    memory.copy_within(second + 16, first + 32, 16)
-    memory.copy_within(second, first, 16)
-    memory.copy_out(received[:32], second)
+    """In and out again gives the same bytes, the later above the earlier ones, and nothing is there before."""
+    address, sent, received = memory.allocate(64), np.arange(64, dtype=np.uint8), np.zeros(64, np.uint8)
+    memory.copy_in(address, sent)
+    memory.copy_in(address + 16, sent[:16])
+    memory.copy_out(received[:32], address)
     assert not received.any()
     memory.synchronise()
-    np.testing.assert_array_equal(received[:32], [*range(16), *range(32, 48)])
+    np.testing.assert_array_equal(received[:32], [*range(16), *range(16)])
     memory.close()
 
 
 def test_shared_memory_is_one_and_the_same(memory: DeviceMemory) -> None:
     """What the host writes into a mapped buffer the device reads without a copy."""
-    buffer, target, received = memory.host_buffer(16), memory.allocate(16), np.zeros(16, np.uint8)
+    buffer, received = memory.host_buffer(16), np.zeros(16, np.uint8)
     assert buffer.device_address is not None
     assert not buffer.array.any()
     buffer.array[:] = 9
-    memory.copy_within(target, buffer.device_address, 16)
-    memory.copy_out(received, target)
+    memory.copy_out(received, buffer.device_address)
     memory.synchronise()
     assert (received == 9).all()
     memory.close()
@@ -175,5 +172,21 @@ def test_without_a_driver_the_device_is_unavailable(monkeypatch: pytest.MonkeyPa
     import pycuda.driver  # noqa: PLC0415 - the stand-in
 
     monkeypatch.setattr(pycuda.driver, "_lib", SimpleNamespace(cuInit=lambda flags: 100))
-    with pytest.raises(DeviceUnavailable, match="no GPU answers pycuda"):
+    with pytest.raises(
+        DeviceUnavailable, match=r"^no GPU answers pycuda \(.*\); check the driver and /dev/nvhost-\*\.$"
+    ):
+        open_memory()
+
+
+def test_without_a_driver_cuda_python_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It raises by itself where the driver's library is missing."""
+    simulated.install(monkeypatch, "cuda-python")
+    from edge.engine import memory_cuda_python  # noqa: PLC0415 - the door of the stand-in
+
+    def missing(_: int) -> None:
+        raise RuntimeError("libcuda.so.1 is missing")
+
+    monkeypatch.setattr(memory_cuda_python, "cuda", SimpleNamespace(cuInit=missing))
+    told = r"^no GPU answers cuda-python \(libcuda\.so\.1 is missing\); check the driver and /dev/nvhost-\*\.$"
+    with pytest.raises(DeviceUnavailable, match=told):
         open_memory()

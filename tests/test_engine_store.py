@@ -120,6 +120,23 @@ def test_cleaning_spares_what_fits_and_the_last_good_engine(store: Store) -> Non
     assert store.timing_cache(KEY).exists()
 
 
+def test_cleaning_leaves_what_is_not_the_stores(store: Store) -> None:
+    """Files and folders of others stay, whatever they are called; what a kill left half written goes."""
+    old = store.keep(record(), b"old")
+    others = ["press.prednet", "config.yaml", "notes.json", "a.plan", ".hidden", "int8.0123456789abcdef.plan.bak"]
+    for name in others:
+        (store.folder / name).write_text("not the store's")
+    folders = [store.folder / name for name in ("footage", f"int8.{'0' * 16}.plan")]
+    for folder in folders:
+        folder.mkdir()
+    names = (f"int8.{old.key.digest}.plan", f"int8.{old.key.digest}.json", store.timing_cache(KEY).name)
+    for name in names:
+        (store.folder / f".{name}.4711.part").write_bytes(b"half")
+    removed = store.clean()
+    assert {path.name for path in removed} == {*names[:2], *(f".{name}.4711.part" for name in names)}
+    assert {path.name for path in store.folder.iterdir()} == {*others, *(folder.name for folder in folders)}
+
+
 def test_timings_belong_to_a_device_and_a_tensorrt_and_to_every_step() -> None:
     """Another step or number of cameras shares them; another TensorRT does not."""
     store = Store(Path("engines"))

@@ -10,11 +10,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import edge.evidence_store
 from edge.cli import main
 from edge.evidence_settings import Evidence
 from edge.evidence_store import EVENT_FILE, Kept, kept_evidence, make_room, sacrifices
+from edge.json_files import read_json
 from edge.labels import seconds_from_event_id, seconds_from_utc
 from edge.messages import ClockState, Event, EventTime, new_event_id, utc_from_seconds
+from edge.page import answers
+from edge.page.listing import evidence_file
+from tests.page_serving import EVENT_ID, bearer, served
 
 DAY = 86400.0
 NOW = 1_800_000_000.0
@@ -192,6 +197,36 @@ def test_everything_is_never_deleted_by_leaving_words_out(tmp_path: Path, capsys
     assert main(["evidence", "delete", "--config", str(config), "--from", "yesterday"]) == 2
     assert "'yesterday' is no time" in capsys.readouterr().err
     assert len(kept_evidence(tmp_path / "state" / "evidence")) == 1
+
+
+def test_evidence_that_vanishes_while_it_is_listed_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command deletes an event after the daemon's sweep has found its folder: the sweep goes on with the others."""
+    gone, left = put(tmp_path, 3), put(tmp_path, 2)
+
+    def deleted_meanwhile(path: Path, kind: type, default: object) -> object:
+        if path.parent.name == gone:
+            shutil.rmtree(path.parent)
+        return read_json(path, kind, default)
+
+    monkeypatch.setattr(edge.evidence_store, "read_json", deleted_meanwhile)
+    known: dict[Path, Kept] = {}
+    assert [one.event_id for one in kept_evidence(tmp_path, known)] == [left]
+    assert [path.name for path in known] == [left]
+
+
+def test_the_page_says_that_evidence_has_just_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look and the reading of a clip it is deleted: 404 with a sentence, as a moment later."""
+
+    def deleted_meanwhile(state: Path, place: str) -> Path | None:
+        path = evidence_file(state, place)
+        if path is not None:
+            path.unlink()
+        return path
+
+    monkeypatch.setattr(answers, "evidence_file", deleted_meanwhile)
+    with served(tmp_path) as page:
+        status, _, body = page.ask(f"/evidence/busy/{EVENT_ID}/clip.mp4", headers=bearer())
+    assert (status, json.loads(body)["error"][:30]) == (404, "There is no such evidence: it ")
 
 
 def test_what_is_known_is_not_read_again(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 
@@ -46,3 +47,13 @@ def test_every_command_and_argument_is_explained(name: str, monkeypatch: pytest.
                 told = action.help or ""
                 assert told, (command.prog, action.dest)
                 assert not told.startswith("("), (command.prog, action.dest)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_an_argument_is_explained_by_options_that_its_command_has(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """«without --config» stands at no command that takes no --config."""
+    for command in commands_of(parser_of(PROGRAMS[name], monkeypatch)):
+        options = {option for action in command._actions for option in action.option_strings}
+        for action in command._actions:
+            named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", action.help or ""))
+            assert named <= options, (command.prog, action.dest)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import sqlite3
 import sys
 import threading
 import time
@@ -17,7 +19,7 @@ import pytest
 from edge.config import Hooks
 from edge.hooks import COMMAND, WEBHOOK, HookThread, Outcome, hooks_of, post, run_program, running_hooks
 from edge.outbox import Outbox
-from edge.outbox_hooks import ROWS_LIMIT
+from edge.outbox_hooks import ROWS_LIMIT, Waiting
 from tests.brokers import free_port
 from tests.publishing import event, wait_until
 
@@ -135,6 +137,49 @@ def test_a_hanging_receiver_costs_its_time_limit() -> None:
         assert post(receiver.address, b"{}", 0.3) is Outcome.FAILED
     assert post(f"http://127.0.0.1:{free_port()}/", b"{}", 0.3) is Outcome.FAILED
     assert time.monotonic() - began < 5.0
+
+
+def test_an_answer_that_is_no_http_is_a_failure() -> None:
+    """A port on which something else listens, an answer without a number, and none: each is tried again."""
+    for answer in (b"220 mail.example ESMTP\r\n", b"HTTP/1.1 two hundred\r\n", b""):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            threading.Thread(target=_answer_once, args=(server, answer), daemon=True).start()
+            assert post(f"http://127.0.0.1:{server.getsockname()[1]}/", b"{}", 2.0) is Outcome.FAILED, answer
+
+
+def _answer_once(server: socket.socket, answer: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(answer)
+
+
+def test_a_hook_outlives_an_outbox_that_cannot_be_read_and_what_nobody_foresaw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An I/O error of the disk, then no memory while it delivers: the event comes all the same."""
+    troubles: list[Exception] = [sqlite3.OperationalError("disk I/O error"), MemoryError()]
+    taken: list[bytes] = []
+    read = Outbox.waiting_for
+
+    def waiting_for(outbox: Outbox, hook: str) -> Waiting | None:
+        if len(troubles) > 1:
+            raise troubles.pop(0)
+        return read(outbox, hook)
+
+    def deliver(payload: bytes) -> Outcome:
+        if troubles:
+            raise troubles.pop(0)
+        taken.append(payload)
+        return Outcome.TAKEN
+
+    monkeypatch.setattr(Outbox, "waiting_for", waiting_for)
+    with opened(tmp_path, COMMAND) as outbox:
+        outbox.put(event(1))
+        with hooked(outbox, COMMAND, deliver, attempts=5):
+            wait_until(lambda: len(taken) == 1)
+    assert "outbox_unreadable hook=command error=disk I/O error" in caplog.text
+    assert "hook_failed hook=command count=1" in caplog.text
 
 
 def test_a_program_reads_each_event(tmp_path: Path) -> None:

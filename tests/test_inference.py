@@ -34,7 +34,7 @@ class Faulty:
 
     def __init__(self, runner: Runner, fault: Callable[[], None]) -> None:
         self.name, self.slots, self.spec = runner.name, runner.slots, runner.spec
-        self.copy_slot, self.close = runner.copy_slot, runner.close
+        self.close = runner.close
         self._runner, self._fault = runner, fault
 
     def step(self, frames: np.ndarray, advance: np.ndarray, reset: np.ndarray) -> Step:

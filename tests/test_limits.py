@@ -14,6 +14,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import genpareto
 
 import calibration.cli
+import edge.rates
 from calibration.heights import (
     NOWHERE,
     Heights,
@@ -35,9 +36,8 @@ from calibration.tail import (
     rate_at,
     survival,
 )
-from calibration.told import told_limits
 from edge.bundle import read_bundle
-from edge.calibrated import Limits, Tail, limits_for, rate_per_hour
+from edge.calibrated import Limits, limits_for
 from edge.config import Detection
 from edge.detection import Detector, Reading, Rules, decide
 from edge.level import Noise
@@ -290,12 +290,12 @@ def test_other_rules_than_those_of_the_fit_void_the_promise(limits: Limits) -> N
 
 def test_a_level_is_as_rare_as_the_events_that_reach_it(limits: Limits) -> None:
     """The rate that messages tell falls with the level, and at a limit lies within the interval stated there."""
-    rates = [rate_per_hour(level, limits.rarity) for level in (0.0, 3.0, limits.on, 50.0)]
-    assert all(one is not None for one in rates)
-    assert rates == sorted(rates, key=lambda rate: -(rate or 0.0))
+    assert limits.rates is not None
+    rates = [edge.rates.rate_at(limits.rates, level) for level in (0.0, 3.0, limits.on, 50.0)]
+    assert rates == sorted(rates, reverse=True)
     assert limits.promise is not None
-    assert limits.promise.rate_per_day == pytest.approx(24.0 * (rates[2] or 0.0))
-    assert (limits.promise.low_per_day or 0.0) <= 24.0 * (rates[2] or 0.0) <= (limits.promise.high_per_day or 0.0)
+    assert limits.promise.rate_per_day == pytest.approx(24.0 * rates[2])
+    assert (limits.promise.low_per_day or 0.0) <= 24.0 * rates[2] <= (limits.promise.high_per_day or 0.0)
 
 
 def test_the_promise_is_told_in_plain_sentences(limits: Limits) -> None:
@@ -320,38 +320,29 @@ def test_rates_are_told_without_powers_of_ten(per_day: float, told: str) -> None
     assert told_rate(per_day) == told
 
 
-def test_limits_of_an_earlier_form_are_read_and_promise_nothing() -> None:
-    """An exponential tail alone still tells a rate; no number of false events changes such a limit."""
-    data = b'{"noise":{"q_level":1,"q_trend":0,"r":1},"on":5.4,"off":2.7,"is_promise":false,"highest_level":8.8,'
-    data += (
-        b'"footage_seconds":1797,"frames":17970,"footage_digest":"","tail":{"level":2,"rate_per_hour":36,"scale":2}}'
-    )
-    old = msgspec.json.decode(data, type=Limits)
-    assert old.rarity == Tail(2.0, 36.0, 2.0)
-    assert rate_per_hour(4.0, old.rarity) == pytest.approx(36.0 / math.e)
-    assert limits_for(old, Rules(), 3.0) == old
-    assert told_limits(old).endswith(
-        "no promise of a rate: the limit is what this footage stayed below, plus its uncertainty"
-    )
-
-
 def test_the_demo_bundle_is_read_whatever_form_its_limits_have() -> None:
     """The shipped file keeps working."""
     limits = read_bundle(Path("edge/data/demo.prednet")).calibration("float").limits
     assert limits.on > limits.off
-    assert rate_per_hour(limits.on, limits.rarity) is not None
+    assert limits.rates is not None
 
 
 def test_site_prints_what_is_promised_as_text_and_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Twelve seconds support no rate; the hours that one and that four a day need are said."""
+    """Twelve seconds support no rate; the hours that one and that four a day need are said.
+
+    They are those of both limits: with as much more footage stalls are judged too, and get half of the events.
+    """
     video = write_clip(tmp_path / "normal.mkv", normal_images(120))
     call = ["site", str(video), "--predictor", "flow-light", "--size", "40x32", "-o", str(tmp_path / "a.normal")]
     assert calibration.cli.main(call) == 0
-    assert "at most 1 false event a day on this camera, 8.0 hours more of normal footage" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "at most 1 false event a day on this camera, 0.5 of them at this limit, one of 2, 16.0 hours more" in told
     assert calibration.cli.main([*call, "--false-per-day", "4", "--json"]) == 0
-    promise = json.loads(capsys.readouterr().out)["promise"]
+    limits = json.loads(capsys.readouterr().out)
+    promise = limits["promise"]
+    assert limits.get("stall") is None
     assert promise["asked_per_day"] == 4.0
-    assert promise["hours_needed"] == pytest.approx(2.0, abs=0.01)
+    assert promise["hours_needed"] == pytest.approx(4.0, abs=0.01)
     assert promise["rules"]["hold_seconds"] == Rules.hold_seconds
     assert calibration.cli.main([*call, "--hold", "0.5", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["promise"]["rules"]["hold_seconds"] == 0.5
@@ -363,7 +354,10 @@ def test_a_number_of_events_that_is_none_is_refused(given: str, capsys: pytest.C
     with pytest.raises(SystemExit) as left:
         calibration.cli.main(["site", "a.mp4", "--predictor", "flow", "-o", "a.normal", "--false-per-day", given])
     assert left.value.code == 2
-    assert f"{given} is no number of events a day; give one above 0, such as 1 or 0.5" in capsys.readouterr().err
+    assert (
+        f"{given} is no number of events a day above 0 and at most 10000; give one such as 1 or 0.5"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_device_watches_by_the_limit_that_its_configuration_asks_for(tmp_path: Path, limits: Limits) -> None:

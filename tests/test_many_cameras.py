@@ -124,22 +124,6 @@ def test_frames_that_come_together_share_a_step_and_a_late_camera_holds_nobody_u
     assert 0.25 < time.monotonic() - began < 0.9
 
 
-def test_a_removed_camera_is_disabled_once_and_never_seen_again() -> None:
-    """What its thread still brings is not taken; one that is added has a slot."""
-    mailboxes = Mailboxes(["a", "b"])
-    mailboxes.put("b", frame(), None)
-    mailboxes.remove("b")
-    (now,) = mailboxes.take(0.0)
-    assert (dict(now.frames), dict(now.lost)) == ({}, {"b": "disabled"})
-    mailboxes.put("b", frame(), None)
-    mailboxes.lose("b", "late")
-    assert mailboxes.take(0.0) == []
-    mailboxes.add("c")
-    mailboxes.put("c", frame(), None)
-    assert list(mailboxes.take(0.0)[0].frames) == ["c"]
-    assert sorted(mailboxes.status()) == ["a", "c"]
-
-
 MEMORY_OF_EIGHT = """
 import numpy as np, psutil
 from edge.bundle import read_bundle

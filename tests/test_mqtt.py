@@ -172,7 +172,7 @@ def test_scores_are_dropped_and_counted_without_a_connection(tmp_path: Path) -> 
     with publishing(tmp_path, settings_of(Address("127.0.0.1", free_port()))) as (publisher, _):
         for _number in range(100):
             publisher.send("cam/press3/score", b"{}")
-        assert publisher.dropped == 36, "64 wait"
+        assert publisher.drops["scores"] == 36, "64 wait"
 
 
 def test_subscriber_without_a_broker() -> None:

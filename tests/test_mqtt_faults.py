@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from edge.mqtt import TlsFiles
+from edge.mqtt.session import Session
 from tests.brokers import Mosquitto, TakingOver, consumer, free_port, make_certificate, mosquitto
 from tests.holding import child_environment
 from tests.publishing import (
@@ -253,3 +255,31 @@ def test_session_taken_over(tmp_path: Path) -> None:
         assert fake.accepted == 1, "the floor is 0.5 s here"
         wait_until(lambda: fake.accepted == 2)
     fake.close()
+
+
+def test_the_publisher_outlives_what_nobody_foresaw(
+    real: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No memory for paho's thread, and none while it sends: it connects again, and nothing is lost."""
+    left, begin, pump = ["thread", "memory"], threading.Thread.start, Session.pump
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("paho-mqtt-client-edge1") and "thread" in left:
+            left.remove("thread")
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    def short_of_memory(session: Session) -> float:
+        if "memory" in left:
+            left.remove("memory")
+            raise MemoryError
+        return pump(session)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(Session, "pump", short_of_memory)
+    with caplog.at_level("INFO"), publishing(tmp_path, settings_of(real)) as (publisher, outbox):
+        publisher.publish_event(event(0))
+        wait_until(lambda: outbox.depth().messages == 0)
+        assert (left, publisher.conn_seq) == ([], 3)
+    assert "no thread for the connection: can't start new thread" in caplog.text
+    assert "mqtt_failed host=127.0.0.1 count=1" in caplog.text

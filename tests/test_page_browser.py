@@ -238,6 +238,29 @@ def test_a_clock_that_is_set_back_draws_no_line_back(page: Page) -> None:
     assert points == [5000, 5001, 5002]
 
 
+def test_a_camera_whose_card_is_gone_is_looked_at_no_more(page: Page) -> None:
+    """A device that begins anew without a camera leaves nothing running on a page that stays open."""
+    looks = page.evaluate(
+        """async () => {
+            const { makeCamera } = await import("/static/camera.js");
+            const { card, camera } = makeCamera("gone");
+            const pass = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
+            let looks = 0;
+            Object.defineProperty(camera, "isVisible", { get: () => { looks += 1; return false; }, set: () => {} });
+            document.body.append(card);
+            await pass(900);
+            const shown = looks;
+            card.remove();
+            await pass(300);
+            const removed = looks;
+            await pass(900);
+            return [shown, looks - removed];
+        }"""
+    )
+    assert looks[0] >= 2
+    assert looks[1] == 0
+
+
 def test_what_an_event_names_is_fetched_with_the_token(device: Watched) -> None:
     """A subscriber puts each path of the evidence message behind the page's address, and gets the file."""
     settings = BrokerSettings("127.0.0.1", device.broker.port, client_id="fetcher")

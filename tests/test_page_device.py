@@ -17,13 +17,16 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from msgspec import structs
 
 from edge.cli import main
 from edge.config_file import read_config
 from edge.daemon import watch_device
 from edge.errors import ConfigInvalid
-from edge.messages import Event, EventTime, new_event_id
+from edge.event_ledger import EVENTS_FILE, EventLedger
+from edge.messages import Event, EventScore, EventTime, new_event_id
 from edge.mqtt import Publisher
+from edge.outbox import Outbox
 from edge.page import page_desk
 from edge.page.board import MESSAGES_KEPT, POINTS_KEPT, Board
 from edge.page.page_desk import Place, open_page, read_place
@@ -241,6 +244,35 @@ def test_the_command_prints_the_link_of_the_daemon_that_runs(
         assert fetch(place.port, "/api/live", token)[0] == 200
     assert main(command) == 2
     assert "no daemon of this configuration serves its page now" in capsys.readouterr().err
+
+
+def test_an_event_that_a_kill_left_open_is_shown_as_ended_and_its_last_peak_is_kept(tmp_path: Path) -> None:
+    """Page and ledger hear of its end though it comes before all else; of its evidence nothing is said, there is none."""
+    config, event_id = write_config(tmp_path, free_port(), loop=True), new_event_id(time.time() - 60.0, bytes(10))
+    state = tmp_path / "state"
+    state.mkdir()
+    with (
+        Outbox(state / "outbox.sqlite", "plant7", "edge1", "before") as outbox,
+        EventLedger(state / EVENTS_FILE) as ledger,
+    ):
+        for type_, peak in (("new", 5.0), ("update", 9.0)):
+            score = EventScore(peak=peak, mean=4.0, threshold_on=4.0, threshold_off=3.0, valid_frames=9)
+            left = structs.replace(event_of(event_id, type_), camera="quiet", kind="surprise", score=score)
+            ledger.note(outbox.put(left))
+    with running(config):
+        port, deadline = wait_for_place(state).port, time.monotonic() + WAIT_SECONDS
+        token = (state / "page.token").read_text().strip()
+        while not (shown := json.loads(fetch(port, "/api/live", token)[1])["events"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert (shown[0]["event_id"], shown[0]["end_reason"]) == (event_id, "restart")
+    with EventLedger(state / EVENTS_FILE) as ledger:
+        kept = ledger.event(event_id)
+    assert kept is not None
+    assert kept.peak == 9.0
+    with Outbox(state / "outbox.sqlite", "plant7", "edge1", "after") as outbox:
+        messages = [json.loads(row.payload) for row in outbox.pending(0, 1000)]
+    assert [one["type"] for one in messages if one["event_id"] == event_id] == ["new", "update", "end"]
 
 
 def test_a_page_that_is_not_wanted_is_not_served(tmp_path: Path) -> None:

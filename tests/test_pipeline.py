@@ -70,6 +70,16 @@ def test_a_gap_in_time_lengthens_the_step_of_the_filter(judge: Judge) -> None:
     assert [one[2].var for one in scored] == pytest.approx([level.var for level in by_calibration])
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.2])
+def test_a_moment_tells_how_bright_the_picture_is(judge: Judge, factor: float) -> None:
+    """Against the background of normal work, though scores are levelled: drift looks at it (edge/drift.py)."""
+    images = (normal_images(20, seed=5) * factor).clip(0, 255).astype(np.uint8)
+    moments = watch(rounds_from_frames("a", clip_from(images).frames()), tiny_runner(), {"a": judge})
+    gains = [moment.gain for moment in moments if moment.surprise is not None]
+    assert len(gains) == 20 - WARMUP_FRAMES
+    assert gains == pytest.approx([factor] * len(gains), rel=0.05)
+
+
 def test_a_lost_camera_ends_its_event_and_starts_anew(judge: Judge) -> None:
     """The open event ends with its reason, and the camera warms up again when it is back."""
     images = with_accident(normal_images(100), 40, 100)

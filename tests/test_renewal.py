@@ -58,10 +58,6 @@ class Told:
         self._works()
         return self._runner.step(frames, advance, reset)
 
-    def copy_slot(self, source: int, target: int) -> None:
-        """Copy as the runner does."""
-        self._runner.copy_slot(source, target)
-
     def close(self) -> None:
         """Close as the runner does."""
         self._runner.close()

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from edge.cli import main
+from edge.errors import UsageError
 from edge.evidence_store import EVENT_FILE, FOLDER
 from edge.fault_ledger import FAULTS_FILE, FaultLedger, past_faults
 from edge.messages import Event, EventZone, Fault, utc_from_seconds
@@ -278,6 +279,11 @@ def test_a_damaged_ledger_keeps_no_camera_from_being_watched(tmp_path: Path) -> 
         ledger.note((Fault(code="drift", since=utc_from_seconds(0.5), hint="x.", camera="a"),))
     assert len(past_faults(tmp_path / FAULTS_FILE, 0.0, 2.0)) == 1
     assert (tmp_path / f"{FAULTS_FILE}.damaged").exists()
+    assert past_faults(tmp_path / "none.sqlite", 0.0, 2.0) == []
+    (tmp_path / FAULTS_FILE).write_bytes(b"rubbish" * 1000)
+    with pytest.raises(UsageError, match="is damaged"):  # who only reads sets nothing aside
+        past_faults(tmp_path / FAULTS_FILE, 0.0, 2.0)
+    assert (tmp_path / FAULTS_FILE).read_bytes() == b"rubbish" * 1000
 
 
 def test_a_daemons_faults_are_in_the_report(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from edge.labels import seconds_from_utc
 from edge.self_tests.desk import FIRST_SECONDS, HOUR_SECONDS, SelfTests
-from edge.self_tests.results import OrderedTests, SelfTest, keep_tests, read_tests
+from edge.self_tests.results import MOST_KEPT, OrderedTests, SelfTest, keep_tests, read_tests
 from edge.setup import read_device
 from tests.bundles import write_device
 
@@ -105,6 +105,31 @@ def test_inference_that_raises_in_a_self_test_is_its_result(
     assert [(one.name, one.passed) for one in camera.stations] == [("model", False)]
     assert "out of device memory" in camera.stations[0].told
     assert bench.faults == {"self_test_failed": True}
+
+
+def test_a_daemon_that_runs_for_years_keeps_the_last_results(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In memory as on disk: the oldest goes for the newest."""
+    monkeypatch.setattr("edge.self_tests.desk.open_chosen", lambda *_, **__: None)
+    made = SelfTest(id="t", time="2026-11-20T06:00:00.000Z", asked_by="schedule", passed=True, cameras=())
+    keep_tests(tmp_path, [msgspec.structs.replace(made, id=str(number)) for number in range(MOST_KEPT)])
+    bench = Bench(folder, tmp_path, wall_seconds=seconds_from_utc(made.time))
+    asked = bench.tests.ask(1.0, os.urandom(10))
+    bench.pass_time(0.0)
+    bench.pass_time(FIRST_SECONDS)
+    assert ended_at(bench, asked) == [*map(str, range(1, MOST_KEPT)), asked]
+    assert [one.id for one in read_tests(tmp_path)] == [one.id for one in bench.tests.kept]
+
+
+def ended_at(bench: Bench, test_id: str) -> list[str]:
+    """Wait until a self-test has its result, and return the ids of all that are kept."""
+    deadline = time.monotonic() + 20.0
+    while bench.tests.running or test_id not in [one.id for one in bench.tests.kept]:
+        assert time.monotonic() < deadline
+        bench.pass_time(0.0)
+        time.sleep(0.01)
+    return [one.id for one in bench.tests.kept]
 
 
 def test_a_self_test_that_the_end_cuts_off_is_no_result_and_holds_nothing_up(

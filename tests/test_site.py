@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,10 +18,12 @@ from calibration.cli import main
 from calibration.site_order import runner_for
 from edge.capture import CameraStatus
 from edge.daemon import watch_device
+from edge.errors import PrednetError
 from edge.frames import Source
 from edge.in_force import LOOK_SECONDS, Normals
 from edge.model import with_normal
 from edge.moments import Moment
+from edge.profile_switch import InForce
 from edge.setup import read_device
 from edge.site_calibration import read_site
 from edge.sources import open_place
@@ -238,9 +243,10 @@ def test_a_damaged_calibration_changes_nothing(tmp_path: Path, caplog: pytest.Lo
     write_clip(tmp_path / "day.mkv", normal_images(200))
     config = config_of(tmp_path, "day.mkv")
     assert main(["site", "--config", str(config), "--camera", "cam"]) == 0
-    models, now = read_device(config).models, [0.0]
+    device, now = read_device(config), [0.0]
+    models = device.models
     good = (tmp_path / "cam.normal").read_bytes()
-    normals = Normals({"cam": tmp_path / "cam.normal"}, clock=lambda: now[0])
+    normals = Normals({"cam": tmp_path / "cam.normal"}, device.stamps, clock=lambda: now[0])
     (tmp_path / "cam.normal").write_bytes(b"nonsense")
     now[0] += LOOK_SECONDS
     assert list(normals.changed(models)) == []
@@ -248,3 +254,36 @@ def test_a_damaged_calibration_changes_nothing(tmp_path: Path, caplog: pytest.Lo
     (tmp_path / "cam.normal").write_bytes(good)
     now[0] += LOOK_SECONDS
     assert [camera for camera, _ in normals.changed(models)] == ["cam"]
+
+
+def test_a_file_that_is_replaced_while_the_device_opens_is_taken_over_or_refused_and_not_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A runner may open for minutes after the file was read; the log says `normal_in_force` of what is in force alone."""
+    write_tiny_bundle(tmp_path / "tiny.prednet")
+    write_clip(tmp_path / "day.mkv", normal_images(200))
+    config, now = config_of(tmp_path, "day.mkv"), [0.0]
+    assert main(["site", "--config", str(config), "--camera", "cam"]) == 0
+    device = read_device(config)
+
+    def replace_file() -> None:
+        (tmp_path / "new.normal").write_bytes((tmp_path / "cam.normal").read_bytes())
+        (tmp_path / "new.normal").replace(tmp_path / "cam.normal")
+
+    def unfit(*_: object) -> None:
+        raise PrednetError("zones do not fit")
+
+    replace_file()
+    told = SimpleNamespace(is_connected=True)
+    in_force = InForce(device, told, lambda _camera, _held: None, lambda: now[0], time.time)  # type: ignore[arg-type]
+    with caplog.at_level(logging.INFO):
+        now[0] += LOOK_SECONDS
+        assert [camera for camera, _ in in_force.changed()] == ["cam"]
+        assert (caplog.text.count("normal_in_force"), caplog.text.count("normal_refused")) == (1, 0)
+        monkeypatch.setattr("edge.profile_switch.adapted", unfit)
+        replace_file()
+        now[0] += LOOK_SECONDS
+        assert list(in_force.changed()) == []
+        now[0] += LOOK_SECONDS
+        assert list(in_force.changed()) == []
+    assert (caplog.text.count("normal_in_force"), caplog.text.count("normal_refused")) == (1, 1)

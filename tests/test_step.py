@@ -144,17 +144,6 @@ def test_a_reset_without_a_frame_clears_the_state(open_step: OpenStep) -> None:
     assert all(not state.any() for state in runner.states().values())
 
 
-def test_a_copied_slot_goes_on_as_its_source(open_step: OpenStep) -> None:
-    """After `copy_slot` both slots answer the same frame alike."""
-    runner = tiny(open_step, 2)
-    images = np.random.default_rng(7).integers(0, 256, (5, 2, 32, 40, 1), dtype=np.uint8)
-    for image in images:
-        runner.step(image, np.ones(2, bool), np.zeros(2, bool))
-    runner.copy_slot(0, 1)
-    errors = runner.step(np.stack([images[0, 0]] * 2), np.ones(2, bool), np.zeros(2, bool)).errors
-    np.testing.assert_allclose(errors[0], errors[1], atol=1e-7)
-
-
 @pytest.mark.parametrize(
     ("frames", "advance", "message"),
     [

@@ -18,7 +18,7 @@ from edge.config_file import read_config
 from edge.errors import ConfigInvalid
 from edge.hardware import is_throttled
 from edge.setup import read_device
-from edge.site_calibration import rate_of_site
+from edge.site_calibration import manifest_of_site
 from edge.throttle import LOOK_SECONDS, WINDOW_LOOKS, Throttle
 from tests.brokers import Mosquitto
 from tests.commanding import Operator, running
@@ -141,7 +141,7 @@ def test_a_slow_device_goes_down_to_its_calibrated_rate_and_comes_back(
     monkeypatch.setattr(daemon, "open_chosen", lambda *which: Faulty(open_chosen(*which), load))
     config = slow_config(learned, tmp_path, broker.port)
     limit = read_device(config, slower=True).models["busy"].calibration.limits.on
-    assert rate_of_site(tmp_path / "slow.normal") == SLOW_HZ
+    assert manifest_of_site(tmp_path / "slow.normal").rate_hz == SLOW_HZ
     throttle = Throttle(is_hot=lambda: False, look_seconds=0.3, first_rest_seconds=5.0)
     with Operator(broker.port) as operator, running(config, throttle):
         operator.wait("faults", holding=b"throttled")
@@ -200,8 +200,8 @@ def test_a_slower_rate_is_learned_from_the_configuration(
     config = slow_config(learned, tmp_path, 1)
     words = ["site", str(tmp_path / "day.mkv"), "--config", str(config), "--camera", "busy", "--rate", "2.5"]
     assert main(words) == 0
-    assert rate_of_site(tmp_path / "slow.normal") == 2.5
-    assert rate_of_site(tmp_path / "cam.normal") == 10.0
+    assert manifest_of_site(tmp_path / "slow.normal").rate_hz == 2.5
+    assert manifest_of_site(tmp_path / "cam.normal").rate_hz == 10.0
     config.write_text(config.read_text().replace(", slow_normal: slow.normal", ""))
     capsys.readouterr()
     assert main(words) == 2

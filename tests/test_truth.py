@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
-from edge.calibrated import Tail, rate_per_hour
 from edge.coverage import CoverageMeter
 from edge.scene import Incident
 from edge.truth import Seen, account_for
@@ -43,11 +40,3 @@ def test_coverage_sums_the_seconds_of_each_state() -> None:
     assert coverage.hour.watched_seconds == pytest.approx(3600.0, abs=60.0)  # summed in steps of a minute
     now[0] = 200000.0
     assert meter.coverage().day.watched_seconds == pytest.approx(86400.0, abs=200000.0)
-
-
-def test_rates_fall_by_e_with_every_scale() -> None:
-    """Below the tail's beginning the rate is that of the beginning; without a tail nothing is claimed."""
-    tail = Tail(2.0, 6.0, 0.5)
-    assert rate_per_hour(1.0, tail) == 6.0
-    assert rate_per_hour(2.5, tail) == pytest.approx(6.0 / math.e)
-    assert rate_per_hour(2.5, None) is None

@@ -112,6 +112,19 @@ def test_a_calibration_that_is_made_for_the_live_bundle_is_taken_over(operator: 
     operator.wait("info", before, digest(folder, "a").encode())
 
 
+def test_a_damaged_bundle_that_is_put_right_is_no_fault_after_the_next_reload(operator: Operator, folder: Path) -> None:
+    """Neither reload swaps anything: the live bundle is kept elsewhere too, and goes on."""
+    own = folder / "a.prednet"
+    good, before = own.read_bytes(), len(operator.heard)
+    own.write_bytes(good[:2000])
+    assert operator.ask("reload")["result"]["is_changed"] is False
+    operator.wait("faults", before, b"bundle_refused")
+    own.write_bytes(good)
+    refused = len(operator.heard)
+    assert operator.ask("reload")["result"]["is_changed"] is False
+    operator.wait("faults", refused, b"[]")
+
+
 def test_scores_that_do_not_fit_roll_a_bundle_back(operator: Operator, folder: Path) -> None:
     """A bundle whose normal is a still scene goes again by itself, with a fault, the reason, and no outage."""
     bundle(folder, "install", str(folder / "still.prednet"))

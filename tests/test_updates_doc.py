@@ -10,6 +10,7 @@ import pytest
 from edge.config import Config
 from edge.hints import HINTS
 from edge.updates.alive import UPDATE_FAULTS
+from edge.updates.bundle_cli import _DOINGS, BUNDLE_HELP
 from tests.understood import understood
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +39,11 @@ def test_the_settings_are_the_defaults() -> None:
         "shadow_share": config.updates.shadow_share,
         "every_hours": config.self_test.every_hours,
     }
+
+
+def test_the_help_shows_every_form_of_the_command() -> None:
+    """Whatever `bundle` does has a line with an example."""
+    assert [what for what in (*_DOINGS, "hooks") if f"  prednet-edge bundle {what} " not in BUNDLE_HELP] == []
 
 
 def test_the_scripts_that_are_named_ship() -> None:

@@ -24,6 +24,7 @@ from rich.console import Console
 
 from edge.cli import main
 from edge.errors import DeviceUnavailable
+from edge.event_ledger import EVENTS_FILE, EventLedger
 from edge.messages import Condition, Event, EventScore, EventTime, Fault, Score, encode, utc_from_seconds
 from edge.mqtt import Received
 from edge.topics import Topics
@@ -273,14 +274,29 @@ def seen(folder: Path) -> list[Received]:
 
 def test_events_before_this_start_come_from_the_ledger(tmp_path: Path) -> None:
     """They stand behind what a message tells, which replaces them."""
-    from edge.event_ledger import EventLedger  # noqa: PLC0415 - beside its only use
-
     with EventLedger(tmp_path / "events.sqlite") as ledger:
         event_id = noted(ledger, 1_700_000_000.0, 1, "press3")
         view = with_earlier(View(), WHO, ledger.events(0.0, 2e9))
     assert [(one.event_id, one.peak, one.is_open) for one in view.events.values()] == [(event_id, 4.0, False)]
     view = with_messages(view, [event_of("end", 2, 1_700_000_000.0, event_id)], NOW)
     assert [one.seconds for one in view.events.values()] == [7.0]
+
+
+def test_events_that_cannot_be_read_are_said_and_the_device_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged ledger is left to the daemon, and what is told from now on can be seen."""
+    config = tmp_path / "config.yaml"
+    config.write_text("site: plant7\nbundle: b\nstate_directory: state\ncameras: {a: {source: x.mp4}}\n")
+    (tmp_path / "state").mkdir()
+    ledger = tmp_path / "state" / EVENTS_FILE
+    ledger.write_bytes(b"no database" * 500)
+    with open_window(tmp_path / "state", Topics("plant7", "edge1"), lambda: {"status": b"online"}):
+        assert main(["watch", "--config", str(config), "--json", "--wait", "0"]) == 0
+    told = capsys.readouterr()
+    assert "earlier events are not shown: " in told.err
+    assert "plant7/edge1" in told.out
+    assert ledger.read_bytes() == b"no database" * 500
 
 
 def test_only_the_daemons_user_may_look(tmp_path: Path) -> None:

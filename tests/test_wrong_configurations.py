@@ -168,6 +168,7 @@ NAMED = [
     ("  username: edge", "  username: edge\n  password_file: empty", r"17: mqtt: .*/empty: is empty; the password is expected in it, alone, for mqtt_password\."),
     ("  username: edge", "  ca_file: none", r"17: mqtt: .*/none: this TLS file of the connection to the broker cannot be read \(No such file or directory\); put it there, as PEM\."),
     ("  username: edge", "  certificate_file: empty", r"17: mqtt: .*/empty: these TLS files of the connection to the broker do not serve \(.*\); certificates and the certificate's own key are expected, as PEM, without a passphrase\."),
+    ("  webhook:", "  webhook_token_file: two\n  webhook:", r"20: hooks: .*/two: has several lines; the token is expected in it, alone, for hooks_webhook_token\."),
     ("  webhook:", "  webhook_token_file: none\n  webhook:", r"20: hooks: .*/none: the token cannot be read \(No such file or directory\); put it there, alone, for hooks_webhook_token\."),
     ("    zones:", "    username: me\n    password_file: none\n    zones:", r"6: cameras\.press3: .*/none: the password cannot be read \(No such file or directory\); put it there, alone, for camera_press3_password\."),
 ]  # fmt: skip
@@ -175,10 +176,11 @@ NAMED = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the bundle that the good configuration names, and an empty file."""
+    """A folder with the bundle that the good configuration names, an empty file, and one of two lines."""
     made = tmp_path_factory.mktemp("named")
     write_tiny_bundle(made / "press.prednet")
     (made / "empty").touch()
+    (made / "two").write_text("s3cret\nagain\n", encoding="utf-8")
     return made
 
 

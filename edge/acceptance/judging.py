@@ -135,8 +135,13 @@ def broker_reconnects(losses: Sequence[Loss]) -> Clause:
     return _clause("broker", "", wanted, seen, "kept")
 
 
-def latency(camera: str, counts: Mapping[int, int], acknowledged: Sequence[float], promised: Promised) -> Clause:
-    """Return whether decisions and their way to the broker were fast enough; `acknowledged` are milliseconds."""
+def latency(
+    camera: str, counts: Mapping[int, int], acknowledged: Sequence[float], promised: Promised, since: str | None = None
+) -> Clause:
+    """Return whether decisions and their way to the broker were fast enough; `acknowledged` are milliseconds.
+
+    `since` is the hour of the first frame that is known, where that is not the first of the time.
+    """
     wanted = (
         f"{promised.latency_ms:g} ms from a frame's arrival to its event at the broker beyond the hold, in 95 of 100"
     )
@@ -145,6 +150,7 @@ def latency(camera: str, counts: Mapping[int, int], acknowledged: Sequence[float
         seen = f"{sum(counts.values())} frames, too few to judge by"
         return _clause("latency", camera, wanted, seen, "not judged")
     seen = f"decided within {decided:.0f} ms in 95 of 100 of {sum(counts.values()):,} frames"
+    seen += "" if since is None else f" (since {since}, UTC; of earlier hours none are kept)"
     if decided > promised.latency_ms:
         return _clause("latency", camera, wanted, seen, "broken")
     if not acknowledged:
@@ -181,17 +187,22 @@ def clauses_of(
     times: Sequence[Uptime],
     losses: Sequence[Loss],
     frames: Mapping[str, Mapping[int, int]],
+    frames_since: Mapping[str, str],
     tests: Sequence[SelfTest],
     promised: Promised,
 ) -> Iterator[Clause]:
-    """Yield every promise with its verdict, camera by camera, then those of the device."""
+    """Yield every promise with its verdict, camera by camera, then those of the device.
+
+    `frames_since`: see `latency`.
+    """
     by_camera = {one.camera: one for one in times}
     for one in realised:
         camera = one.camera
         yield false_events(one)
         yield uptime(by_camera[camera], promised)
         yield reconnects(camera, [loss for loss in losses if loss.name == camera], promised)
-        yield latency(camera, frames.get(camera, {}), acknowledged_of(tests, camera), promised)
+        acknowledged = acknowledged_of(tests, camera)
+        yield latency(camera, frames.get(camera, {}), acknowledged, promised, frames_since.get(camera))
     yield broker_reconnects([loss for loss in losses if loss.name == BROKER])
     yield self_tests(tests)
 

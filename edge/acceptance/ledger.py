@@ -13,13 +13,14 @@ from types import TracebackType
 import msgspec
 
 from edge.coverage_ledger import hour_of
-from edge.small_database import open_or_begin_anew
+from edge.small_database import Opener, open_or_begin_anew
 
 log = logging.getLogger(__name__)
 
 FILE = "promises.sqlite"
 # The broker's name among the cameras, which no camera can have.
 BROKER = ""
+# Of each table: about 20 days of 16 cameras' frames. A loss that lasts is kept whatever comes after it.
 ROWS_KEPT = 100_000
 # A bucket of milliseconds ends a tenth above where it begins.
 STEP = 1.1
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS latency (hour TEXT NOT NULL, camera TEXT NOT NULL, bu
   count INTEGER NOT NULL, PRIMARY KEY (hour, camera, bucket));
 CREATE TABLE IF NOT EXISTS losses (id INTEGER PRIMARY KEY, name TEXT NOT NULL, lost REAL NOT NULL, back REAL,
   recovery REAL, restarts INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS losses_that_last ON losses (name) WHERE back IS NULL;
 """
 
 
@@ -68,10 +70,13 @@ def share_within(counts: Mapping[int, int], share: float) -> float | None:
 
 
 class PromiseLedger:
-    """Opened and closed by `with`, for one thread; a disk that refuses costs the entry."""
+    """Opened and closed by `with`, for one thread; a disk that refuses costs the entry.
 
-    def __init__(self, path: Path) -> None:
-        self._database = open_or_begin_anew(path, _TABLES)
+    `opened` says how its file is opened: for the daemon, or `open_to_read`.
+    """
+
+    def __init__(self, path: Path, opened: Opener = open_or_begin_anew) -> None:
+        self._database = opened(path, _TABLES)
 
     def __enter__(self) -> PromiseLedger:
         return self
@@ -84,6 +89,7 @@ class PromiseLedger:
     def begin(self) -> None:
         """Note that the daemon starts: what is away still has one more start behind it."""
         self._run("UPDATE losses SET restarts = restarts + 1 WHERE back IS NULL")
+        self._forget_losses()
 
     def add_latency(self, wall_seconds: float, counts: Mapping[tuple[str, int], int]) -> None:
         """Add the frames by camera and bucket to an hour."""
@@ -109,6 +115,7 @@ class PromiseLedger:
             "WHERE NOT EXISTS (SELECT 1 FROM losses WHERE name = ? AND back IS NULL)",
             name, wall_seconds, name,
         )  # fmt: skip
+        self._forget_losses()
 
     def find(self, name: str, wall_seconds: float, recovery_seconds: float | None) -> None:
         """Note that it is back."""
@@ -132,6 +139,13 @@ class PromiseLedger:
             found.setdefault(camera, Counter())[bucket] = count
         return found
 
+    def first_hours(self, first_hour: str, last_hour: str) -> dict[str, str]:
+        """Return the first hour of each camera's frames that are kept, of those from one hour to another."""
+        rows = self._database.execute(
+            "SELECT camera, min(hour) FROM latency WHERE hour BETWEEN ? AND ? GROUP BY camera", (first_hour, last_hour)
+        )
+        return dict(rows.fetchall())
+
     def losses(self, first_seconds: float, last_seconds: float) -> list[Loss]:
         """Return what was away at any time between two, the oldest first."""
         rows = self._database.execute(
@@ -140,6 +154,9 @@ class PromiseLedger:
             (last_seconds, first_seconds),
         )
         return [Loss(*row) for row in rows]
+
+    def _forget_losses(self) -> None:
+        self._run("DELETE FROM losses WHERE id <= (SELECT max(id) FROM losses) - ? AND back IS NOT NULL", ROWS_KEPT)
 
     def _run(self, statement: str, *values: object) -> None:
         try:

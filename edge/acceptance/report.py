@@ -19,6 +19,7 @@ from edge.labels import seconds_from_utc
 from edge.messages import utc_from_seconds
 from edge.self_tests.results import SelfTest, read_tests
 from edge.setup import Device
+from edge.small_database import open_to_read
 from edge.verdicts import Realised, realised_by_camera
 
 HOUR_SECONDS = 3600.0
@@ -61,15 +62,16 @@ class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
 def acceptance_of(device: Device, hours: float, promised: Promised, now_seconds: float) -> Acceptance:
     """Return the acceptance of a device over its last hours, from the next full hour on, by its own ledgers.
 
-    Raises UsageError where the hours are out of bounds or the daemon has not run.
+    Raises UsageError where the hours are out of bounds the daemon has not run, or a ledger cannot be read.
     """
     if not LEAST_HOURS <= hours <= MOST_HOURS:
         raise UsageError(f"--hours {hours:g} is not within {LEAST_HOURS} to {MOST_HOURS}.")
     state = Path(device.config.state_directory)
     first = HOUR_SECONDS * math.ceil(now_seconds / HOUR_SECONDS - hours)
     covered = proven_hours(state / LEDGER_FILE, list(device.models), hour_of(first), hour_of(now_seconds), now_seconds)
-    with PromiseLedger(state / FILE) as ledger:
+    with PromiseLedger(state / FILE, open_to_read) as ledger:
         frames = ledger.latency(hour_of(first), hour_of(now_seconds))
+        kept_since = ledger.first_hours(hour_of(first), hour_of(now_seconds))
         losses = ledger.losses(first, now_seconds)
     tests = [one for one in read_tests(state) if first <= seconds_from_utc(one.time) <= now_seconds]
     clauses = clauses_of(
@@ -77,6 +79,7 @@ def acceptance_of(device: Device, hours: float, promised: Promised, now_seconds:
         _uptimes(device, state, covered, first, now_seconds),
         losses,
         frames,
+        {camera: hour for camera, hour in kept_since.items() if hour > hour_of(first)},
         tests,
         promised,
     )
@@ -108,7 +111,7 @@ def _events(state: Path, first: float, now: float) -> list[LedgerEvent]:
 
 
 def _uptimes(device: Device, state: Path, covered: Sequence[CoveredHour], first: float, now: float) -> list[Uptime]:
-    with Ledger(state / LEDGER_FILE) as ledger:
+    with Ledger(state / LEDGER_FILE, open_to_read) as ledger:
         is_whole = any(ledger.hours(FIRST_HOUR, hour_of(first - 1.0))) or _is_full(ledger.hours(*2 * [hour_of(first)]))
     total = max(now - first - UNWRITTEN_SECONDS, 0.0)
     return [

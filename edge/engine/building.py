@@ -15,8 +15,8 @@ import msgspec
 
 from edge.engine.library import given, version_of
 from edge.errors import PrednetError
+from edge.runner import MOST_CAMERAS
 
-MOST_CAMERAS = 16
 # From here on a strongly typed INT8 network builds wherever a weakly typed one does.
 _FIRST_WITHOUT_WEAK = (10, 4)
 _MEGABYTE = 1 << 20

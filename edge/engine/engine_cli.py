@@ -46,7 +46,7 @@ def add_engine_command(commands: argparse._SubParsersAction[Parser]) -> None:
     for verb, run in ((build, _build), (status, _status), (clean, _clean)):
         verb.add_argument("--config", type=Path, help="the YAML configuration: all of the following stands in it")
         verb.add_argument("--bundle", type=Path, help="without --config: the bundle")
-        _add_wish(verb)
+        _add_wish(verb, where="without --config: ")
         verb.set_defaults(run=run)
     _add_force(build)
     clean.add_argument("--all", action="store_true", help="also those that fit")
@@ -61,13 +61,14 @@ def add_export_engine_command(commands: argparse._SubParsersAction[Parser]) -> N
     engine.set_defaults(run=_build, config=None)
 
 
-def _add_wish(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--cameras", type=int, default=1, help="without --config: how many (default: %(default)s)")
-    verb.add_argument("--folder", type=Path, default=Path("engines"), help="without --config (default: %(default)s)")
+def _add_wish(verb: argparse.ArgumentParser, where: str = "") -> None:
+    verb.add_argument("--cameras", type=int, default=1, help=f"{where}how many at once (default: %(default)s)")
+    verb.add_argument("--folder", type=Path, default=Path("engines"),
+                      help=f"{where}where engines are kept (default: %(default)s)")  # fmt: skip
     verb.add_argument("--workspace", type=int, default=512, metavar="MIB",
-                      help="without --config: memory for trying out kernels (default: %(default)s)")  # fmt: skip
+                      help=f"{where}memory for trying out kernels (default: %(default)s)")  # fmt: skip
     verb.add_argument("--level", type=int, default=3, choices=range(6),
-                      help="without --config: effort (default: %(default)s)")  # fmt: skip
+                      help=f"{where}effort of the builder (default: %(default)s)")  # fmt: skip
     verb.add_argument("--variant", help="this variant alone")
     verb.add_argument("--json", action="store_true", help="print what is known as JSON")
 

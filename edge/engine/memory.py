@@ -61,9 +61,6 @@ class DeviceMemory(Protocol):
     def copy_out(self, host: NDArray[Any], address: int) -> None:
         """Queue a copy from the device into a host array."""
 
-    def copy_within(self, target: int, source: int, byte_count: int) -> None:
-        """Queue a copy on the device."""
-
     def synchronise(self) -> None:
         """Wait until everything that was queued is done."""
 

@@ -26,9 +26,8 @@ class CudaPythonMemory:
             self._context = _done(cuda.cuDevicePrimaryCtxRetain(self._device))
             _done(cuda.cuCtxSetCurrent(self._context))
         except (PrednetError, RuntimeError) as error:  # RuntimeError: the driver's library is not here
-            raise DeviceUnavailable(
-                f"no GPU answers cuda-python ({error}) check the driver and /dev/nvhost-*."
-            ) from error
+            told = f"no GPU answers cuda-python ({error}); check the driver and /dev/nvhost-*."
+            raise DeviceUnavailable(told) from error
         self.facts = _facts(self._device)
         self._stream = _done(cuda.cuStreamCreate(cuda.CUstream_flags.CU_STREAM_NON_BLOCKING))
         self.stream = int(self._stream)
@@ -57,10 +56,6 @@ class CudaPythonMemory:
     def copy_out(self, host: NDArray[Any], address: int) -> None:
         """Queue a copy from the device into a host array."""
         _done(cuda.cuMemcpyDtoHAsync(host.ctypes.data, address, host.nbytes, self._stream))
-
-    def copy_within(self, target: int, source: int, byte_count: int) -> None:
-        """Queue a copy on the device."""
-        _done(cuda.cuMemcpyDtoDAsync(target, source, byte_count, self._stream))
 
     def synchronise(self) -> None:
         """Wait until everything that was queued is done."""

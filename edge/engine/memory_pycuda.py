@@ -58,11 +58,6 @@ class PycudaMemory:
         with _told():
             cuda.memcpy_dtoh_async(host, address, self._stream)
 
-    def copy_within(self, target: int, source: int, byte_count: int) -> None:
-        """Queue a copy on the device."""
-        with _told():
-            cuda.memcpy_dtod_async(target, source, byte_count, self._stream)
-
     def synchronise(self) -> None:
         """Wait until everything that was queued is done."""
         with _told():

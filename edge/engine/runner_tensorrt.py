@@ -111,13 +111,6 @@ class TensorRtRunner:
         self._turn = 1 - self._turn
         return ReadLater(self._told["errors"].array, self._told["peaks"].array, self._read_prediction)
 
-    def copy_slot(self, source: int, target: int) -> None:
-        """Give the target slot a copy of the source slot's states."""
-        for name, address in self._states[self._turn].items():
-            size = self._bytes(name) // self.slots
-            self._memory.copy_within(address + target * size, address + source * size, size)
-        self._memory.synchronise()
-
     def states(self) -> dict[str, NDArray[np.generic]]:
         """Return copies of the states that the next step will read, by name."""
         found = {name: self._host_array(name) for name in self._states[self._turn]}
@@ -139,11 +132,6 @@ class TensorRtRunner:
         self._engine = self._runtime = None
         self._memory.close()
 
-    @property
-    def device(self) -> str:
-        """The GPU's name."""
-        return self._memory.facts.name
-
     def _known(self) -> set[str]:
         states = {state.name for state in self.spec.states}
         return {*_INPUTS, *_TOLD, _PREDICTION} | states | {f"{name}_next" for name in states}
@@ -159,7 +147,7 @@ class TensorRtRunner:
         return array.view(self.tensors[name].dtype).reshape(self.slots, *self.tensors[name].shape)
 
     def _shared(self, name: str) -> _Shared:
-        buffer, address = self._memory.host_buffer(self._bytes(name)), None
+        buffer = self._memory.host_buffer(self._bytes(name))
         address = buffer.device_address
         is_mapped = address is not None
         return _Shared(self._shaped(name, buffer.array), address or self._memory.allocate(self._bytes(name)), is_mapped)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 FOLDER = "engines"
 LAST_ATTEMPT = 2
+# A plan or its record, and what a kill left of writing one or the timings.
+_OURS = re.compile(r"[^.].*\.[0-9a-f]{16}\.(plan|json)|\..+\.[0-9a-f]{16}\.(plan|json|cache)\.[0-9]+\.part")
 
 
 class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,14 +132,17 @@ class Store:
         return sorted((one for one in found if one is not None), key=lambda one: one.created)
 
     def clean(self, keys: Iterable[EngineKey] = (), *, spare_last: int = 0) -> list[Path]:
-        """Remove what is for no key of `keys`, but for the last `spare_last` engines, and return what was removed."""
+        """Remove engines for no key of `keys`, but for the last `spare_last`, and return what was removed.
+
+        Whatever else lies in the folder stays.
+        """
         digests = {key.digest for key in keys}
         others = [one for one in self.records() if one.key.digest not in digests]
         spared = [one for one in others if one.plan_sha256][-spare_last:] if spare_last else []
         digests |= {one.key.digest for one in spared}
-        removed = [path for path in sorted(self.folder.glob("*")) if not _is_of(path, digests)]
+        removed = [path for path in sorted(self.folder.glob("*")) if _is_ours(path) and not _is_of(path, digests)]
         for path in removed:
-            path.unlink()
+            path.unlink(missing_ok=True)
         return removed
 
     def timing_cache(self, key: EngineKey) -> Path:
@@ -156,8 +162,12 @@ class Store:
         return f"changed: {', '.join(nearest)}" if nearest else "none was built yet"
 
 
+def _is_ours(path: Path) -> bool:
+    return _OURS.fullmatch(path.name) is not None and not path.is_dir()
+
+
 def _is_of(path: Path, digests: set[str]) -> bool:
-    return path.suffix == ".cache" or any(path.name.endswith((f".{one}.plan", f".{one}.json")) for one in digests)
+    return any(path.name.endswith((f".{one}.plan", f".{one}.json")) for one in digests)
 
 
 def _record_at(path: Path) -> Record | None:

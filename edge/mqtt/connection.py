@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 from collections.abc import Callable
@@ -221,7 +222,11 @@ class Wire:
     def open(self) -> None:
         """Resolve the name, connect, and send CONNECT; raises OSError or UnicodeError."""
         connect(self._client, self._settings, self._protocol)
-        self._client.loop_start()
+        try:
+            self._client.loop_start()
+        except RuntimeError as error:
+            self._unplug()
+            raise OSError(errno.ENOMEM, f"no thread for the connection: {error}") from error
 
     def listen(self, topic: str) -> None:
         """Subscribe to a topic; what arrives is reported."""
@@ -257,11 +262,14 @@ class Wire:
     def drop(self) -> None:
         """End without a word, forget what paho holds (the outbox has it), and stop paho's thread."""
         self._client.drop_out_messages()
+        self._unplug()
+        self._client.loop_stop()
+
+    def _unplug(self) -> None:
         plug = self._client.socket()
         if isinstance(plug, socket.socket):
             with contextlib.suppress(OSError):
                 plug.shutdown(socket.SHUT_RDWR)
-        self._client.loop_stop()
 
 
 def connect(client: Client, settings: BrokerSettings, protocol: Protocol) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
-import sqlite3
 from collections.abc import Callable
 
 import msgspec
@@ -31,6 +30,7 @@ from edge.mqtt.connection import (
 from edge.mqtt.handover import Handover, HeardCommand
 from edge.mqtt.session import Session
 from edge.outbox import Outbox
+from edge.seldom import Seldom
 from edge.topics import COMMANDS, DISCOVERY, HOME_ASSISTANT_BIRTH, INFO, STATUS, Topics
 
 log = logging.getLogger(__name__)
@@ -75,8 +75,8 @@ class Link:
         self._lasted_seconds = 0.0
         self._fault: str | None = None
         self._rival_heard_at: float | None = None
-        self._failures = 0
-        self._unanswered = 0
+        self._failures = self._unanswered = 0
+        self._unforeseen = Seldom()
         self._broker_is_old = settings.protocol == "3.1.1"
         self._next_sweep_at = monotonic() + SWEEP_SECONDS
 
@@ -100,8 +100,9 @@ class Link:
         while self._stop_at is None:
             try:
                 outcome = self._connect_and_serve()
-            except sqlite3.Error as error:
-                log.error("outbox_unreadable error=%s", error)  # noqa: TRY400
+            except Exception:  # the outbox's file, or no memory: another attempt may go better
+                if (count := self._unforeseen.count()) is not None:
+                    log.exception("mqtt_failed host=%s count=%d", self._settings.host, count)
                 outcome = Outcome.LOST
             if outcome is Outcome.STOPPED:
                 return

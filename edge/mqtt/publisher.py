@@ -96,11 +96,6 @@ class Publisher:
         return self._conn_seq
 
     @property
-    def dropped(self) -> int:
-        """How many fleeting messages (scores) were never sent."""
-        return self._handover.dropped
-
-    @property
     def drops(self) -> dict[str, int]:
         """What was never sent or looked at: scores without a connection, commands that came too fast."""
         return {"scores": self._handover.dropped, "commands": self._handover.commands_dropped}

@@ -42,6 +42,7 @@ STATIC = {
 HIDDEN, SHOWN = b'role="alert" hidden', b'role="alert"'
 # Which events are asked for: all, those that a limit promises a rate of, and the others.
 KINDS = {"all": None, "judged": True, "others": False}
+_NO_EVIDENCE = "There is no such evidence: it has gone for want of room, was deleted, or never was."
 _HIGHEST = 2**53
 _EVENT_ID = re.compile(r"[0-9A-Z]{1,26}")
 
@@ -151,9 +152,12 @@ def evidence(room: Room, request: Request, place: str) -> Response:
     """A file of evidence, where an event's message says that it lies."""
     path = evidence_file(room.serving.state_directory, place)
     if path is None:
-        raise NotFound("There is no such evidence: it has gone for want of room, was deleted, or never was.")
+        raise NotFound(_NO_EVIDENCE)
     name = f"{path.parts[-3]}-{path.parts[-2]}-{path.name}"
-    response = send_file(path, request.environ, mimetype=TYPES[path.name], download_name=name, conditional=True)
+    try:
+        response = send_file(path, request.environ, mimetype=TYPES[path.name], download_name=name, conditional=True)
+    except FileNotFoundError as error:  # it has gone since it was looked for
+        raise NotFound(_NO_EVIDENCE) from error
     response.headers["Cache-Control"] = "private, no-cache"
     return response
 

@@ -18,13 +18,13 @@ from edge.chosen import open_chosen
 from edge.detection import Box
 from edge.frames import Frame
 from edge.labels import seconds_from_utc
-from edge.messages import EventScore, utc_from_seconds
+from edge.messages import ULID_RANDOM_BYTES, EventScore, utc_from_seconds
 from edge.model import runner_of
 from edge.moments import Judge, Moment
 from edge.outbox import Outbox
 from edge.runner import Runner
 from edge.self_tests.following import Followed, followed, needed_frames, wait_for_acknowledgement
-from edge.self_tests.results import CameraTest, OrderedTests, SelfTest, Station, keep_tests, read_tests
+from edge.self_tests.results import MOST_KEPT, CameraTest, OrderedTests, SelfTest, Station, keep_tests, read_tests
 from edge.setup import Device
 from edge.switches import Switches
 
@@ -142,7 +142,7 @@ class SelfTests:
             self._due_seconds = self._monotonic() + min(FIRST_SECONDS, self._every_seconds)
             return
         self._due_seconds = self._monotonic() + self._every_seconds
-        test_id = self._tests.ask(self._wall_clock(), os.urandom(10))
+        test_id = self._tests.ask(self._wall_clock(), os.urandom(ULID_RANDOM_BYTES))
         self._tests.wanted, self._tests.running = "", test_id
         rate_hz = self._device.bundle.spec.form.rate_hz
         copies = {
@@ -171,7 +171,7 @@ class SelfTests:
         test = SelfTest(id=run.id, time=time_label, asked_by=run.asked_by, passed=passed, cameras=tuple(found),
                         skipped=run.skipped)  # fmt: skip
         log.log(logging.INFO if passed else logging.ERROR, "self_test passed=%s id=%s", passed, run.id)
-        self._tests.kept.append(test)
+        self._tests.kept = [*self._tests.kept, test][-MOST_KEPT:]
         keep_tests(self._state, self._tests.kept)
 
     def _found(self, run: _Run) -> list[CameraTest]:

@@ -11,7 +11,7 @@ import msgspec
 
 from edge.files import write_whole
 from edge.json_files import read_json
-from edge.messages import ULID_RANDOM_BYTES, new_event_id
+from edge.messages import new_event_id
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class OrderedTests:
     def ask(self, wall_seconds: float, random_bytes: bytes) -> str:
         """Return the id of the self-test that is under way, or of one that begins now; `random_bytes` are 10."""
         if not (self.running or self.wanted):
-            self.wanted = new_event_id(wall_seconds, random_bytes[:ULID_RANDOM_BYTES])
+            self.wanted = new_event_id(wall_seconds, random_bytes)
         return self.running or self.wanted
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from edge import __version__
 from edge.archive import MANIFEST
+from edge.audit import AUDIT_FILE
 from edge.checked import told_models
 from edge.config import Config
 from edge.config_file import read_config
@@ -28,9 +29,9 @@ from edge.engine.store import FOLDER as ENGINES
 from edge.errors import PrednetError
 from edge.event_ledger import EVENTS_FILE, EventLedger
 from edge.files import write_whole
-from edge.hardware import is_throttled, temperatures_celsius
-from edge.health import free_bytes
+from edge.hardware import free_bytes, is_throttled, temperatures_celsius
 from edge.setup import read_device
+from edge.small_database import open_to_read
 from edge.support.redaction import redacted, secrets_of
 from edge.topics import EVENTS, default_device
 from edge.updates.store import BundleStore
@@ -45,7 +46,7 @@ SERVICE = "prednet-edge"
 PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "av", "opencv-python-headless", "paho-mqtt", "msgspec", "scipy",
             "PyYAML", "cryptography", "pycuda", "cuda-bindings", "tensorrt")  # fmt: skip
 # Small files of the state directory that say how it is; none of them holds a picture.
-STATE_FILES = ("alive.json", "self_tests.json", "switches.json", "audit.jsonl", "audit.jsonl.1", "home_assistant.json")
+STATE_FILES = ("alive.json", "self_tests.json", "switches.json", AUDIT_FILE, f"{AUDIT_FILE}.1", "home_assistant.json")
 # Events stand in their ledger; a snapshot is a picture.
 NO_TEXT = (f"/{EVENTS}", "/snapshot")
 Part = Callable[[], str]
@@ -160,7 +161,7 @@ def _coverage(state: Path) -> list[object]:
     if not (state / LEDGER_FILE).exists():
         raise FileNotFoundError(f"{LEDGER_FILE} is not there; the daemon has not run")
     now = time.time()
-    with Ledger(state / LEDGER_FILE) as ledger:
+    with Ledger(state / LEDGER_FILE, open_to_read) as ledger:
         return [msgspec.to_builtins(hour) for hour in ledger.hours(hour_of(now - DAYS * DAY_SECONDS), hour_of(now))]
 
 
@@ -168,7 +169,7 @@ def _events(state: Path) -> list[object]:
     if not (state / EVENTS_FILE).exists():
         raise FileNotFoundError(f"{EVENTS_FILE} is not there; the daemon has not run")
     now = time.time()
-    with EventLedger(state / EVENTS_FILE) as ledger:
+    with EventLedger(state / EVENTS_FILE, open_to_read) as ledger:
         return [msgspec.to_builtins(event) for event in ledger.events(now - DAYS * DAY_SECONDS, now)]
 
 

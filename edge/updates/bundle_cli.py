@@ -25,6 +25,7 @@ BUNDLE_HELP = """Install, activate and roll back bundles on a device; watch with
   prednet-edge bundle promote --config config.yaml                       the shadow becomes the live one
   prednet-edge bundle activate press-v8 --config config.yaml             the same for any installed bundle
   prednet-edge bundle rollback --config config.yaml                      back to the one before
+  prednet-edge bundle remove press-v7 --config config.yaml               take one away that is not in use
   prednet-edge bundle hooks --write DIR                                  scripts for Mender, balena and others
 
 A running daemon takes the change over within seconds. A new bundle is on trial for an hour (updates.trial_minutes):

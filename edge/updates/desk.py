@@ -33,7 +33,11 @@ MOST_STARTS = 3
 
 
 class UpdateDesk:
-    """What the river calls; nothing of it waits."""
+    """What the river calls, in its own thread.
+
+    A tick is cheap until people have changed something. Then the bundles in question are read and digested, and
+    for another live one what computes it is chosen, while frames wait; a shadow computes in a thread of its own.
+    """
 
     def __init__(self, device: Device, announcer: Announcer, reload: Reload, runner: str, boot_id: str) -> None:
         self._device, self._announcer, self._reload = device, announcer, reload
@@ -42,7 +46,7 @@ class UpdateDesk:
         self._stamp, self._due, self._alive_due = self._store.stamp, 0.0, 0.0
         self._trial: TrialWatch | None = None
         self._shadow: Shadow | None = None
-        self._has_changed = True
+        self._has_changed, self._is_refusal = True, False
 
     def see(self, moment: Moment) -> None:
         """Take in a moment of the live bundle."""
@@ -52,7 +56,7 @@ class UpdateDesk:
             self._shadow.see(moment)
 
     def tick(self) -> None:
-        """Look at what people have changed, and at the trial. Call it often; it is cheap."""
+        """Look at what people have changed, and at the trial. Call it often; it is cheap while they change nothing."""
         now_seconds = time.monotonic()
         if now_seconds >= self._alive_due:
             self._alive_due = now_seconds + ALIVE_SECONDS
@@ -64,6 +68,7 @@ class UpdateDesk:
             self._stamp, self._has_changed = self._store.stamp, False
             self._follow(self._store.state)
         self._judge(now_seconds)
+        self._announcer.set_fault("bundle_refused", self._is_refusal or self._reload.is_refused)
         for camera in {key.split("/")[0] for key in named_normals(self._device.config)}:
             self._announcer.set_fault("calibration_missing", not self._device.models[camera].is_site, camera)
 
@@ -77,7 +82,7 @@ class UpdateDesk:
         digest = self._device.bundle.digest
         if state.live and state.live != digest and self._take_over(state.live):
             return
-        self._announcer.set_fault("bundle_refused", _is_refusal(state) or _passes_over(self._device.config))
+        self._is_refusal, self._reload.is_refused = _is_refusal(state), _passes_over(self._device.config)
         minutes = self._device.config.updates.trial_minutes
         is_on_trial = state.trial is not None and state.trial.digest == digest and minutes > 0.0
         if not is_on_trial:

@@ -13,7 +13,7 @@ from edge.bundle import Bundle, read_bundle
 from edge.config import Config
 from edge.errors import PrednetError
 from edge.profiles import judging
-from edge.site_calibration import bundle_of_site
+from edge.site_calibration import manifest_of_site
 from edge.updates.store import BundleStore
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ def _normal(store: BundleStore, key: str, named: Path, digest: str, *, is_own: b
     if is_own and not kept.exists():
         return named
     try:
-        made_for = bundle_of_site(named)
+        made_for = manifest_of_site(named).bundle
     except PrednetError:
         return kept if kept.exists() else named
     if made_for == digest:
@@ -117,7 +117,7 @@ def keep_normals(config: Config, digest: str) -> None:
     store = BundleStore(Path(config.state_directory))
     for key, named in named_normals(config).items():
         try:
-            if bundle_of_site(Path(named)) == digest:
+            if manifest_of_site(Path(named)).bundle == digest:
                 store.keep_normal(digest, key, Path(named))
         except (PrednetError, OSError) as error:
             log.warning("normal_not_kept key=%s reason=%s", key, error)

@@ -36,7 +36,7 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         """Check every number."""
-        for name, least in (("batch", 1), ("sequence_length", 3)):
+        for name, least in (("batch", 1), ("sequence_length", 3), ("seed", 0)):
             if getattr(self, name) < least:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be {least} or more.")
         for name in ("minutes", "learning_rate", "save_seconds"):

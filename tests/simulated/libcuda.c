@@ -97,7 +97,6 @@ Result cuMemHostGetDevicePointer_v2(Address *device, void *at, unsigned flags) {
 }
 Result cuMemcpyHtoDAsync_v2(Address target, const void *source, size_t size, Queue *queue) { return copied(queue, simulated_host_pointer(target, size), source, size); }
 Result cuMemcpyDtoHAsync_v2(void *target, Address source, size_t size, Queue *queue) { return copied(queue, target, simulated_host_pointer(source, size), size); }
-Result cuMemcpyDtoDAsync_v2(Address target, Address source, size_t size, Queue *queue) { return copied(queue, simulated_host_pointer(target, size), simulated_host_pointer(source, size), size); }
 Result cuLaunchHostFunc(Queue *queue, Work work, void *data) { return queued(queue, (Op){work, data, NULL, NULL, 0}); }
 Result cuStreamCreate(Queue **queue, unsigned flags) { *queue = calloc(1, sizeof(Queue)); return flags <= 1 && *queue ? OK : INVALID_VALUE; }
 Result cuStreamDestroy_v2(Queue *queue) { free(queue); return OK; }
@@ -149,7 +148,7 @@ Result cuGetProcAddress_v2(const char *symbol, void **at, int version, unsigned 
   ONE("cuDevicePrimaryCtxRetain", cuDevicePrimaryCtxRetain) ONE("cuDevicePrimaryCtxRelease", cuDevicePrimaryCtxRelease_v2)
   ONE("cuCtxSetCurrent", cuCtxSetCurrent) ONE("cuMemAlloc", cuMemAlloc_v2) ONE("cuMemFree", cuMemFree_v2)
   ONE("cuMemHostAlloc", cuMemHostAlloc) ONE("cuMemFreeHost", cuMemFreeHost) ONE("cuMemHostGetDevicePointer", cuMemHostGetDevicePointer_v2)
-  ONE("cuMemcpyHtoDAsync", cuMemcpyHtoDAsync_v2) ONE("cuMemcpyDtoHAsync", cuMemcpyDtoHAsync_v2) ONE("cuMemcpyDtoDAsync", cuMemcpyDtoDAsync_v2)
+  ONE("cuMemcpyHtoDAsync", cuMemcpyHtoDAsync_v2) ONE("cuMemcpyDtoHAsync", cuMemcpyDtoHAsync_v2)
   ONE("cuLaunchHostFunc", cuLaunchHostFunc) ONE("cuStreamCreate", cuStreamCreate) ONE("cuStreamDestroy", cuStreamDestroy_v2)
   ONE("cuStreamSynchronize", cuStreamSynchronize) ONE("cuStreamBeginCapture", cuStreamBeginCapture_v2) ONE("cuStreamEndCapture", cuStreamEndCapture)
   ONE("cuGraphInstantiate", cuGraphInstantiateWithFlags) ONE("cuGraphInstantiateWithFlags", cuGraphInstantiateWithFlags)

@@ -115,8 +115,9 @@ function spanOf(title, seconds, length) {
 }
 
 /** Fetch the newest picture again and again while it can be seen, and lay its three parts side by side. */
+/** Show the pictures until the card is taken off the page, which it comes to once it is made. */
 async function keepPictures(camera, canvases) {
-  for (;;) {
+  do {
     let pause = PICTURE_MILLISECONDS;
     const isWanted = camera.isVisible && !document.hidden && camera.told && !camera.told.is_silent;
     if (isWanted) {
@@ -127,7 +128,7 @@ async function keepPictures(camera, canvases) {
       }
     }
     await new Promise((done) => { setTimeout(done, pause); });
-  }
+  } while (camera.card.isConnected);
 }
 
 async function showPicture(camera, canvases) {

@@ -176,8 +176,3 @@ def memcpy_dtoh_async(dest: np.ndarray, src: int, stream: Stream | None = None) 
     """Queue a copy from the device."""
     at = dest.__array_interface__["data"][0]
     _check(_lib.cuMemcpyDtoHAsync_v2(_handle(at), _address(src), ctypes.c_size_t(dest.nbytes), stream._queue))  # type: ignore[union-attr]
-
-
-def memcpy_dtod_async(dest: int, src: int, size: int, stream: Stream | None = None) -> None:
-    """Queue a copy on the device."""
-    _check(_lib.cuMemcpyDtoDAsync_v2(_address(dest), _address(src), ctypes.c_size_t(size), stream._queue))  # type: ignore[union-attr]
