@@ -57,6 +57,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("work-out"))
     parser.add_argument("--minutes", type=float, default=2.0, help="of training for each clip")
     parsed = parser.parse_args()
+    if unknown := set(parsed.cases) - set(CASES):
+        parser.error(f"there is no case {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
     if not parsed.clips.is_dir():
         print(f"skipped: {parsed.clips} is absent; name the folder of the clips with --clips.")
         return 0
