@@ -29,7 +29,7 @@ LIVES = ("opt/prednet-edge", "usr/bin/prednet-edge", "usr/lib/systemd/system/pre
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clean copy of the project."""
-    need_program("dpkg-deb")
+    need_program("dpkg-deb", "dpkg")
     return copy_of_tree(tmp_path_factory.mktemp("tree") / "one")
 
 
