@@ -3,7 +3,7 @@
     python benchmarks/cell.py [BUNDLE] [--days 6] [--first-day 61] [--normal-seconds 3600] [--false-per-day 48]
 
 Prints, as a Markdown table, how many accidents of each kind the river announced within two seconds and at all, and
-the false events: on the accidents' days outside of them, and in the hour of other days' normal work. 20 minutes.
+the false events: on the accidents' days outside of them, and in the hour of other days' normal work. 15 minutes.
 """
 
 from __future__ import annotations
