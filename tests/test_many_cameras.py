@@ -143,7 +143,7 @@ def test_a_removed_camera_is_disabled_once_and_never_seen_again() -> None:
 MEMORY_OF_EIGHT = """
 import numpy as np, psutil
 from edge.bundle import read_bundle
-from edge.demo import BUNDLE
+from edge.shipped import BUNDLE
 from edge.runners import open_runner
 bundle, used = read_bundle(BUNDLE), psutil.Process().memory_info
 runner, before = open_runner(bundle.step("float"), bundle.spec, 8), used().rss
