@@ -30,8 +30,8 @@ from edge.detection import Rules
 from edge.model import read_model
 from edge.pipeline import watch
 from edge.runner import Runner, Step
+from edge.shipped import BUNDLE
 
-BUNDLE = Path(__file__).parents[1] / "edge" / "data" / "demo.prednet"
 LINE = "gst://videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=480,framerate=30/1"
 
 

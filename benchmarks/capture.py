@@ -34,12 +34,12 @@ from edge.detection import Rules
 from edge.frames import Frame, FrameFormat
 from edge.model import read_model
 from edge.pipeline import rounds_from_frames, watch
+from edge.shipped import BUNDLE
 from edge.sources import Capture, has_gstreamer, open_source
 
 MOST_MILLISECONDS = 2.0
 COLUMNS = ("colour", "capture", "processor ms a decoded frame", "range", "÷ OpenCV", "frames out")
 TOLD = (WAITED, "processor time of the river's thread", EVERYTHING)
-BUNDLE = Path(__file__).parents[1] / "edge" / "data" / "demo.prednet"
 SCENE = "test://factory?seed=3001&seconds=30"
 
 

@@ -34,7 +34,6 @@ sys.path.insert(0, str(ROOT))
 from edge.calibrated import Calibration
 from edge.capture import CameraStatus
 from edge.daemon import watch_device
-from edge.demo import BUNDLE
 from edge.detection import Rules
 from edge.messages import Event
 from edge.model import read_model
@@ -45,6 +44,7 @@ from edge.pipeline import watch as watch_river
 from edge.scene import scene_from_url
 from edge.scene.footage import write_scene
 from edge.setup import Device, read_device
+from edge.shipped import BUNDLE
 from edge.sources import open_source
 from tests.brokers import mosquitto
 from tests.films import write_clip

@@ -30,9 +30,9 @@ from edge.pipeline import WARMUP_FRAMES
 from edge.renewal import RENEW_FRAMES, Renewing
 from edge.runner_onnx import OnnxRunner
 from edge.senses import error_blocks
+from edge.shipped import BUNDLE
 from edge.sources import open_source
 
-BUNDLE = Path(__file__).parents[1] / "edge" / "data" / "demo.prednet"
 WATCHED, TWIN, NEVER = range(3)
 MOST_SHIFT, MOST_DISTANCE = 0.1, 0.05
 

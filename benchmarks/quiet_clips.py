@@ -23,10 +23,10 @@ from scipy.stats import chi2
 from tqdm import tqdm
 
 from calibration.footage import Clip, read_footage
-from edge.demo import BUNDLE
 from edge.detection import Rules
 from edge.errors import PrednetError
 from edge.frames import FrameFormat
+from edge.shipped import BUNDLE
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(ROOT))
 
-from edge.demo import BUNDLE
 from edge.mqtt import BrokerSettings, Received, Subscriber
+from edge.shipped import BUNDLE
 from tests.brokers import Mosquitto, mosquitto
 from tests.daemons import start
 from tests.rtsp_cameras import RtspServer

@@ -20,10 +20,10 @@ from machine import measured_on
 from turns import Costs, is_on, watched_in_turns
 
 from edge.bundle import Bundle, read_bundle
-from edge.demo import BUNDLE
 from edge.detection import Rules
 from edge.frames import Image
 from edge.model import AUTO, chosen_variant, runner_of, with_normal
+from edge.shipped import BUNDLE
 from edge.sources import open_source
 from edge.updates.shadow import Shadow
 

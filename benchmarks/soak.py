@@ -36,7 +36,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(ROOT))
 
-from edge.demo import BUNDLE
+from edge.shipped import BUNDLE
 from tests.brokers import Mosquitto, consumer, mosquitto
 from tests.loss import account_of
 
