@@ -29,6 +29,7 @@ from calibration.footage import Clip, read_footage
 from edge.builtin import bundle_from_predictor
 from edge.bundle import read_bundle
 from edge.detection import Rules
+from edge.errors import GATE_FAILED
 from edge.frames import FrameFormat
 from edge.model import judge_from_calibration, runner_of
 from edge.moments import Judge, Moment
@@ -243,7 +244,7 @@ def told(rows: list[Row], quiet: int, said: dict[str, dict[str, float]]) -> int:
     print("unchanged clips with a condition:", said or "none")
     print(f"asked for: a recall of {LEAST_RECALL:g}, no event, and a condition of no unchanged clip but {SWAYING}")
     false = {name for name in said if SWAYING not in name}
-    return 0 if recall >= LEAST_RECALL and not events and not false else 4
+    return 0 if recall >= LEAST_RECALL and not events and not false else GATE_FAILED
 
 
 if __name__ == "__main__":

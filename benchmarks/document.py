@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from entries import BENCHMARKS, CHAPTERS, Benchmark
 from figures import told_figures
-from kept import GATE_FAILED, Kept
+from kept import Kept
 from markdown import laid_out
 from plots import Plot
+
+from edge.errors import GATE_FAILED
 
 HEAD = """# Benchmarks
 

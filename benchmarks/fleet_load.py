@@ -25,11 +25,9 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from machine import ROOT, measured_on
+from machine import measured_on
 from paho.mqtt.client import Client
 from tqdm import tqdm
-
-sys.path.insert(0, str(ROOT))
 
 from edge.messages import (
     Coverage,

@@ -21,8 +21,10 @@ import msgspec
 from entries import REMEDIES, Benchmark
 from machine import ROOT, SYSTEM_PATH, commit, machine, versions
 
+from edge.errors import GATE_FAILED, OK
+
 # What counts as measured: all is well, or a bound was missed.
-GOOD, GATE_FAILED = 0, 4
+MEASURED = (OK, GATE_FAILED)
 PATIENCE, LEAST_PATIENCE_MINUTES = 8.0, 10.0
 SAID_LINES = 12
 
@@ -47,7 +49,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_measured(self) -> bool:
         """Whether it ran to its end; a missed bound is a result, too."""
-        return self.exit_code in (GOOD, GATE_FAILED)
+        return self.exit_code in MEASURED
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def run(benchmark: Benchmark, choice: Choice, progress: Callable[[float], None] 
     stages = [prepared(benchmark, choice), words]
     for stage in filter(None, stages):
         code, output, said = called(stage, choice.out / f"{benchmark.name}.log", 60.0 * minutes, began, progress)
-        if code not in (GOOD, GATE_FAILED):
+        if code not in MEASURED:
             break
     seconds = round(time.monotonic() - began, 1)
     reason = output.partition("\n")[0] if output.startswith("skipped: ") else ""
@@ -184,7 +186,7 @@ def called(
         lines.append(f"ended after {patience_seconds / 60:.0f} minutes without a result")
     text = told(output).strip()
     output.unlink()
-    is_good = code in (GOOD, GATE_FAILED)
+    is_good = code in MEASURED
     return -1 if code is None else code, text, "" if is_good else "\n".join(lines)
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from machine import measured_on
 from tqdm import tqdm
 
+from edge.errors import GATE_FAILED
 from edge.frames import Frame
 from edge.model import read_model
 from edge.normality import error_score
@@ -93,7 +94,7 @@ def told(surprises: np.ndarray, largest: np.ndarray) -> int:
     shift = (medians[WATCHED] - medians[TWIN]) / values[:, TWIN].std()
     good = abs(shift) <= MOST_SHIFT and distance <= MOST_DISTANCE
     print("\nthe watched stream equals its twin" if good else "the watched stream has drifted from its twin")
-    return 0 if good else 4
+    return 0 if good else GATE_FAILED
 
 
 def ks(one: np.ndarray, other: np.ndarray) -> float:

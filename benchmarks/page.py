@@ -24,10 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from machine import ROOT, measured_on
+from machine import measured_on
 from page_browsers import TURN_SECONDS, Look
-
-sys.path.insert(0, str(ROOT))
 
 from edge.capture import CameraStatus
 from edge.daemon import watch_device

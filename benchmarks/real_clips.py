@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 from machine import DATA, measured_on
 
+from edge.errors import GATE_FAILED
+
 CLIPS = DATA / "clips"
 
 
@@ -65,7 +67,7 @@ def main() -> int:
     parsed.out.mkdir(parents=True, exist_ok=True)
     print(measured_on())
     passed = [run(name, CASES[name], parsed.clips, parsed.out, parsed.minutes) for name in parsed.cases or CASES]
-    return 0 if all(passed) else 4
+    return 0 if all(passed) else GATE_FAILED
 
 
 def run(name: str, case: Case, clips: Path, out: Path, minutes: float) -> bool:

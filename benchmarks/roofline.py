@@ -24,9 +24,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import onnx
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from machine import commit
 
 from edge.bench import Speed, cameras_that_fit, told_speeds

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from machine import ROOT
 from tqdm import tqdm
-
-sys.path.insert(0, str(ROOT))
 
 from calibration.fit import fit_calibration, observe
 from edge.detection import Rules
