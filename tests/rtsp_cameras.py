@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from edge.capture import Mailboxes
@@ -64,6 +66,17 @@ class RtspServer:
         if self.process is not None:
             self.process.kill()
             self.process.communicate()
+
+
+@contextmanager
+def rtsp_server() -> Iterator[RtspServer]:
+    """Run a server, and kill it at the end."""
+    server = RtspServer()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
 
 
 def frames_within(mailboxes: Mailboxes, seconds: float, least: int) -> dict[str, list[float]]:
