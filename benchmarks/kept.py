@@ -34,6 +34,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     command: str
+    before: str = ""
     is_quick: bool
     began: str
     seconds: float = 0.0
@@ -91,9 +92,14 @@ def words_of(benchmark: Benchmark, choice: Choice) -> list[str]:
 
 def filled(arguments: str, benchmark: Benchmark, choice: Choice) -> list[str]:
     """Return the words of arguments, with their folders and with what stars stand for."""
-    folders = {"data": choice.data, "made": made(choice), "scratch": scratch(benchmark, choice)}
-    words = shlex.split(arguments.format(**{name: told_path(folder) for name, folder in folders.items()}))
+    words = shlex.split(written(arguments, benchmark, choice))
     return [one for word in words for one in (sorted(glob(word, root_dir=ROOT)) if "*" in word else [word])]
+
+
+def written(arguments: str, benchmark: Benchmark, choice: Choice) -> str:
+    """Return arguments with their folders, as a user types them."""
+    folders = {"data": choice.data, "made": made(choice), "scratch": scratch(benchmark, choice)}
+    return arguments.format(**{name: told_path(folder) for name, folder in folders.items()})
 
 
 def scratch(benchmark: Benchmark, choice: Choice) -> Path:
@@ -136,7 +142,8 @@ def run(benchmark: Benchmark, choice: Choice, progress: Callable[[float], None] 
     began, started, load = time.monotonic(), datetime.now(timezone.utc), os.getloadavg()[0]
     words = words_of(benchmark, choice)
     kept = Kept(
-        name=benchmark.name, command=shlex.join(words), is_quick=choice.is_quick, commit=commit(), machine=machine(),
+        name=benchmark.name, command=shlex.join(words), before=written(benchmark.before, benchmark, choice),
+        is_quick=choice.is_quick, commit=commit(), machine=machine(),
         began=started.strftime("%Y-%m-%d %H:%M UTC"), versions=versions(), load=round(load, 1),
         reason=lacking(benchmark, choice),
     )  # fmt: skip
