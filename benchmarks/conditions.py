@@ -143,24 +143,21 @@ def announced(moments: list[Moment]) -> int:
 class Watcher:
     """Watches a clip with one predictor, calibrated on normal clips of the same camera."""
 
-    moments: Callable[[Clip, Judge | None], list[Moment]]
+    moments: Callable[[Clip, Judge], list[Moment]]
     judge: Callable[[list[Clip]], Judge]
     form: FrameFormat
 
 
-def watcher_of(parsed: argparse.Namespace) -> Watcher:
-    """Return the watcher of a bundle, or of a predictor that needs no network."""
-    form = FrameFormat(128, 160, 1, 10.0)
-    bundle = read_bundle(parsed.bundle) if parsed.bundle else bundle_from_predictor(parsed.predictor, form)
-    runner = runner_of(bundle, "float" if parsed.bundle else parsed.predictor, 1, 1)
-    form = bundle.spec.form
+def watcher_of(path: Path | None, predictor: str = "") -> Watcher:
+    """Return the watcher of a bundle, or where there is none of a predictor that needs no network."""
+    bundle = read_bundle(path) if path else bundle_from_predictor(predictor, FrameFormat(128, 160, 1, 10.0))
+    runner, form = runner_of(bundle, "float" if path else predictor, 1, 1), bundle.spec.form
 
     def judge(clips: list[Clip]) -> Judge:
         calibration = fit_calibration(clips, observe(clips, runner), form.rate_hz)
         return judge_from_calibration(calibration, Rules())
 
-    def moments(clip: Clip, by: Judge | None) -> list[Moment]:
-        assert by is not None  # noqa: S101 - every clip has a judge
+    def moments(clip: Clip, by: Judge) -> list[Moment]:
         return list(watch(rounds_from_frames("a", clip.frames()), runner, {"a": by}))
 
     return Watcher(moments, judge, form)
@@ -188,7 +185,7 @@ def main() -> int:
         print(f"skipped: {parsed.data} is not here; name the real footage with --data")
         return 0
     cv2.setNumThreads(1)
-    watcher = watcher_of(parsed)
+    watcher = watcher_of(parsed.bundle, parsed.predictor)
     print(f"{measured_on()}; {parsed.bundle or parsed.predictor}\n")
     return told(*measured(parsed, watcher), unchanged(parsed.data, watcher.form))
 
