@@ -10,7 +10,8 @@ from typing import Literal
 
 import pytest
 
-from edge.errors import BrokerUnreachable
+from edge.cli import main
+from edge.errors import BROKER_UNREACHABLE, OK, USAGE, BrokerUnreachable
 from edge.messages import encode
 from edge.mqtt import BrokerSettings, Subscriber, TlsFiles
 from tests.brokers import Mosquitto, mosquitto
@@ -90,6 +91,19 @@ def test_client_certificates(tmp_path: Path) -> None:
             with publishing(tmp_path, bad) as (refused, _):
                 wait_until(lambda refused=refused: refused.fault == "broker_refused")  # type: ignore[misc]
                 assert not refused.is_connected
+
+
+def test_the_fleet_is_seen_with_a_client_certificate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By `--certificate` and `--key`; without them the broker refuses, and a key alone is a wrong call."""
+    authority = Authority(tmp_path / "ca")
+    certificate, key = map(str, authority.issue("integrator"))
+    with secured(tmp_path, authority, "require_certificate true\n") as broker:
+        seen = ["fleet", "status", "--port", str(broker.port), "--ca", str(authority.certificate), "--wait", "1"]
+        assert main([*seen, "--certificate", certificate, "--key", key]) == OK
+        assert main(seen) == BROKER_UNREACHABLE
+        capsys.readouterr()
+        assert main([*seen, "--key", key]) == USAGE
+    assert f"--key {key}: name its certificate, too, by --certificate." in capsys.readouterr().err
 
 
 USERS = ("edge1", "edge2", "integrator", "operator", "administrator", "homeassistant")
