@@ -184,7 +184,7 @@ def test_steps_wait_for_their_frames_where_that_is_asked_for() -> None:
     taken = step.timed(lambda: calls.append(time.perf_counter()), 2, 0.02)
     assert len(calls) == 4
     assert len(taken) == 2
-    assert max(clock for clock, _ in taken) < 0.01
+    assert max(clock for clock, _ in taken) < 0.02  # the gap
     assert calls[3] - calls[0] >= 3 * 0.02
 
 
