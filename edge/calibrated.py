@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.appearance import SIDE, Appearance, patch_size
-from edge.arrays import UNREADABLE, opened_arrays
+from edge.arrays import UNREADABLE, arrays_to_bytes, opened_arrays
 from edge.bank import bank_from
 from edge.composition import Composition
 from edge.detection import Limit, Rules, stall_rules
@@ -104,7 +103,6 @@ def _covers(fitted: Rules, rules: Rules) -> bool:
 
 def normality_to_bytes(normality: Normality) -> bytes:
     """Return the normality as an npz without pickles."""
-    buffer = io.BytesIO()
     appearance, composition = normality.appearance, normality.composition
     arrays: dict[str, Any] = {name: getattr(normality, name) for name in _MAPS}
     arrays |= {"change_levels": np.float32(normality.change_levels)}
@@ -112,8 +110,7 @@ def normality_to_bytes(normality: Normality) -> bytes:
     for name, bank in zip(_BANKS, (appearance.patches, appearance.stands, composition.mixtures), strict=True):
         arrays |= {name: bank.known, f"{name}_starts": bank.starts}
     arrays |= {} if normality.sensitivity is None else {"sensitivity": normality.sensitivity}
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
+    return arrays_to_bytes(**arrays)
 
 
 _MAPS = ("high", "floor", "middle", "spread")
