@@ -31,7 +31,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `on` and `off` are levels; `highest_level` is the highest of the footage, seen as held-out footage;
     `is_promise` is false where the footage is too short to promise a rate of false events; `promise` says what it
     promises or lacks, and `rates` how often normal work reaches a level. `stall` are the limits of a movement that
-    fails to come, beside those of the surprise; `sketch` is what drift is held against.
+    fails to come, beside those of the surprise; `sketch` is what drift is held against. `tail` is a key that files have,
+    and that has had no value since rates are told.
     """
 
     noise: Noise
@@ -42,6 +43,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     footage_seconds: float
     frames: int
     footage_digest: str
+    tail: None = None
     rates: Rates | None = None
     promise: Promise | None = None
     stall: Limits | None = None
