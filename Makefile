@@ -3,6 +3,7 @@ PYTHON ?= python3
 # A plain `torch` brings a CUDA build of several GB on Linux; name another build here if you want one, for example
 #   make test TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
+SOURCES := edge calibration export tests benchmarks packaging samples
 VENV_DEMO := .venv-demo
 VENV_TEST := .venv-test
 PIP := -m pip install --quiet --disable-pip-version-check
@@ -23,15 +24,12 @@ else
 	@$(VENV_DEMO)/bin/prednet-edge demo
 endif
 
-test: $(VENV_TEST)/.ready bindings system ## all tests: types, style, behaviour, against a real broker
-	@$(VENV_TEST)/bin/ruff check edge calibration export tests benchmarks packaging samples
-	@$(VENV_TEST)/bin/ruff format --check --quiet edge calibration export tests benchmarks packaging samples
-	@$(VENV_TEST)/bin/mypy
+test: check bindings system ## all tests: types, style, behaviour, against a real broker
 	@$(VENV_TEST)/bin/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 check: $(VENV_TEST)/.ready ## style and types alone, in seconds
-	@$(VENV_TEST)/bin/ruff check edge calibration export tests benchmarks packaging samples
-	@$(VENV_TEST)/bin/ruff format --check --quiet edge calibration export tests benchmarks packaging samples
+	@$(VENV_TEST)/bin/ruff check $(SOURCES)
+	@$(VENV_TEST)/bin/ruff format --check --quiet $(SOURCES)
 	@$(VENV_TEST)/bin/mypy
 
 # What was measured at this commit already is kept in work-out/bench and not measured again; a missed bound is a result.
@@ -52,8 +50,8 @@ deb: ## the Debian package of a device: make deb DEB_PYTHON=3.10 DEB_ARCH=arm64 
 	@$(PYTHON) packaging/build_deb.py --python $(DEB_PYTHON) --arch $(DEB_ARCH) --wheels $(WHEELS) --out dist
 
 format: $(VENV_TEST)/.ready ## lay out the code
-	@$(VENV_TEST)/bin/ruff format edge calibration export tests benchmarks packaging samples
-	@$(VENV_TEST)/bin/ruff check --fix edge calibration export tests benchmarks packaging samples
+	@$(VENV_TEST)/bin/ruff format $(SOURCES)
+	@$(VENV_TEST)/bin/ruff check --fix $(SOURCES)
 
 # What the tests use of the system, and pip cannot bring: a real broker, a real collector, a real RTSP server, a browser, and GStreamer's Python.
 PACKAGES := gcc libc6-dev libfaketime strace systemd python3-venv mosquitto mosquitto-clients iproute2 jq openssl prometheus prometheus-mqtt-exporter python3-gi chromium gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
@@ -82,15 +80,18 @@ system:
 	  || { echo "they cannot be installed; run: apt-get install" $$missing; [ -z "$$CI" ]; }; \
 	else echo "tests of the real broker and camera are skipped; to have them: sudo apt-get install" $$missing; fi
 
+# Its argument is the target that is to be run again.
+need_python = $(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { echo "Python 3.10 to 3.13 is needed, this is $$($(PYTHON) --version); run: make $(1) PYTHON=python3.12"; exit 1; }
+
 $(VENV_DEMO)/.ready: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { echo "Python 3.10 to 3.13 is needed, this is $$($(PYTHON) --version); run: make demo PYTHON=python3.12"; exit 1; }
+	@$(call need_python,demo)
 	@$(PYTHON) -m venv $(VENV_DEMO) || { echo "No virtual environment can be made; run: sudo apt-get install python3-venv"; exit 1; }
 	@echo "installing into $(VENV_DEMO): prednet-edge with numpy, onnxruntime, av, opencv, paho-mqtt, matplotlib, scipy, iotcore (about 700 MB)"
 	@$(VENV_DEMO)/bin/python $(PIP) -e '.[demo]'
 	@touch $@
 
 $(VENV_TEST)/.ready: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { echo "Python 3.10 to 3.13 is needed, this is $$($(PYTHON) --version); run: make test PYTHON=python3.12"; exit 1; }
+	@$(call need_python,test)
 	@$(PYTHON) -m venv $(VENV_TEST) || { echo "No virtual environment can be made; run: sudo apt-get install python3-venv"; exit 1; }
 	@echo "installing into $(VENV_TEST): PyTorch ($(TORCH)) for the tests of training"
 	@$(VENV_TEST)/bin/python $(PIP) $(TORCH)

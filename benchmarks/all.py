@@ -23,9 +23,11 @@ from machine import DATA, ROOT, commit
 from plots import draw_plots
 from tqdm import tqdm
 
+from edge.errors import FAILURE, GATE_FAILED
+
 PAGE = ROOT / "docs" / "benchmarks.md"
 STOPPED = 130
-CODES = {"failed": 1, "missed a bound": 4}
+CODES = {"failed": FAILURE, "missed a bound": GATE_FAILED}
 
 
 def main(words: Sequence[str] | None = None) -> int:

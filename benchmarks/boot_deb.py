@@ -10,7 +10,6 @@ must be. The package must be for this machine's Python (/usr/bin/python3). Needs
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import subprocess
 import sys
@@ -18,10 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import boot_units
-from boot_units import CONFIG, UNIT, check, first_start, put, write
+from boot_units import CONFIG, UNIT, check, first_start, put, verdict, write
 from booted import Booted, booted, until
-from machine import commit
+from machine import measured_on
 
 SCRIPTS = Path(__file__).parents[1] / "packaging"
 sys.path.append(str(SCRIPTS))
@@ -39,7 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("package", type=Path, help="the package that `make deb` made")
     package = parser.parse_args().package
-    print(f"commit {commit()}; {platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"{measured_on()}; {platform.platform()}")
     print(f"{package.name}, {package.stat().st_size / 1e6:.0f} MB")
     with tempfile.TemporaryDirectory() as folder, booted() as machine:
         write(machine, "/etc/broker.conf", "listener 1883 127.0.0.1\nallow_anonymous true\n")
@@ -53,8 +51,7 @@ def main() -> int:
         back_again(machine)
         first_boot(machine)
         purge(machine)
-    print(f"{len(boot_units._failed)} failed")
-    return 1 if boot_units._failed else 0
+    return verdict()
 
 
 def later(package: Path, folder: Path) -> Path:

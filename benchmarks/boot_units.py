@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -21,7 +20,7 @@ import time
 from pathlib import Path
 
 from booted import Booted, booted, until
-from machine import commit
+from machine import measured_on
 
 UNIT, ENGINE = "prednet-edge.service", "prednet-edge-engine.service"
 PROGRAM, CONFIG = "/opt/prednet-edge/bin/prednet-edge", "/etc/prednet-edge/config.yaml"
@@ -51,7 +50,7 @@ def check(what: str, is_good: bool, seen: object) -> None:
 def main() -> int:
     """Run every check."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    print(f"commit {commit()}; {platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"{measured_on()}; {platform.platform()}")
     with tempfile.TemporaryDirectory() as folder, booted() as machine:
         print(machine.shell("systemctl --version | head -1"))
         install(machine, wheel(Path(folder)))
@@ -64,6 +63,11 @@ def main() -> int:
         engine(machine)
         stop(machine)
         upgrade_and_remove(machine)
+    return verdict()
+
+
+def verdict() -> int:
+    """Print how many checks failed, and return the exit code."""
     print(f"{len(_failed)} failed")
     return 1 if _failed else 0
 

@@ -30,9 +30,8 @@ from edge.detection import Rules
 from edge.model import read_model
 from edge.pipeline import watch
 from edge.runner import Runner, Step
-from edge.runners import open_predictor
+from edge.shipped import BUNDLE
 
-BUNDLE = Path(__file__).parents[1] / "edge" / "data" / "demo.prednet"
 LINE = "gst://videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=480,framerate=30/1"
 
 
@@ -65,20 +64,17 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--counts", default="1,2,4,8,16")
     parser.add_argument("--rtsp", action="store_true")
-    parser.add_argument("--predictor", help="instead of the demo's bundle, such as last-frame")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     parsed = parser.parse_args()
     if parsed.one:
-        measure(parsed.one, parsed.seconds, LINE if not parsed.rtsp else os.environ["RTSP_URL"], parsed.predictor)
+        measure(parsed.one, parsed.seconds, LINE if not parsed.rtsp else os.environ["RTSP_URL"])
         return 0
-    watched = parsed.predictor or "the demo's bundle"
-    print(f"{measured_on()}; {watched}\n")
+    print(f"{measured_on()}; the demo's bundle\n")
     print(head())
     server = serve() if parsed.rtsp else None
     try:
         for count in parsed.counts.split(","):
             words = ["--one", count, "--seconds", str(parsed.seconds), *(["--rtsp"] if parsed.rtsp else [])]
-            words += ["--predictor", parsed.predictor] if parsed.predictor else []
             subprocess.run([sys.executable, __file__, *words], check=True)
     finally:
         if server is not None:
@@ -96,19 +92,17 @@ def serve() -> subprocess.Popen[str]:
     return server
 
 
-def measure(count: int, seconds: float, spec: str, predictor: str | None) -> None:
+def measure(count: int, seconds: float, spec: str) -> None:
     """Watch so many cameras for some seconds and print a line."""
     model = read_model(BUNDLE, "float", None)
     cameras = [f"cam{number}" for number in range(count)]
     form = model.bundle.spec.form
-    runner = Timed(open_predictor(predictor, form, count) if predictor else model.runner(count))
+    runner = Timed(model.runner(count))
     mailboxes = Mailboxes(cameras, gather_seconds=0.5 / form.rate_hz)
     captures = Captures(form, mailboxes)
     for camera in cameras:
         captures.start(camera, CameraSource(spec))
     judge = model.judge(Rules())
-    if predictor:
-        judge = fitted_to(runner.runner, judge)
     latencies, began, cpu, frames, busy = [], None, 0.0, 0, 0.0
 
     def rounds():  # type: ignore[no-untyped-def] # a generator that ends with the time
@@ -154,15 +148,6 @@ def row(
     cells = (f"{count}", f"{rate:.2f}", f"{share:.1f}", f"{step_ms:.1f}", f"{rest_ms:.2f}")
     cells += (f"{late_ms:.0f}", f"{cores:.2f}", f"{memory:.0f}")
     return f"| {' | '.join(cells)} |"
-
-
-def fitted_to(runner: Runner, judge):  # type: ignore[no-untyped-def] # a judge of the runner's own grid
-    """Return a judge whose normality has the runner's maps: noise of one level."""
-    from calibration.normality import fit_normality  # noqa: PLC0415 - beside its only use
-
-    rng = np.random.default_rng(0)
-    errors = np.abs(rng.normal(0.01, 0.002, (60, *runner.spec.maps))).astype(np.float32)
-    return type(judge)(fit_normality([errors])[0], judge.noise, judge.limit)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/cell.py [BUNDLE] [--days 6] [--first-day 61] [--normal-seconds 3600] [--false-per-day 48]
 
 Prints, as a Markdown table, how many accidents of each kind the river announced within two seconds and at all, and
-the false events: on the accidents' days outside of them, and in the hour of other days' normal work. 20 minutes.
+the false events: on the accidents' days outside of them, and in the hour of other days' normal work. 15 minutes.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ from machine import measured_on
 from tqdm import tqdm
 
 from edge.calibrated import limits_for
-from edge.demo import FALSE_EVENTS_PER_DAY, HOLD_SECONDS
 from edge.detection import Rules
 from edge.model import Model, read_model
 from edge.moments import Kind
 from edge.pipeline import rounds_from_frames, watch
 from edge.runner import Runner
 from edge.scene import ACCIDENTS, Incident, scene_from_url
+from edge.shipped import BUNDLE, FALSE_EVENTS_PER_DAY, HOLD_SECONDS
 from edge.sources import open_source
 from edge.truth import Seen, account_for
 
-BUNDLE = Path(__file__).parents[1] / "edge" / "data" / "demo.prednet"
 SOON_SECONDS = 2.0
 DAY_SECONDS = 300.0
 # Days that nothing was fitted or chosen on.

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from entries import BENCHMARKS, CHAPTERS, Benchmark
 from figures import told_figures
-from kept import GATE_FAILED, Kept
+from kept import Kept
 from markdown import laid_out
 from plots import Plot
+
+from edge.errors import GATE_FAILED
 
 HEAD = """# Benchmarks
 
@@ -21,6 +23,8 @@ QUICK = """
 **Those marked «quick» are of `make bench QUICK=1`**: fewer rounds, frames, clips and repeats, and the longest
 measurements not at all. They show that everything runs, and in what order things lie; decide by those of `make bench`.
 """
+# Of results that were kept without the command that comes before them.
+FOLDERS = {"data": "../shared/data", "made": "work-out/bench/made"}
 JETSON = """Nothing here was run on a Jetson. A floor counts operations and bytes and takes everything else for free: a
 device can only be slower. What a Jetson really does, `prednet-edge bench` prints on it, in the same format."""
 
@@ -74,8 +78,8 @@ def told_benchmark(benchmark: Benchmark, kept: Kept | None) -> str:
     lines = [f"### {benchmark.name}", benchmark.question]
     if kept is None:
         return "\n\n".join([*lines, "**Not run yet.**"])
-    before = f"{benchmark.before.replace('{data}/', '../shared/data/').replace('{made}/', 'work-out/bench/made/')}\n"
-    lines.append(f"```sh\n{before if benchmark.before else ''}{kept.command}\n```")
+    before = kept.before or benchmark.before.format(**FOLDERS)
+    lines.append("\n".join(["```sh", *([before] if before else []), kept.command, "```"]))
     if kept.exit_code is None:
         return "\n\n".join([*lines, f"**Not run**: {kept.reason}."])
     when = f"{kept.began}, {told_seconds(kept.seconds)}, load {kept.load:g} at the start"

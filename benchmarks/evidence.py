@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from machine import measured_on
-from turns import Costs, a_frame, is_on, milliseconds, turns
+from turns import Costs, a_frame, is_on, milliseconds, row, turns
 
 from edge.evidence_settings import Evidence
 from edge.messages import Event, EventTime, new_event_id, utc_from_seconds
@@ -81,13 +81,13 @@ def report(count: int, costs: dict[bool, Costs], calls: list[float], recorder: R
     told = [event.evidence.status for event in recorder.told() if event.evidence]
     print(f"{count} cameras; events recorded: {told.count('ready')} of {len(told)}; dropped: {recorder.drops}")
     print("\n| milliseconds | every camera recorded | none | ratio |\n|---|---|---|---|")
-    for name, (recorded, none) in (
+    for name, pair in (
         ("a round by the clock, median", milliseconds(costs, "rounds")),
         ("the same, 95 %", milliseconds(costs, "rounds", 95)),
         ("processor time of the river's thread a round, median", milliseconds(costs, "river")),
         ("processor time of all threads a frame", a_frame(costs, count)),
     ):
-        print(f"| {name} | {recorded:.2f} | {none:.2f} | {recorded / none:.2f} |")
+        print(row(name, pair))
     print(f"\nsee, microseconds: median {np.median(calls) * 1e6:.1f}, 99.9 % {np.percentile(calls, 99.9) * 1e6:.0f}")
 
 

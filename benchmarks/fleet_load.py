@@ -10,6 +10,7 @@ broker's memory and processor time a message, from which docs/fleet.md reckons w
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import random
 import resource
@@ -24,11 +25,9 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from machine import ROOT, measured_on
+from machine import measured_on
 from paho.mqtt.client import Client
 from tqdm import tqdm
-
-sys.path.insert(0, str(ROOT))
 
 from edge.messages import (
     Coverage,
@@ -49,6 +48,7 @@ from edge.topics import Topics
 from tests.brokers import Mosquitto, mosquitto
 
 DEVICES_LIMIT, SECONDS_LIMIT = 2000, 300.0
+LATE_SECONDS = 10.0  # how long the consumer waits for events that were sent
 SPAN = CoverageSpan(watched_seconds=3500, warming_seconds=40, degraded_seconds=0, blind_seconds=60)
 QUIET = "allow_anonymous true\nmax_inflight_messages 1000\nlog_type error\n"
 
@@ -121,20 +121,22 @@ class Device:
 
 
 def consume(port: int, pipe: Connection) -> None:
-    """Count scores and measure events until told to stop; run in a process of its own."""
-    latencies, scores = [], 0
+    """Count scores and measure events until told how many were sent and all have come; in a process of its own."""
+    latencies, scores, sent, end = [], 0, math.inf, math.inf
     settings = BrokerSettings("127.0.0.1", port, client_id="consumer")
     with Subscriber(settings, "prednet/v1/+/+/events", "prednet/v1/+/+/cam/+/score") as subscriber:
         pipe.send("ready")
-        while not pipe.poll():
+        while len(latencies) < sent and time.monotonic() < end:
             for message in subscriber.messages(0.2):
                 if message.topic.endswith("/events"):
-                    sent = float(msgspec.json.decode(message.payload, type=Event).reason or 0.0)
-                    latencies.append(time.monotonic() - sent)
+                    said = float(msgspec.json.decode(message.payload, type=Event).reason or 0.0)
+                    latencies.append(time.monotonic() - said)
                 else:
                     scores += 1
                 if pipe.poll():
                     break
+            if pipe.poll():
+                sent, end = pipe.recv(), time.monotonic() + LATE_SECONDS
         for message in subscriber.messages(1.0):
             scores += not message.topic.endswith("/events")
         pipe.send((latencies, scores, subscriber.dropped))
@@ -178,7 +180,7 @@ def run(broker: Mosquitto, count: int, seconds: float, events_per_hour: float, c
     sent, talked_seconds = talk(selector, devices, seconds, events_per_hour)
     settle(selector, 2.0)
     loaded = used_by(broker)
-    consumer.send("stop")
+    consumer.send(sent["event"])
     latencies, scores, dropped = consumer.recv()
     for device in devices:
         device.client.disconnect()

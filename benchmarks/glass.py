@@ -18,10 +18,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from machine import ROOT, measured_on
+from machine import measured_on
 from tqdm import tqdm
-
-sys.path.insert(0, str(ROOT))
 
 from edge.capture import Mailboxes
 from edge.captures import CameraSource, Captures

@@ -26,13 +26,13 @@ from calibration.footage import read_footage
 from calibration.parity import MOST_DRIFT, Rollout, compare, roll_out
 from edge.bundle import Bundle, read_bundle
 from edge.detection import Rules
+from edge.errors import GATE_FAILED
 from edge.model import runner_of
 
 FOOTAGE = [f"test://factory?seed={seed}&seconds=60" for seed in (301, 302)]
 MOST_AUC_APART = 0.005
 # What events are decided by; the other scores are shown beside them.
 DECIDING = ("surprise", "level")
-GATE_FAILED = 4
 
 
 def main() -> int:

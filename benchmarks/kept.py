@@ -21,8 +21,10 @@ import msgspec
 from entries import REMEDIES, Benchmark
 from machine import ROOT, SYSTEM_PATH, commit, machine, versions
 
+from edge.errors import GATE_FAILED, OK
+
 # What counts as measured: all is well, or a bound was missed.
-GOOD, GATE_FAILED = 0, 4
+MEASURED = (OK, GATE_FAILED)
 PATIENCE, LEAST_PATIENCE_MINUTES = 8.0, 10.0
 SAID_LINES = 12
 
@@ -32,6 +34,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     command: str
+    before: str = ""
     is_quick: bool
     began: str
     seconds: float = 0.0
@@ -47,7 +50,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_measured(self) -> bool:
         """Whether it ran to its end; a missed bound is a result, too."""
-        return self.exit_code in (GOOD, GATE_FAILED)
+        return self.exit_code in MEASURED
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,14 @@ def words_of(benchmark: Benchmark, choice: Choice) -> list[str]:
 
 def filled(arguments: str, benchmark: Benchmark, choice: Choice) -> list[str]:
     """Return the words of arguments, with their folders and with what stars stand for."""
-    folders = {"data": choice.data, "made": made(choice), "scratch": scratch(benchmark, choice)}
-    words = shlex.split(arguments.format(**{name: told_path(folder) for name, folder in folders.items()}))
+    words = shlex.split(written(arguments, benchmark, choice))
     return [one for word in words for one in (sorted(glob(word, root_dir=ROOT)) if "*" in word else [word])]
+
+
+def written(arguments: str, benchmark: Benchmark, choice: Choice) -> str:
+    """Return arguments with their folders, as a user types them."""
+    folders = {"data": choice.data, "made": made(choice), "scratch": scratch(benchmark, choice)}
+    return arguments.format(**{name: told_path(folder) for name, folder in folders.items()})
 
 
 def scratch(benchmark: Benchmark, choice: Choice) -> Path:
@@ -134,7 +142,8 @@ def run(benchmark: Benchmark, choice: Choice, progress: Callable[[float], None] 
     began, started, load = time.monotonic(), datetime.now(timezone.utc), os.getloadavg()[0]
     words = words_of(benchmark, choice)
     kept = Kept(
-        name=benchmark.name, command=shlex.join(words), is_quick=choice.is_quick, commit=commit(), machine=machine(),
+        name=benchmark.name, command=shlex.join(words), before=written(benchmark.before, benchmark, choice),
+        is_quick=choice.is_quick, commit=commit(), machine=machine(),
         began=started.strftime("%Y-%m-%d %H:%M UTC"), versions=versions(), load=round(load, 1),
         reason=lacking(benchmark, choice),
     )  # fmt: skip
@@ -148,7 +157,7 @@ def run(benchmark: Benchmark, choice: Choice, progress: Callable[[float], None] 
     stages = [prepared(benchmark, choice), words]
     for stage in filter(None, stages):
         code, output, said = called(stage, choice.out / f"{benchmark.name}.log", 60.0 * minutes, began, progress)
-        if code not in (GOOD, GATE_FAILED):
+        if code not in MEASURED:
             break
     seconds = round(time.monotonic() - began, 1)
     reason = output.partition("\n")[0] if output.startswith("skipped: ") else ""
@@ -184,7 +193,7 @@ def called(
         lines.append(f"ended after {patience_seconds / 60:.0f} minutes without a result")
     text = told(output).strip()
     output.unlink()
-    is_good = code in (GOOD, GATE_FAILED)
+    is_good = code in MEASURED
     return -1 if code is None else code, text, "" if is_good else "\n".join(lines)
 
 

@@ -26,16 +26,14 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from machine import ROOT, measured_on
+from machine import measured_on
 from tqdm import tqdm
-
-sys.path.insert(0, str(ROOT))
 
 from edge.calibrated import Calibration
 from edge.capture import CameraStatus
 from edge.daemon import watch_device
-from edge.demo import BUNDLE
 from edge.detection import Rules
+from edge.errors import GATE_FAILED
 from edge.messages import Event
 from edge.model import read_model
 from edge.moments import Moment
@@ -45,6 +43,7 @@ from edge.pipeline import watch as watch_river
 from edge.scene import scene_from_url
 from edge.scene.footage import write_scene
 from edge.setup import Device, read_device
+from edge.shipped import BUNDLE
 from edge.sources import open_source
 from tests.brokers import mosquitto
 from tests.films import write_clip
@@ -173,7 +172,7 @@ def main() -> int:
             continue
         rows[cameras] = found
     print(f"{measured_on()}\n\n{table(rows)}")
-    return 4 if len(rows) < 2 or is_late(rows) else 0
+    return GATE_FAILED if len(rows) < 2 or is_late(rows) else 0
 
 
 def table(found: Mapping[int, np.ndarray]) -> str:

@@ -23,6 +23,7 @@ import numpy as np
 from machine import measured_on
 from tqdm import tqdm
 
+from edge.errors import GATE_FAILED
 from edge.frames import Frame
 from edge.model import read_model
 from edge.normality import error_score
@@ -30,9 +31,9 @@ from edge.pipeline import WARMUP_FRAMES
 from edge.renewal import RENEW_FRAMES, Renewing
 from edge.runner_onnx import OnnxRunner
 from edge.senses import error_blocks
+from edge.shipped import BUNDLE
 from edge.sources import open_source
 
-BUNDLE = Path(__file__).parents[1] / "edge" / "data" / "demo.prednet"
 WATCHED, TWIN, NEVER = range(3)
 MOST_SHIFT, MOST_DISTANCE = 0.1, 0.05
 
@@ -93,7 +94,7 @@ def told(surprises: np.ndarray, largest: np.ndarray) -> int:
     shift = (medians[WATCHED] - medians[TWIN]) / values[:, TWIN].std()
     good = abs(shift) <= MOST_SHIFT and distance <= MOST_DISTANCE
     print("\nthe watched stream equals its twin" if good else "the watched stream has drifted from its twin")
-    return 0 if good else 4
+    return 0 if good else GATE_FAILED
 
 
 def ks(one: np.ndarray, other: np.ndarray) -> float:

@@ -6,10 +6,13 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+# Whoever imports this finds `edge` and `tests` of this tree, whatever is installed.
+sys.path.insert(0, str(ROOT))
 DATA = ROOT.parent / "shared" / "data"
 # What makes a difference to what is measured; words about it do not.
 CODE = ("edge", "calibration", "export", "benchmarks", "tests")

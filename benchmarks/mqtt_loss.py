@@ -17,11 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from machine import ROOT, measured_on
+from machine import measured_on
 from tqdm import tqdm
 
-sys.path.insert(0, str(ROOT))
-
+from edge.errors import GATE_FAILED
 from edge.outbox import Outbox
 from tests.brokers import Mosquitto, consumer, mosquitto
 from tests.loss import Account, Daemon, account_of, kill_again_and_again, write_lively_config
@@ -101,7 +100,7 @@ def told(what: str, account: Account, seconds: float) -> int:
     """Print what came out, with machine and commit; return the exit code."""
     print(f"{measured_on()}; {seconds:.0f} s\n")
     print(table(what, account))
-    return 4 if account.lost or account.never_ended else 0
+    return GATE_FAILED if account.lost or account.never_ended else 0
 
 
 def table(what: str, account: Account) -> str:

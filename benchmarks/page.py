@@ -24,10 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from machine import ROOT, measured_on
+from machine import measured_on
 from page_browsers import TURN_SECONDS, Look
-
-sys.path.insert(0, str(ROOT))
 
 from edge.capture import CameraStatus
 from edge.daemon import watch_device
@@ -35,6 +33,7 @@ from edge.moments import Moment
 from edge.page.page_desk import read_place
 from edge.ring import FOLDER, SCORES, SEGMENT_SECONDS, write_scores
 from edge.setup import read_device
+from edge.shipped import BUNDLE
 from tests.ringing import segment_of
 
 SETTLE_SECONDS = 2.0
@@ -69,7 +68,7 @@ def write_config(folder: Path, count: int) -> tuple[Path, list[str]]:
     sources = "".join(lines)
     path = folder / "config.yaml"
     path.write_text(
-        f"site: plant7\ndevice: edge1\nbundle: {ROOT / 'edge/data/demo.prednet'}\nstate_directory: state\n"
+        f"site: plant7\ndevice: edge1\nbundle: {BUNDLE}\nstate_directory: state\n"
         f"evidence: {{free_megabytes: 0}}\nring: {{free_megabytes: 0}}\nmqtt: {{port: 9}}\ncameras:\n{sources}"
     )
     random = np.random.default_rng(1)

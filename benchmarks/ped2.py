@@ -24,9 +24,10 @@ from tqdm import tqdm
 
 from calibration.datasets import read_dataset
 from calibration.evaluate import Candidate, Evaluation, candidate_from_bundle, candidate_from_predictor, evaluate
-from calibration.evaluate_cli import chosen_clips, form_from_options
+from calibration.evaluate_cli import chosen_clips
 from calibration.report import told_events, told_table
 from edge.detection import Rules
+from edge.options import frame_format, size_from_text
 from edge.runners import PREDICTORS, open_runner
 from export.checkpoint import load_checkpoint
 from export.step import spec_from_architecture, step_onnx
@@ -117,7 +118,9 @@ def write(text: str) -> None:
 
 def sized_candidate(name: str, size: str) -> Candidate:
     """Return a baseline under its name and size."""
-    return replace(candidate_from_predictor(name, form_from_options(size, "grey", 10.0)), name=f"{name} {size}")
+    return replace(
+        candidate_from_predictor(name, frame_format(size_from_text(size), "grey", 10.0)), name=f"{name} {size}"
+    )
 
 
 if __name__ == "__main__":

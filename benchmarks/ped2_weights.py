@@ -12,10 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from machine import DATA, ROOT
+
 from export.checkpoint import load_checkpoint, save_checkpoint
 
-ROOT = Path(__file__).parents[1]
-PED2 = ROOT.parent / "shared" / "data" / "ped2"
+PED2 = DATA / "ped2"
 WEIGHTS = ROOT / "benchmarks" / "weights"
 OPTIONS = ["--channels", "1,12,24,48", "--r-channels", "4,12,24,48"]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +22,10 @@ from scipy.stats import chi2
 from tqdm import tqdm
 
 from calibration.footage import Clip, read_footage
-from edge.demo import BUNDLE
 from edge.detection import Rules
 from edge.errors import PrednetError
 from edge.frames import FrameFormat
+from edge.shipped import BUNDLE
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def main() -> int:
         print(f"skipped: no footage in {parsed.data}; name the folder with --data")
         return 0
     cv2.setNumThreads(1)
-    watcher = watcher_of(Namespace(bundle=parsed.bundle, predictor=""))
+    watcher = watcher_of(parsed.bundle)
     print(f"{measured_on()}; {parsed.bundle.name}, hold {Rules().hold_seconds:g} s\n", flush=True)
     columns = ("camera", "learned from, s", "watched, s", "scored s", "false events", "an hour (not excluded, 95 %)")
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")

@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 from machine import DATA, measured_on
 
+from edge.errors import GATE_FAILED
+
 CLIPS = DATA / "clips"
 
 
@@ -57,13 +59,15 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("work-out"))
     parser.add_argument("--minutes", type=float, default=2.0, help="of training for each clip")
     parsed = parser.parse_args()
+    if unknown := set(parsed.cases) - set(CASES):
+        parser.error(f"there is no case {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
     if not parsed.clips.is_dir():
         print(f"skipped: {parsed.clips} is absent; name the folder of the clips with --clips.")
         return 0
     parsed.out.mkdir(parents=True, exist_ok=True)
     print(measured_on())
     passed = [run(name, CASES[name], parsed.clips, parsed.out, parsed.minutes) for name in parsed.cases or CASES]
-    return 0 if all(passed) else 4
+    return 0 if all(passed) else GATE_FAILED
 
 
 def run(name: str, case: Case, clips: Path, out: Path, minutes: float) -> bool:

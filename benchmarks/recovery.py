@@ -28,13 +28,12 @@ import psutil
 import pytest
 from figures import MOST_MEMORY_MB, RECOVERIES
 from latency import filmed
-from machine import ROOT, measured_on
+from machine import measured_on
 from tqdm import tqdm
 
-sys.path.insert(0, str(ROOT))
-
-from edge.demo import BUNDLE
+from edge.errors import GATE_FAILED
 from edge.mqtt import BrokerSettings, Received, Subscriber
+from edge.shipped import BUNDLE
 from tests.brokers import Mosquitto, mosquitto
 from tests.daemons import start
 from tests.rtsp_cameras import RtspServer
@@ -273,7 +272,7 @@ def main() -> int:
     finally:
         camera.kill()
     print(f"{table(times)}\n\n{used_table(scene.used)}")
-    return 4 if has_missed(times, scene.used[0]) else 0
+    return GATE_FAILED if has_missed(times, scene.used[0]) else 0
 
 
 if __name__ == "__main__":

@@ -24,19 +24,16 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import onnx
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from machine import commit
 
 from edge.bench import Speed, cameras_that_fit, told_speeds
 from edge.bundle import read_bundle
 from edge.chosen import MOST_SHARE
+from edge.shipped import BUNDLE
 from export.step import spec_from_architecture, step_onnx
 from export.variants.forms import FOR_TENSORRT, form_of, roundable
 from tests.tiny import random_weights
 
-DEMO = Path(__file__).parents[1] / "edge" / "data" / "demo.prednet"
 MOST_CAMERAS = 4096
 
 
@@ -185,7 +182,7 @@ def steps_of_network(name: str) -> tuple[dict[str, bytes], float]:
 def main() -> int:
     """Print the plan of a bundle."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bundle", type=Path, nargs="?", default=DEMO, help="(default: the demo's)")
+    parser.add_argument("bundle", type=Path, nargs="?", default=BUNDLE, help="(default: the demo's)")
     parser.add_argument("--network", choices=("edge", "kitti"), help="instead of a bundle, with random weights")
     parser.add_argument("--variant", nargs="+", help="(default: all that TensorRT builds from)")
     parser.add_argument("--cameras", type=int, default=1, help="in one step (default: 1)")

@@ -11,19 +11,19 @@ that the shadow took stands beside them.
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 from machine import measured_on
-from turns import Costs, is_on, watched_in_turns
+from turns import Costs, a_frame, is_on, watched_in_turns
 
 from edge.bundle import Bundle, read_bundle
-from edge.demo import BUNDLE
 from edge.detection import Rules
 from edge.frames import Image
 from edge.model import AUTO, chosen_variant, runner_of, with_normal
+from edge.shipped import BUNDLE
 from edge.sources import open_source
 from edge.updates.shadow import Shadow
 
@@ -75,15 +75,14 @@ def tell(costs: dict[bool, Costs], shadow: Shadow) -> None:
     """Print the table, and how much the shadow looked at."""
     print("| a round, ms | median | 95th percentile | river's processor | process's processor |\n|---|---|---|---|---|")
     for is_shadowed, cost in costs.items():
-        rounds = sorted(cost.rounds)
-        cells = (statistics.median(rounds), rounds[int(0.95 * len(rounds))], statistics.mean(cost.river),
-                 statistics.mean(cost.process))  # fmt: skip
+        cells = (*np.percentile(cost.rounds, [50, 95]), np.mean(cost.river), np.mean(cost.process))
         told = " | ".join(f"{1000.0 * cell:.2f}" for cell in cells)
         print(f"| {'with' if is_shadowed else 'without'} a shadow | {told} |")
-    extra = statistics.mean(costs[True].process) / statistics.mean(costs[False].process)
+    shadowed, alone = a_frame(costs, 1)
+    extra = shadowed / alone - 1.0
     report = shadow.report
     print(
-        f"a shadow takes {extra - 1.0:+.0%} of the processor; it took {report.frames} of {report.live_frames} frames "
+        f"a shadow takes {extra:+.0%} of the processor; it took {report.frames} of {report.live_frames} frames "
         f"({report.frames / max(report.live_frames, 1):.0%}), {report.dropped} looks were dropped"
     )
 

@@ -25,7 +25,6 @@ import sys
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -34,8 +33,6 @@ from machine import measured_on
 from onnx import TensorProto, helper, numpy_helper
 from step_candidates import NETWORKS, REFERENCE, Go, makers
 from tqdm import tqdm
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from export.architecture import Architecture
 from export.variants.settling import costs_of

@@ -6,17 +6,13 @@ Weights are random: time does not depend on them.
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from edge.frames import FrameFormat
 from edge.runner import StepSpec

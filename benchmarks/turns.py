@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from machine import ROOT
 from tqdm import tqdm
-
-sys.path.insert(0, str(ROOT))
 
 from calibration.fit import fit_calibration, observe
 from edge.detection import Rules
@@ -102,3 +98,9 @@ def a_frame(costs: dict[bool, Costs], count: int) -> tuple[float, float]:
     """Return the mean milliseconds of all threads' processor for a frame, with what is measured and without."""
     told = [float(np.mean(costs[key].process)) / count * 1000 for key in (True, False)]
     return told[0], told[1]
+
+
+def row(name: str, pair: tuple[float, float], digits: int = 2) -> str:
+    """Return a row of a table: a cost with what is measured, without it, and how many times as much."""
+    measured, without = pair
+    return f"| {name} | {measured:.{digits}f} | {without:.{digits}f} | {measured / without:.2f} |"

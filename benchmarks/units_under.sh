@@ -7,6 +7,17 @@
 # verify the units there. JetPack 6 has 249; bullseye's 247 is older, trixie's 257 knows RestartSteps, which 247 warns of.
 set -eu
 tree=$(cd "$(dirname "$0")/.." && pwd)
+root=
+# Whatever happens, nothing of it stays mounted or on the disk.
+clear() {
+  [ -n "$root" ] || return 0
+  ! mountpoint -q "$root/proc" || umount "$root/proc"
+  ! mountpoint -q "$root/sys" || umount -l "$root/sys"
+  rm -r --one-file-system "$root"
+  root=
+}
+trap 'exit 1' TERM INT
+trap clear EXIT
 echo "commit $(git -C "$tree" rev-parse --short HEAD); $(uname -m)"
 for release in ${*:-bullseye trixie}; do
   root=$(mktemp -d)
@@ -25,7 +36,5 @@ for release in ${*:-bullseye trixie}; do
   echo "$release: ${told:-not a word}"
   sed -i 's/^RestartSec=.*/&\nRestartSteps=5/' "$root/units/prednet-edge.service"
   echo "$release, with RestartSteps: $(chroot "$root" systemd-analyze verify /units/prednet-edge.service 2>&1 | sed 's/\x1b\[[0-9;]*m//g')"
-  umount "$root/proc"
-  umount -l "$root/sys"
-  rm -r --one-file-system "$root"
+  clear
 done

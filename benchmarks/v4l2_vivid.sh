@@ -2,8 +2,9 @@
 # A real V4L2 device where no kernel module can be loaded: Debian 12 in an emulated machine (QEMU without KVM, one core,
 # 1 GB, no network) with the kernel's `vivid` camera; benchmarks/v4l2_vivid.py runs in it. Ends with its exit code.
 #   sudo benchmarks/v4l2_vivid.sh [FOLDER]
-# The machine's disk is made once, by Debian's packages and three wheels, in FOLDER (/tmp/prednet-vivid; 2 GB), and is
-# used again by later calls; the project is read from here. Needs mmdebstrap, e2fsprogs, pip and qemu-system-x86.
+# The machine's disk is made once, in 3 to 10 minutes, by Debian's packages and three wheels, in FOLDER
+# (/tmp/prednet-vivid; 2 GB), and is used again by later calls; the project is read from here. Needs mmdebstrap,
+# e2fsprogs, pip and qemu-system-x86.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
 folder=${1:-/tmp/prednet-vivid}

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from machine import measured_on
 from scipy.signal import lfilter
-from turns import RATE_HZ, Costs, a_frame, is_on, milliseconds, turns
+from turns import RATE_HZ, Costs, a_frame, is_on, milliseconds, row, turns
 
 from edge.detection import Limit
 from edge.frames import FrameFormat
@@ -110,15 +110,10 @@ def measure_river(count: int, seconds: float, folder: Path) -> None:
 def report(count: int, costs: dict[bool, Costs], calls: list[float], writer: RingWriter) -> None:
     """Print what was measured."""
     print(f"\n{count} cameras; dropped: {writer.drops}\n\n| milliseconds | ring | without | ratio |\n|---|---|---|---|")
-    for name, part, percentile in (
-        ("a round", "rounds", 50),
-        ("a round, 95 %", "rounds", 95),
-        ("river's thread", "river", 50),
-    ):
-        kept, plain = milliseconds(costs, part, percentile)
-        print(f"| {name} | {kept:.1f} | {plain:.1f} | {kept / plain:.2f} |")
-    kept, plain = a_frame(costs, count)
-    print(f"| all threads a frame | {kept:.2f} | {plain:.2f} | {kept / plain:.2f} |")
+    print(row("a round", milliseconds(costs, "rounds"), 1))
+    print(row("a round, 95 %", milliseconds(costs, "rounds", 95), 1))
+    print(row("river's thread", milliseconds(costs, "river"), 1))
+    print(row("all threads a frame", a_frame(costs, count)))
     print(f"\nsee, microseconds: median {np.median(calls) * 1e6:.1f}, 99.9 % {np.percentile(calls, 99.9) * 1e6:.0f}")
 
 

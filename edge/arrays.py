@@ -1,4 +1,4 @@
-"""Arrays in a file that may be anybody's: no pickle, and no more memory than ours need."""
+"""Arrays in a file, as ours are written and anybody's are read: no pickle, and no more memory than ours need."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import zlib
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 # All arrays of one file together are never larger than this, unpacked.
 MOST_BYTES = 1 << 28
@@ -22,3 +23,10 @@ def opened_arrays(data: bytes) -> Any:
     if size > MOST_BYTES:
         raise ValueError(f"unpacked it would have more than {MOST_BYTES >> 20} MB")
     return np.load(io.BytesIO(data), allow_pickle=False)
+
+
+def arrays_to_bytes(**arrays: NDArray[np.generic]) -> bytes:
+    """Return arrays as an npz without pickles; the same bytes for the same arrays."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.appearance import SIDE, Appearance, patch_size
-from edge.arrays import UNREADABLE, opened_arrays
+from edge.arrays import UNREADABLE, arrays_to_bytes, opened_arrays
 from edge.bank import bank_from
 from edge.composition import Composition
 from edge.detection import Limit, Rules, stall_rules
@@ -32,7 +31,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `on` and `off` are levels; `highest_level` is the highest of the footage, seen as held-out footage;
     `is_promise` is false where the footage is too short to promise a rate of false events; `promise` says what it
     promises or lacks, and `rates` how often normal work reaches a level. `stall` are the limits of a movement that
-    fails to come, beside those of the surprise; `sketch` is what drift is held against.
+    fails to come, beside those of the surprise; `sketch` is what drift is held against. `tail` is a key that files have,
+    and that has had no value since rates are told.
     """
 
     noise: Noise
@@ -43,6 +43,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     footage_seconds: float
     frames: int
     footage_digest: str
+    tail: None = None
     rates: Rates | None = None
     promise: Promise | None = None
     stall: Limits | None = None
@@ -104,7 +105,6 @@ def _covers(fitted: Rules, rules: Rules) -> bool:
 
 def normality_to_bytes(normality: Normality) -> bytes:
     """Return the normality as an npz without pickles."""
-    buffer = io.BytesIO()
     appearance, composition = normality.appearance, normality.composition
     arrays: dict[str, Any] = {name: getattr(normality, name) for name in _MAPS}
     arrays |= {"change_levels": np.float32(normality.change_levels)}
@@ -112,8 +112,7 @@ def normality_to_bytes(normality: Normality) -> bytes:
     for name, bank in zip(_BANKS, (appearance.patches, appearance.stands, composition.mixtures), strict=True):
         arrays |= {name: bank.known, f"{name}_starts": bank.starts}
     arrays |= {} if normality.sensitivity is None else {"sensitivity": normality.sensitivity}
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
+    return arrays_to_bytes(**arrays)
 
 
 _MAPS = ("high", "floor", "middle", "spread")

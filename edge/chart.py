@@ -17,8 +17,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from edge.frames import Image
-from edge.heat import heat_map, in_colour
-from edge.trace import Peak, Span, Trace
+from edge.heat import beside, heat_map, in_colour
+from edge.trace import MOST_PICTURES, Peak, Span, Trace
 
 INK, ERROR, REPEAT, LEVEL, LIMIT, EVENT, TRUTH, STALL = (
     "#20242a",
@@ -30,7 +30,6 @@ INK, ERROR, REPEAT, LEVEL, LIMIT, EVENT, TRUTH, STALL = (
     "#f4d35e",
     "#7a4fa3",
 )
-MOST_PICTURES = 6
 TALL = 6.0
 # What a letter of an event's label takes of the width.
 LETTER_SHARE = 0.0055
@@ -56,10 +55,7 @@ def draw_chart(trace: Trace, path: Path, truth: Sequence[tuple[float, float, str
     if peaks:
         _draw_peaks(figure.add_subfigure(grid[2]), peaks, strips, trace.offset_seconds)
     figure.suptitle(_title(trace), color=INK, fontsize=12, x=0.01, ha="left")
-    aside = path.with_name(f".{path.name}.part")
-    figure.savefig(aside, dpi=110, format="png")
-    aside.replace(path)
-    plt.close(figure)
+    _save(figure, path)
 
 
 def draw_prediction(frame: Image, prediction: Image, path: Path) -> None:
@@ -73,6 +69,11 @@ def draw_prediction(frame: Image, prediction: Image, path: Path) -> None:
     for pane, title in zip(panes, titles, strict=True):
         pane.set_title(title, fontsize=10, color=INK)
         pane.axis("off")
+    _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Write a figure as PNG, aside first, and close it."""
     aside = path.with_name(f".{path.name}.part")
     figure.savefig(aside, dpi=110, format="png")
     aside.replace(path)
@@ -157,9 +158,8 @@ def _draw_peaks(figure: Any, peaks: list[tuple[int, Peak]], strips: int, offset:
     for pane in panes.flat:
         pane.axis("off")
     for (number, peak), pane in zip(peaks, panes.flat, strict=False):
-        pictures = [in_colour(peak.frame), in_colour(peak.prediction), heat_map(peak.frame, peak.cells)]
-        gap = np.full((peak.frame.shape[0], 3, 3), 255, np.uint8)
-        pane.imshow(np.hstack([pictures[0], gap, pictures[1], gap, pictures[2]]), interpolation="bilinear")
+        pictures = beside(peak.frame, peak.prediction, heat_map(peak.frame, peak.cells))
+        pane.imshow(pictures, interpolation="bilinear")
         pane.set_title(
             f"event {number}, {peak.seconds - offset:.1f} s: frame, predicted, surprise", fontsize=9, color=LIMIT
         )

@@ -82,7 +82,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.add_argument("--out", type=Path, default=Path("demo-out"), help="folder of charts (default: %(default)s)")
     demo.add_argument("--video", help="watch this file instead of the synthetic factory")
     demo.add_argument("--normal", type=Path, help="with --video: what is normal there (prednet-calibrate site)")
-    demo.add_argument("--fast", action="store_true", help="play as fast as this machine can watch")
     demo.set_defaults(run=_demo)
     _add_scene(commands)
     add_collect_command(commands)
@@ -153,7 +152,7 @@ def _demo(parsed: argparse.Namespace) -> int:
     if parsed.video:
         demo.demo_video(parsed.out, parsed.video, parsed.normal)
     else:
-        demo.demo_scenes(parsed.out, "fast" if parsed.fast else "realtime")
+        demo.demo_scenes(parsed.out, "realtime")
     return 0
 
 

@@ -17,10 +17,10 @@ from edge.errors import PrednetError, UsageError
 from edge.files import write_whole
 from edge.places import LOGIN_WITH_PASSWORD, place_from_spec, without_login
 from edge.setup import Device, read_device
+from edge.shipped import FALSE_EVENTS_PER_DAY, HOLD_SECONDS
 from edge.topics import checked_name
 
 SYSTEM_FOLDER = Path("/etc/prednet-edge")
-FIRST_BUNDLE = Path(__file__).with_name("data") / "demo.prednet"
 CAMERA = "camera1"
 # The shipped network knows this cell; a fire after half a minute, and after five minutes again.
 FACTORY = "test://factory?seed=21&accidents=fire,fall&first=30&spacing=60&seconds=300"
@@ -120,11 +120,11 @@ def config_text(answers: Answers, bundle: str, *, is_system: bool) -> str:
     return "".join(parts)
 
 
-_FACTORY_RULES = """\
+_FACTORY_RULES = f"""\
 # What the demo asks of the shipped network; leave both out for a bundle of your own.
 detection:
-  hold_seconds: 0.5
-  false_events_per_day: 48
+  hold_seconds: {HOLD_SECONDS:g}
+  false_events_per_day: {FALSE_EVENTS_PER_DAY:g}
 """
 _CALIBRATE = f"""\
     # Learn what is normal here, then take the mark from the line below:

@@ -19,7 +19,12 @@ SETTLE_SECONDS = 0.5
 
 
 def settings_of_options(parsed: argparse.Namespace, client_id: str) -> BrokerSettings:
-    """Return how a broker is reached, from the options of a command. Raises UsageError for a file that is not there."""
+    """Return how a broker is reached, from the options of a command. Raises UsageError for a file that is not there.
+
+    A key without its certificate is a UsageError, too: it would be left out in silence.
+    """
+    if parsed.key is not None and parsed.certificate is None:
+        raise UsageError(f"--key {parsed.key}: name its certificate, too, by --certificate.")
     is_secure = parsed.ca is not None or parsed.certificate is not None
     for path in (parsed.ca, parsed.certificate, parsed.key):
         if path is not None and not path.is_file():

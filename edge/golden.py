@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +9,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.arrays import UNREADABLE, opened_arrays
+from edge.arrays import UNREADABLE, arrays_to_bytes, opened_arrays
 from edge.errors import PrednetError
 from edge.runner import Runner, StepSpec
+
+array_to_bytes = arrays_to_bytes  # as export/bundle.py knows it
 
 
 class Tolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,13 +72,6 @@ def check_golden(runner: Runner, golden: Golden, where: str) -> Tolerance:
         f"predictions by {found.prediction:.2g} grey levels (at most {golden.tolerance.prediction:.2g}). "
         f"This runner computes something else; export the bundle anew, or use another variant."
     )
-
-
-def array_to_bytes(**arrays: NDArray[np.generic]) -> bytes:
-    """Return arrays as an npz without pickles."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
 
 
 def golden_from_bytes(frames: bytes, answer: bytes, tolerance: Tolerance, spec: StepSpec, where: str) -> Golden:

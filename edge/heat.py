@@ -39,6 +39,11 @@ def heat_map(frame: Image, cells: Map) -> Image:
 
 def strip(frame: Image, prediction: Image) -> Image:
     """Return frame, prediction and error side by side, RGB [H, 3 W + gaps, 3]."""
-    gap = np.full((frame.shape[0], _GAP_PIXELS, 3), 255, np.uint8)
-    pictures = (in_colour(frame), in_colour(prediction), in_colour(error_picture(frame, prediction)))
-    return np.hstack([pictures[0], gap, pictures[1], gap, pictures[2]])
+    return beside(frame, prediction, error_picture(frame, prediction))
+
+
+def beside(*pictures: Image) -> Image:
+    """Return pictures [H, W, 1 or 3] side by side with white gaps, RGB."""
+    gap = np.full((pictures[0].shape[0], _GAP_PIXELS, 3), 255, np.uint8)
+    parts = [part for picture in pictures for part in (gap, in_colour(picture))]
+    return np.hstack(parts[1:])

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from edge.command import Parser
 from edge.errors import UsageError
+from edge.shipped import BUNDLE
 
 INIT_HELP = """Three questions, and a first configuration that is valid: the site, a camera, the broker.
 
@@ -47,7 +48,7 @@ def _init(parsed: argparse.Namespace) -> int:
         _answer(parsed.camera, "2 of 3. Camera", first.FACTORY, first.camera_from, "--camera"),
         _answer(parsed.broker, "3 of 3. MQTT broker", "127.0.0.1:1883", first.broker_from, "--broker"),
     )
-    device = first.write_first_config(path, answers, parsed.bundle or first.FIRST_BUNDLE)
+    device = first.write_first_config(path, answers, parsed.bundle or BUNDLE)
     print(path)
     topic = f"{device.topics.root}/events"
     print(f"It is valid. Events will come on {topic}. Next:\n{_next(path, topic, answers.broker.address)}",

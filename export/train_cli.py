@@ -74,7 +74,6 @@ def _add_architecture(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--rate", type=rate_from_text, metavar="HZ", help=f"frames a second (default: {RATE_HZ:g})")
     group.add_argument(
         "--channels",
-        "--layers",
         type=numbers_from_text,
         metavar="N,N,…",
         help="channels of every layer, the frame's first (default: 1,16,32,64; 3,16,32,64 for rgb)",

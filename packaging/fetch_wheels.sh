@@ -14,8 +14,9 @@ case $1 in 3.10 | 3.11) pins=3.10 ;; 3.12 | 3.13) pins=3.12 ;; *) echo "$usage" 
 case $2 in arm64) machine=aarch64 ;; amd64) machine=x86_64 ;; *) echo "$usage" >&2; exit 2 ;; esac
 mkdir -p "$3"
 [ -z "$(ls "$3")" ] || { echo "fetch_wheels.sh: $3 is not empty: old wheels would be mixed with new ones; name another folder" >&2; exit 1; }
-platforms="--platform manylinux2014_$machine"
-for minor in 17 24 26 27 28 31 34 35; do platforms="$platforms --platform manylinux_2_${minor}_$machine"; done
+tags=$(PYTHONPATH="$tree/packaging" "${PYTHON:-python3}" -B -c "import build_deb; print(*build_deb.PLATFORMS)")
+platforms=
+for tag in $tags; do platforms="$platforms --platform ${tag}_$machine"; done
 # A Jetson's GPU memory: JetPack 6 has Python 3.10 and CUDA 12, JetPack 7 has 3.12 and CUDA 13.
 files="$tree/requirements/device-$pins.txt"
 [ "$2" = amd64 ] || files="$files $tree/requirements/jetson-$pins.txt"

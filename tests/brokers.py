@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -13,24 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from edge.topics import PREFIX
 from tests.holding import violations
+from tests.needs import need_program
 
 HOST = "127.0.0.1"
 START_SECONDS = 5.0
-
-
-def program_path(name: str) -> str:
-    """Return the path of a program; skip the test without it, but fail where CI promises it."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if found is not None:
-        return found
-    reason = f"{name} is not installed: apt-get install mosquitto mosquitto-clients openssl"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def free_port() -> int:
@@ -53,7 +39,7 @@ class Mosquitto:
         self.host = host
         self.port = free_port()
         self._within = list(within)
-        self._program = program_path("mosquitto")
+        self._program = need_program("mosquitto")
         self._process: subprocess.Popen[bytes] | None = None
         self._log = folder / "mosquitto.log"
         self._configuration = folder / "mosquitto.conf"
@@ -135,7 +121,8 @@ def consumer(
     What it received is held to the contract at the end, as all that this process sends and hears is.
     """
     output = folder / f"{name}.log"
-    command = [*within, program_path("mosquitto_sub"), "-h", broker.host, "-p", str(broker.port), "-V", "5"]
+    subscribe = need_program("mosquitto_sub", "mosquitto-clients")
+    command = [*within, subscribe, "-h", broker.host, "-p", str(broker.port), "-V", "5"]
     command += ["-i", name, "-c", "-x", "3600", "-q", "1", "-t", topic_filter, "-F", "%t %p", "-d"]
     with output.open("wb") as sink:
         process = subprocess.Popen(["stdbuf", "-oL", *command], stdout=sink, stderr=sink)
@@ -166,7 +153,7 @@ def _wait_for_subscription(output: Path) -> None:
 
 def make_certificate(folder: Path) -> None:
     """Write `server.pem`, signed by itself for the loopback address, and `server.key`."""
-    command = [program_path("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    command = [need_program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
     command += ["-nodes", "-days", "2", "-subj", "/CN=broker", "-addext", f"subjectAltName=IP:{HOST}"]
     command += ["-keyout", str(folder / "server.key"), "-out", str(folder / "server.pem")]
     subprocess.run(command, check=True, capture_output=True)

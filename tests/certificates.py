@@ -6,7 +6,8 @@ import subprocess
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from tests.brokers import HOST, program_path
+from tests.brokers import HOST
+from tests.needs import need_program
 
 _CONFIGURATION = """
 [ca]
@@ -54,7 +55,7 @@ class Authority:
         return certificate, key
 
     def _openssl(self, arguments: str) -> None:
-        subprocess.run([program_path("openssl"), *arguments.split()], check=True, capture_output=True)
+        subprocess.run([need_program("openssl"), *arguments.split()], check=True, capture_output=True)
 
 
 def _moment(days: float) -> str:

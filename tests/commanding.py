@@ -28,12 +28,9 @@ WAIT_SECONDS = 20.0
 class Operator:
     """Sends commands and keeps all that the device says; opened and closed by `with`."""
 
-    def __init__(self, port: int, username: str | None = None, password: str | None = None, name: str = "op") -> None:
-        login = {"username": username, "password": password}
-        self._ears = Subscriber(BrokerSettings("127.0.0.1", port, client_id=f"{name}-ears", **login), f"{R}/#")
+    def __init__(self, port: int, name: str = "op") -> None:
+        self._ears = Subscriber(BrokerSettings("127.0.0.1", port, client_id=f"{name}-ears"), f"{R}/#")
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=f"{name}-mouth", protocol=MQTTv5)
-        if username is not None:
-            self._client.username_pw_set(username, password)
         self._port = port
         self.heard: list[Received] = []
 

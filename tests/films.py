@@ -19,13 +19,13 @@ def write_clip(path: Path, images: np.ndarray) -> Path:
     return path
 
 
-def write_video(path: Path, count: int, rate: int = 30, size: tuple[int, int] = (80, 64)) -> Path:
-    """A real H.264 file whose brightness rises with time."""
+def write_video(path: Path, count: int) -> Path:
+    """A real H.264 file of 80×64 pixels, 30 frames a second, whose brightness rises with time."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate)
-        stream.width, stream.height = size
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height = 80, 64
         for number in range(count):
-            image = np.full((size[1], size[0], 3), 20 + 200 * number // count, np.uint8)
+            image = np.full((64, 80, 3), 20 + 200 * number // count, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     return path

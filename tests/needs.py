@@ -20,10 +20,13 @@ def need(name: str) -> ModuleType:
         absent(f"{fault.name} is not installed: pip install 'prednet-edge[workstation]'")
 
 
-def need_program(name: str) -> None:
-    """Skip the caller's test where a program is not installed, or fail it under CI."""
-    if shutil.which(name) is None:
-        absent(f"{name} is not installed: apt-get install {name}")
+def need_program(name: str, package: str = "") -> str:
+    """Return the path of a program; where it is not installed, skip the caller's test, or fail it under CI.
+
+    `package` is Debian's, where it has not the program's name.
+    """
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    return found or absent(f"{name} is not installed: apt-get install {package or name}")
 
 
 def need_root() -> None:

@@ -6,7 +6,7 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from edge.mqtt import HeardCommand
 from edge.page.app import application
 from edge.page.aside import Aside
 from edge.page.board import Board
+from edge.page.page_desk import Place, read_place
 from edge.page.server import PageServer
 from edge.page.serving import Orders, Serving
 from edge.setup import read_device
@@ -130,3 +131,13 @@ def moment_of(camera: str, seconds: float, level: float = 1.0, grey: int = 90) -
         camera, seconds, "watching", sensed, surprise=level, level=Level(level, 0.0, 0.01, 0.0, 0.01), z=0.0,
         cells=maps[0], limit=Limit(3.0, 2.0),
     )  # fmt: skip
+
+
+def wait_for_place(state: Path, runs: Callable[[], bool] = lambda: True) -> Place:
+    """Return where a daemon serves its page, once it does; fail after half a minute, or where it does not run."""
+    deadline = time.monotonic() + 30.0
+    while (place := read_place(state)) is None:
+        assert time.monotonic() < deadline, "the page was not served"
+        assert runs(), "the daemon has ended"
+        time.sleep(0.02)
+    return place

@@ -13,12 +13,12 @@ import numpy as np
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from edge.detection import Rules
-from edge.page.page_desk import read_place
 from edge.ring import FOLDER, SCORES, write_scores
 from tests.brokers import Mosquitto, mosquitto
 from tests.daemons import start
 from tests.films import write_h264
 from tests.http_camera import http_camera
+from tests.page_serving import wait_for_place
 from tests.ringing import segment_of
 from tests.tiny import normal_images, with_accident, write_tiny_bundle
 
@@ -65,11 +65,7 @@ def watching(folder: Path) -> Iterator[Watched]:
         daemon = start(config)
         try:
             state = folder / "state"
-            deadline = time.monotonic() + 30
-            while (place := read_place(state)) is None:
-                assert time.monotonic() < deadline, "the page was not served"
-                assert daemon.poll() is None, "the daemon has ended"
-                time.sleep(0.05)
+            place = wait_for_place(state, lambda: daemon.poll() is None)
             token = (state / "page.token").read_text().strip()
             yield Watched(place.port, token, state, broker, stalled)
         finally:

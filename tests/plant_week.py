@@ -34,7 +34,7 @@ class Week:
     seconds_watched: dict[str, float]
 
 
-def write_week(folder: Path, now_seconds: float, *, events: int = 6, accident: str = "fire") -> Week:
+def write_week(folder: Path, now_seconds: float, *, events: int = 6) -> Week:
     """Lay down a week that ends now: `press3` was blind for a night, `gate` came two days ago; then events and faults."""
     write_tiny_bundle(folder / "tiny.prednet")
     write_clip(folder / "clip.mkv", normal_images(20, seed=6))
@@ -46,7 +46,7 @@ def write_week(folder: Path, now_seconds: float, *, events: int = 6, accident: s
     state = folder / "state"
     state.mkdir()
     watched = _hours(state, now_seconds)
-    ids = _events(state, now_seconds, events, accident)
+    ids = _events(state, now_seconds, events)
     _faults(state, now_seconds)
     return Week(config, state, ids, watched)
 
@@ -68,8 +68,8 @@ def _hours(state: Path, now_seconds: float) -> dict[str, float]:
     return watched
 
 
-def _events(state: Path, now_seconds: float, count: int, accident: str) -> list[str]:
-    scene, _, _ = scene_from_url(f"test://factory?accidents={accident}&first=5&seed=3")
+def _events(state: Path, now_seconds: float, count: int) -> list[str]:
+    scene, _, _ = scene_from_url("test://factory?accidents=fire&first=5&seed=3")
     verdicts = ("real", "false", None, "unsure", "real", None)
     ids = []
     with EventLedger(state / EVENTS_FILE) as ledger:

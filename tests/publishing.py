@@ -38,14 +38,12 @@ def settings_of(broker: Mosquitto | TakingOver | Address, client_id: str = "edge
 
 
 @contextmanager
-def publishing(
-    folder: Path, settings: BrokerSettings, boot_id: str = "boot1", retry: RetryPolicy = QUICK
-) -> Iterator[tuple[Publisher, Outbox]]:
+def publishing(folder: Path, settings: BrokerSettings, boot_id: str = "boot1") -> Iterator[tuple[Publisher, Outbox]]:
     """Run a publisher over an outbox in the folder."""
     info = Info(boot_id=boot_id, versions={}, cameras=("press3",), capabilities=(), config_hash="h", engine="ready")
     with (
         Outbox(folder / "outbox.db", TOPICS.site, TOPICS.device, boot_id) as outbox,
-        Publisher(settings, TOPICS, outbox, info, retry=retry) as publisher,
+        Publisher(settings, TOPICS, outbox, info, retry=QUICK) as publisher,
     ):
         yield publisher, outbox
 

@@ -6,14 +6,15 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-import pytest
 
 from edge.capture import Mailboxes
 from edge.frames import FrameFormat
 from edge.sources import Capture, has_gstreamer
 from tests.brokers import free_port
+from tests.needs import absent
 
 PYTHON = "/usr/bin/python3"
 PACKAGES = "python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly"
@@ -24,8 +25,7 @@ LIBRARIES: list[Capture] = ["pyav", "gstreamer"]
 def need_gstreamer() -> None:
     """Skip where GStreamer's Python is not here; in CI that is an error."""
     if not has_gstreamer():
-        reason = "no GStreamer for Python here: apt-get install python3-gi gir1.2-gst-plugins-base-1.0"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        absent("no GStreamer for Python here: apt-get install python3-gi gir1.2-gst-plugins-base-1.0")
 
 
 class RtspServer:
@@ -47,8 +47,7 @@ class RtspServer:
         assert self.process.stdout is not None
         os.set_blocking(self.process.stdout.fileno(), True)
         if self.process.stdout.readline().strip() != "serving":
-            reason = f"no RTSP server here: apt-get install {PACKAGES}"
-            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+            absent(f"no RTSP server here: apt-get install {PACKAGES}")
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -67,6 +66,17 @@ class RtspServer:
         if self.process is not None:
             self.process.kill()
             self.process.communicate()
+
+
+@contextmanager
+def rtsp_server() -> Iterator[RtspServer]:
+    """Run a server, and kill it at the end."""
+    server = RtspServer()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
 
 
 def frames_within(mailboxes: Mailboxes, seconds: float, least: int) -> dict[str, list[float]]:

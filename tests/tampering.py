@@ -59,15 +59,15 @@ def member(name: str, change: Callable[[bytes], bytes]) -> Change:
     return changed
 
 
-def in_step(change: Callable[[onnx.ModelProto], None], name: str = "step.int8.onnx") -> Change:
-    """A step changed, and sealed again."""
+def in_step(change: Callable[[onnx.ModelProto], None]) -> Change:
+    """The int8 step changed, and sealed again."""
 
     def changed(data: bytes) -> bytes:
         model = onnx.load_from_string(data)
         change(model)
         return model.SerializeToString()
 
-    return member(name, changed)
+    return member("step.int8.onnx", changed)
 
 
 def scale_of(value: float) -> Callable[[onnx.ModelProto], None]:

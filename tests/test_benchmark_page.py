@@ -18,6 +18,7 @@ import capture  # noqa: E402
 import document  # noqa: E402
 import entries  # noqa: E402
 import figures  # noqa: E402
+import kept as keeping  # noqa: E402
 import latency  # noqa: E402
 import mqtt_loss  # noqa: E402
 import plots  # noqa: E402
@@ -60,6 +61,15 @@ def test_the_page_tells_measured_failed_and_not_run(tmp_path: Path) -> None:
     assert "on paper, not measured" in text
     for name in re.findall(r"\]\(images/(.*?)\)", text):
         assert (tmp_path / "docs" / "images" / name).exists()
+
+
+def test_what_was_made_before_is_told_as_it_was_made(tmp_path: Path) -> None:
+    """With the footage that was named by --data; where that was not kept, with the usual folder."""
+    (one,) = (one for one in BENCHMARKS if one.name == "int8-ped2")
+    kept = keeping.run(one, keeping.Choice(False, tmp_path / "footage", tmp_path / "out"))
+    assert f"```sh\n{kept.before}\n{kept.command}\n```" in document.told_benchmark(one, kept)
+    assert f"{keeping.told_path(tmp_path / 'footage')}/ped2/train/* -o" in kept.before
+    assert "../shared/data/ped2/train/*" in document.told_benchmark(one, made("int8-ped2"))
 
 
 def test_the_figures_of_a_device_are_read_from_what_was_printed() -> None:

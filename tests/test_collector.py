@@ -20,8 +20,9 @@ import yaml
 from edge.contract import channel_of
 from edge.messages import Coverage, CoverageSpan, encode
 from edge.mqtt import TlsFiles
-from tests.brokers import free_port, mosquitto, program_path
+from tests.brokers import free_port, mosquitto
 from tests.certificates import Authority
+from tests.needs import need_program
 from tests.publishing import HEALTH, publishing, settings_of
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "collector"
@@ -53,7 +54,7 @@ def asked(port: int, query: str) -> list[dict[str, Any]]:
 
 def test_a_collector_brings_coverage_and_health_into_a_time_series_database(tmp_path: Path) -> None:
     """What a device retains stands in Prometheus under its names, a series a camera and a device."""
-    exporter, prometheus = program_path("prometheus-mqtt-exporter"), program_path("prometheus")
+    exporter, prometheus = need_program("prometheus-mqtt-exporter"), need_program("prometheus")
     span = CoverageSpan(watched_seconds=3500, warming_seconds=40, degraded_seconds=0, blind_seconds=60)
     ports = {name: free_port() for name in ("coverage", "health", "prometheus")}
     scraping = (DOCS / "prometheus.yml").read_text().replace("15s", "1s")
@@ -96,7 +97,7 @@ def wait_for(port: int, query: str) -> list[dict[str, Any]]:
 
 def test_a_collector_reads_the_plants_broker_by_its_certificate(tmp_path: Path) -> None:
     """With the lines of fleet.md, on a broker that asks for client certificates and keeps to the access list."""
-    exporter, authority = program_path("prometheus-mqtt-exporter"), Authority(tmp_path / "ca")
+    exporter, authority = need_program("prometheus-mqtt-exporter"), Authority(tmp_path / "ca")
     files = {name: authority.issue(name) for name in ("broker", "edge1", "integrator")}
     access = tmp_path / "acl"
     access.write_text((DOCS.parent / "mosquitto" / "acl").read_text(encoding="utf-8"), encoding="utf-8")

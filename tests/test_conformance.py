@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-import os
 import re
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests import simulated
+from tests.needs import absent
 from tests.used_names import chains, members, overridden
 
 ROOT = Path(__file__).parents[1]
@@ -64,8 +64,7 @@ def need_bindings(name: str) -> Path:
     """Return a fetched interface; skip without it, or fail in CI."""
     path = BINDINGS / name
     if not path.exists():
-        reason = f"{path} is missing: make bindings"
-        pytest.fail(reason, pytrace=False) if os.environ.get("CI") else pytest.skip(reason)
+        absent(f"{path} is missing: make bindings")
     return path
 
 

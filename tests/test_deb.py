@@ -20,7 +20,7 @@ import pytest
 
 from tests.needs import need_program, need_root, need_system_python
 from tests.overlaid import overlaid_root, run_in
-from tests.packages import build, built, copy_of_tree, here, wheel_folder
+from tests.packages import ROOT, build, built, copy_of_tree, here, wheel_folder
 
 KEPT = "etc/prednet-edge/config.yaml", "var/lib/prednet-edge/evidence/event.json"
 LIVES = ("opt/prednet-edge", "usr/bin/prednet-edge", "usr/lib/systemd/system/prednet-edge.service")
@@ -29,7 +29,7 @@ LIVES = ("opt/prednet-edge", "usr/bin/prednet-edge", "usr/lib/systemd/system/pre
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clean copy of the project."""
-    need_program("dpkg-deb")
+    need_program("dpkg-deb", "dpkg")
     return copy_of_tree(tmp_path_factory.mktemp("tree") / "one")
 
 
@@ -154,3 +154,16 @@ def test_an_environment_that_pip_made_is_not_mixed_with(package: Path, root: Pat
     assert done.returncode != 0
     assert "sudo rm -r /opt/prednet-edge" in done.stderr
     assert [path.name for path in (root / "opt/prednet-edge").iterdir()] == ["pyvenv.cfg"]
+
+
+def test_wheels_are_fetched_for_every_system_that_the_package_takes(tmp_path: Path) -> None:
+    """fetch_wheels.sh asks the index for the tags of build_deb.py, with the machine's name; here it fetches nothing."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n[ "$1" = -m ] || exec {sys.executable} "$@"\necho "$@" >>{tmp_path}/asked\n')
+    python.chmod(0o755)
+    command = [ROOT / "packaging" / "fetch_wheels.sh", "3.10", "amd64", tmp_path / "wheels"]
+    environment = os.environ | {"PYTHON": str(python), "SOURCE_DATE_EPOCH": "1"}
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    asked = (tmp_path / "asked").read_text().splitlines()[0].split()
+    told = [asked[place + 1] for place, word in enumerate(asked) if word == "--platform"]
+    assert told == [f"manylinux{tag}_x86_64" for tag in ("2014", *(f"_2_{minor}" for minor in range(17, 36)))]

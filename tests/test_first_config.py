@@ -14,6 +14,7 @@ from edge.config_sample import SCHEMA_FILE
 from edge.errors import USAGE, UsageError
 from edge.first_config import FACTORY, Login, broker_from, camera_from
 from edge.setup import read_device
+from edge.shipped import FALSE_EVENTS_PER_DAY, HOLD_SECONDS
 from tests.tiny import write_tiny_bundle
 
 
@@ -35,6 +36,8 @@ def test_three_times_enter_is_a_configuration_that_runs(
     assert f"prednet-edge run --config {path}" in told.err
     device = read_device(path)
     assert device.config.cameras["camera1"].source == FACTORY
+    rules = device.config.detection
+    assert (rules.hold_seconds, rules.false_events_per_day) == (HOLD_SECONDS, FALSE_EVENTS_PER_DAY)
     assert device.models[
         "camera1"
     ].calibration.limits.is_promise  # the limits are those that the network was fitted with

@@ -124,17 +124,17 @@ def test_shared_subscriptions_divide_the_stream(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mosquitto, list[object]]]:
-    """Run a broker with three devices of two sites, one of them gone and one ill."""
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mosquitto, Path]]:
+    """Run a broker with three devices of two sites, one of them gone and one ill; it logs who subscribes to what."""
     folder = tmp_path_factory.mktemp("fleet")
-    with mosquitto(folder) as broker:
+    with mosquitto(folder, "allow_anonymous true\nlog_type subscribe\n") as broker:
         with Subscriber(settings_of(broker, "ready"), "prednet/#") as ready:
             publish(broker, "plant7/edge1", "online", b"[]")
             publish(broker, "plant7/edge2", "offline", b"[]")
             faults = b'[{"code":"camera_lost","since":"2026-11-22T14:03:11.480Z","hint":"x.","camera":"press3"}]'
             publish(broker, "mill/edge1", "degraded", faults)
             assert len(list(ready.messages(0.3))) == 15
-        yield broker, []
+        yield broker, folder / "mosquitto.log"
 
 
 def publish(broker: Mosquitto, who: str, status: str, faults: bytes) -> None:
@@ -164,7 +164,7 @@ def publish(broker: Mosquitto, who: str, status: str, faults: bytes) -> None:
         subprocess.run(command, input=payload, check=True)
 
 
-def test_fleet_status_for_people(fleet: tuple[Mosquitto, object], capsys: pytest.CaptureFixture[str]) -> None:
+def test_fleet_status_for_people(fleet: tuple[Mosquitto, Path], capsys: pytest.CaptureFixture[str]) -> None:
     """A line a device says what a person must see; the number online stands on stderr."""
     assert edge.cli.main(["fleet", "status", "--port", str(fleet[0].port)]) == 0
     printed = capsys.readouterr()
@@ -179,7 +179,7 @@ def test_fleet_status_for_people(fleet: tuple[Mosquitto, object], capsys: pytest
     assert "3 devices, 1 online" in printed.err
 
 
-def test_fleet_status_for_machines(fleet: tuple[Mosquitto, object], capsys: pytest.CaptureFixture[str]) -> None:
+def test_fleet_status_for_machines(fleet: tuple[Mosquitto, Path], capsys: pytest.CaptureFixture[str]) -> None:
     """JSON lines of one site alone, over 3.1.1 too."""
     call = ["fleet", "status", "--port", str(fleet[0].port), "--site", "plant7", "--json", "--protocol", "3.1.1"]
     assert edge.cli.main(call) == 0
@@ -192,15 +192,15 @@ def test_fleet_status_for_machines(fleet: tuple[Mosquitto, object], capsys: pyte
 
 
 def test_fleet_events_prints_each_once(
-    fleet: tuple[Mosquitto, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fleet: tuple[Mosquitto, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every event is printed once, until so many were seen; what was put before the connection may come after the rest."""
-    broker = fleet[0]
+    broker, log = fleet
     code: list[int] = []
     call = ["fleet", "events", "--port", str(broker.port), "--count", "6", "--json", "--seconds", "20"]
     printer = threading.Thread(target=lambda: code.append(edge.cli.main(call)))
     printer.start()
-    time.sleep(0.7)
+    wait_until(lambda: re.search(r"prednet-fleet-\w+ \d prednet/v1/\S+/events", log.read_text()) is not None)
     with publishing(tmp_path, settings_of(broker, "p")) as (publisher, _):
         for number in range(6):
             publisher.publish_event(event(number))

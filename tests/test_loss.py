@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -11,11 +10,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
-from tests.brokers import Mosquitto, consumer, mosquitto, program_path
+from tests.brokers import Mosquitto, consumer, mosquitto
 from tests.holding import child_environment
 from tests.loss import Daemon, account_of, kill_again_and_again, write_lively_config
+from tests.needs import absent, need_program
 from tests.networks import FAR_ADDRESS, cable
 from tests.publishing import TOPICS, wait_until
 
@@ -152,11 +150,10 @@ def small_disk(place: Path, megabytes: int) -> list[str]:
     """Return the words that run a command on a small file system of its own; skip or fail where it cannot be made."""
     place.mkdir()
     mount = f'mount -t tmpfs -o size={megabytes}m tmpfs {place} && exec "$@"'
-    within = [program_path("unshare"), "--mount", "sh", "-c", mount, "sh"]
+    within = [need_program("unshare", "util-linux"), "--mount", "sh", "-c", mount, "sh"]
     probe = subprocess.run([*within, "true"], capture_output=True, text=True, check=False)
     if probe.returncode != 0:
-        reason = f"no file system can be mounted here: {probe.stderr.strip()}"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        absent(f"no file system can be mounted here: {probe.stderr.strip()}")
     return within
 
 

@@ -127,7 +127,7 @@ def test_frames_that_come_together_share_a_step_and_a_late_camera_holds_nobody_u
 MEMORY_OF_EIGHT = """
 import numpy as np, psutil
 from edge.bundle import read_bundle
-from edge.demo import BUNDLE
+from edge.shipped import BUNDLE
 from edge.runners import open_runner
 bundle, used = read_bundle(BUNDLE), psutil.Process().memory_info
 runner, before = open_runner(bundle.step("float"), bundle.spec, 8), used().rss

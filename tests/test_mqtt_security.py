@@ -10,11 +10,13 @@ from typing import Literal
 
 import pytest
 
-from edge.errors import BrokerUnreachable
+from edge.cli import main
+from edge.errors import BROKER_UNREACHABLE, OK, USAGE, BrokerUnreachable
 from edge.messages import encode
 from edge.mqtt import BrokerSettings, Subscriber, TlsFiles
-from tests.brokers import Mosquitto, mosquitto, program_path
+from tests.brokers import Mosquitto, mosquitto
 from tests.certificates import Authority
+from tests.needs import need_program
 from tests.publishing import TOPICS, event, publishing, settings_of, wait_until
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "mosquitto"
@@ -91,6 +93,19 @@ def test_client_certificates(tmp_path: Path) -> None:
                 assert not refused.is_connected
 
 
+def test_the_fleet_is_seen_with_a_client_certificate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By `--certificate` and `--key`; without them the broker refuses, and a key alone is a wrong call."""
+    authority = Authority(tmp_path / "ca")
+    certificate, key = map(str, authority.issue("integrator"))
+    with secured(tmp_path, authority, "require_certificate true\n") as broker:
+        seen = ["fleet", "status", "--port", str(broker.port), "--ca", str(authority.certificate), "--wait", "1"]
+        assert main([*seen, "--certificate", certificate, "--key", key]) == OK
+        assert main(seen) == BROKER_UNREACHABLE
+        capsys.readouterr()
+        assert main([*seen, "--key", key]) == USAGE
+    assert f"--key {key}: name its certificate, too, by --certificate." in capsys.readouterr().err
+
+
 USERS = ("edge1", "edge2", "integrator", "operator", "administrator", "homeassistant")
 PASSWORD = "test"
 
@@ -102,7 +117,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     passwords = folder / "passwords"
     passwords.touch()
     for user in USERS:
-        subprocess.run([program_path("mosquitto_passwd"), "-b", str(passwords), user, PASSWORD], check=True)
+        program = need_program("mosquitto_passwd", "mosquitto")
+        subprocess.run([program, "-b", str(passwords), user, PASSWORD], check=True)
     access = folder / "acl"
     access.write_text((DOCS / "acl").read_text(encoding="utf-8"), encoding="utf-8")
     with mosquitto(folder, f"allow_anonymous false\npassword_file {passwords}\nacl_file {access}\n") as broker:
@@ -139,7 +155,8 @@ def test_access_by_delivery(guarded: Mosquitto, writer: str, topic: str, reader:
     """A broker grants every subscription; what counts is what is delivered."""
     payload = encode(event(1)) if topic == f"{OWN}/events" else b"blind"  # what the contract allows there
     settings = BrokerSettings(guarded.host, guarded.port, client_id=f"{reader}-r", username=reader, password=PASSWORD)
-    command = [program_path("mosquitto_pub"), "-h", guarded.host, "-p", str(guarded.port), "-u", writer, "-P", PASSWORD]
+    publish = need_program("mosquitto_pub", "mosquitto-clients")
+    command = [publish, "-h", guarded.host, "-p", str(guarded.port), "-u", writer, "-P", PASSWORD]
     with Subscriber(settings, "#") as subscriber:
         subprocess.run(
             [*command, "-V", "5", "-q", "1", "-t", topic, "-m", payload.decode()], check=False, capture_output=True
@@ -181,7 +198,8 @@ def test_a_device_under_its_own_access_list(guarded: Mosquitto, tmp_path: Path) 
         with publishing(tmp_path, settings) as (publisher, outbox):
             publisher.publish_event(event(1))
             wait_until(lambda: publisher.is_connected and outbox.depth().messages == 0)
-            command = [program_path("mosquitto_pub"), "-h", guarded.host, "-p", str(guarded.port), "-q", "1"]
+            publish = need_program("mosquitto_pub", "mosquitto-clients")
+            command = [publish, "-h", guarded.host, "-p", str(guarded.port), "-q", "1"]
             for user in ("operator", "integrator"):
                 login = ["-u", user, "-P", PASSWORD]
                 subprocess.run([*command, *login, "-t", TOPICS.full("cmd/snooze"), "-m", user], check=False)

@@ -31,6 +31,14 @@ def test_what_is_there_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", lambda name, **__: f"/usr/bin/{name}")
     need_root()
-    need_program("gcc")
+    assert need_program("gcc") == "/usr/bin/gcc"
     assert need_system_python().startswith("/usr/bin/python3.")
     assert need("shutil") is shutil
+
+
+def test_the_package_that_brings_a_program_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own name, or the one that was named."""
+    monkeypatch.setenv("CI", "true")
+    for words, package in ((("gawk-none",), "gawk-none"), (("ip-none", "iproute2"), "iproute2")):
+        with pytest.raises(pytest.fail.Exception, match=f"apt-get install {package}$"):
+            need_program(*words)

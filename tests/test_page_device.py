@@ -29,7 +29,7 @@ from edge.mqtt import Publisher
 from edge.outbox import Outbox
 from edge.page import page_desk
 from edge.page.board import MESSAGES_KEPT, POINTS_KEPT, Board
-from edge.page.page_desk import Place, open_page, read_place
+from edge.page.page_desk import open_page, read_place
 from edge.page.server import DEFAULT_PORT, open_socket
 from edge.page.settings import Page
 from edge.page.token import configured_token, open_token
@@ -37,7 +37,7 @@ from edge.setup import read_device
 from tests.brokers import free_port
 from tests.daemons import write_config
 from tests.films import write_clip
-from tests.page_serving import bearer, moment_of
+from tests.page_serving import bearer, moment_of, wait_for_place
 from tests.tiny import normal_images, write_tiny_bundle
 
 WAIT_SECONDS = 20.0
@@ -148,15 +148,6 @@ def running(config: Path) -> Iterator[Path]:
     finally:
         stopping.set()
         daemon.join()
-
-
-def wait_for_place(state: Path) -> Place:
-    """Return where the page is served, once it is."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while (place := read_place(state)) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return place
 
 
 def fetch(port: int, path: str, token: str) -> tuple[int, bytes]:

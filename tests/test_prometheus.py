@@ -22,9 +22,10 @@ from edge.messages import Fault, Health
 from edge.metrics import TOLD, StateCollector
 from edge.mqtt import Subscriber
 from edge.topics import Topics
-from tests.brokers import HOST, Mosquitto, free_port, mosquitto, program_path
+from tests.brokers import HOST, Mosquitto, free_port, mosquitto
 from tests.commanding import R, running
 from tests.daemons import write_config
+from tests.needs import need_program
 from tests.publishing import TIME, settings_of, wait_until
 
 TOPICS = Topics("plant7", "edge1")
@@ -108,7 +109,7 @@ def test_every_number_of_health_is_told_and_no_other() -> None:
 
 def test_names_and_units_are_those_that_prometheus_asks_for() -> None:
     """Prometheus's own checker has nothing to say of the page."""
-    command, page = [program_path("promtool"), "check", "metrics"], exposed(full_health())
+    command, page = [need_program("promtool", "prometheus"), "check", "metrics"], exposed(full_health())
     checked = subprocess.run(command, check=False, input=page, capture_output=True, text=True)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
@@ -117,7 +118,7 @@ def test_the_alerts_of_the_documentation_are_rules(tmp_path: Path) -> None:
     """Prometheus's own checker takes them, and they ask for metrics that there are."""
     (rules,) = re.findall(r"```yaml\n(groups:.*?)```", DOC.read_text(encoding="utf-8"), re.S)
     (tmp_path / "rules.yaml").write_text(rules)
-    subprocess.run([program_path("promtool"), "check", "rules", str(tmp_path / "rules.yaml")], check=True)
+    subprocess.run([need_program("promtool", "prometheus"), "check", "rules", str(tmp_path / "rules.yaml")], check=True)
     assert set(re.findall(r"prednet_\w+", rules)) <= {one.name for one in samples(exposed(full_health()))}
 
 

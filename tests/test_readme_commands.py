@@ -20,7 +20,7 @@ import pytest
 from edge.errors import DEVICE_UNAVAILABLE, OK
 from edge.frames import FrameFormat
 from edge.sources import open_source
-from tests.brokers import Mosquitto, mosquitto, program_path
+from tests.brokers import Mosquitto, mosquitto
 from tests.films import write_clip
 from tests.needs import need, need_program
 from tests.publishing import wait_until
@@ -196,7 +196,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 @pytest.fixture(scope="module")
 def heard(broker: Mosquitto, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     """What the README's subscribers print, one file each, from before the story begins."""
-    program_path("mosquitto_sub")
+    need_program("mosquitto_sub", "mosquitto-clients")
     folder, listening = tmp_path_factory.mktemp("heard"), []
     commands = [words for words in COMMANDS if words.startswith("mosquitto_sub")]
     for number, words in enumerate(commands):
@@ -288,7 +288,7 @@ def test_the_demo_of_an_own_video_runs_as_make_runs_it(tmp_path: Path) -> None:
         (programs / name).write_text(words)
         (programs / name).chmod(0o755)
     (tmp_path / "venv" / ".ready").touch()
-    make = [program_path("make"), "-f", str(ROOT / "Makefile"), "-o", "pyproject.toml", *command.split()[1:]]
+    make = [need_program("make"), "-f", str(ROOT / "Makefile"), "-o", "pyproject.toml", *command.split()[1:]]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     words = [*make, f"VENV_DEMO={tmp_path / 'venv'}"]
     made = subprocess.run(

@@ -109,7 +109,7 @@ def test_bench_measures_the_same_line(
     """On the CPU here, and on an engine whose step takes 20 ms: 4 cameras at ten frames a second fit."""
     bundle = write_variant_bundle(tmp_path / "press.prednet", ("fp16", "cpu"))
     command = ["bench", "--bundle", str(bundle), "--folder", str(tmp_path), "--json"]
-    assert main([*command, "--cameras", "2"]) == OK
+    assert main([*command, "--cameras", "2", "--threads", "1"]) == OK
     on_cpu = json.loads(capsys.readouterr().out)
     assert on_cpu.keys() == set(Speed.__struct_fields__)
     assert (on_cpu["kind"], on_cpu["runner"], on_cpu["cameras"]) == ("measured", "onnxruntime-cpu", 2)

@@ -38,13 +38,16 @@ DOORS = {
     "waitress": {"edge/page/server.py"},
     "werkzeug": {"edge/page/answers.py", "edge/page/app.py", "edge/page/guard.py"},
 }
-# Every Python file, script and style sheet of the repository, tests and measurements too.
-EVERYWHERE = sorted(
+# Every Python file, script and style sheet of the repository, tests and measurements too, and what people edit.
+PATHS = [ROOT / "pyproject.toml", ROOT / "Makefile", ROOT / "edge" / "data" / "config.sample.yaml"]
+PATHS += [
     path
     for folder in (*ROOMS, "benchmarks", "packaging", "requirements", "samples", "tests")
     for path in (ROOT / folder).rglob("*")
     if path.suffix in (".py", ".sh", ".js", ".css") and "__pycache__" not in path.parts
-)
+]
+EVERYWHERE = sorted(PATHS)
+FOR_PROGRAMS = ("#!", "# yaml-language-server:")
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
 
@@ -86,9 +89,9 @@ def test_every_door_exists_and_is_used() -> None:
 
 @pytest.mark.parametrize("path", EVERYWHERE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_file_says_what_it_is_for(path: Path) -> None:
-    """A Python file begins, in its very first line, with a sentence about it; other files with a comment, after a `#!`."""
+    """A Python file begins, in its very first line, with a sentence about it; others with a comment, after a `#!`."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    first = lines[1] if lines[0].startswith("#!") else lines[0]
+    first = lines[1] if lines[0].startswith(FOR_PROGRAMS) else lines[0]
     if path.suffix == ".py":
         assert re.match(r'r?"""', first)
         assert re.search(r'[.;:](""")?$', first)

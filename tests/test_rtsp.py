@@ -24,16 +24,14 @@ from edge.capture_av import OPEN_TIMEOUT_SECONDS
 from edge.errors import CameraRefused
 from edge.places import place_from_spec
 from edge.sources import open_place
-from tests.rtsp_cameras import FORM, LIBRARIES, RtspServer, frames_within, need_gstreamer
+from tests.rtsp_cameras import FORM, LIBRARIES, RtspServer, frames_within, need_gstreamer, rtsp_server
 
 
 @pytest.fixture
 def server() -> Iterator[RtspServer]:
     """A running server."""
-    served = RtspServer()
-    served.start()
-    yield served
-    served.kill()
+    with rtsp_server() as served:
+        yield served
 
 
 @contextmanager

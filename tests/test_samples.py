@@ -25,9 +25,10 @@ from edge.outbox import Outbox
 from edge.outbox_events import gap_from_loss
 from edge.outbox_file import Loss
 from samples import subscriber
-from tests.brokers import Mosquitto, mosquitto, program_path
+from tests.brokers import Mosquitto, mosquitto
 from tests.commanding import Operator, running
 from tests.daemons import write_config
+from tests.needs import need_program
 from tests.publishing import QUICK, TOPICS, event, settings_of, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -72,8 +73,8 @@ class Told:
 @contextmanager
 def listening(folder: Path, port: int) -> Iterator[list[Told]]:
     """Run both samples as a person would, each in a group of processes that ends with it."""
-    for program in ("mosquitto_sub", "jq"):
-        program_path(program)
+    need_program("mosquitto_sub", "mosquitto-clients")
+    need_program("jq")
     processes = []
     for name, command in SAMPLES.items():
         with (folder / f"{name}.out").open("ab") as out, (folder / f"{name}.err").open("ab") as err:
@@ -94,7 +95,8 @@ def wait_for(samples: Sequence[Told], tag: str, words: str) -> None:
 
 def send(broker: Mosquitto, payload: bytes) -> None:
     """Put a message among the events from outside, as a broker that delivers twice would."""
-    command = [program_path("mosquitto_pub"), "-h", broker.host, "-p", str(broker.port), "-q", "1"]
+    publish = need_program("mosquitto_pub", "mosquitto-clients")
+    command = [publish, "-h", broker.host, "-p", str(broker.port), "-q", "1"]
     subprocess.run([*command, "-t", TOPICS.full("events"), "-s"], input=payload, check=True)
 
 

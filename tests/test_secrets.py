@@ -25,10 +25,11 @@ from edge.kept_secrets import captured, environment_name, read_secret
 from edge.mqtt import BrokerSettings, Subscriber
 from edge.places import without_login
 from edge.sources import Capture
-from tests.brokers import mosquitto, program_path
+from tests.brokers import mosquitto
 from tests.films import write_clip
 from tests.holding import child_environment
 from tests.http_camera import http_camera
+from tests.needs import need_program
 from tests.rtsp_cameras import LIBRARIES, RtspServer, need_gstreamer
 from tests.tiny import normal_images, with_accident, write_tiny_bundle
 
@@ -147,7 +148,8 @@ def test_no_secret_is_in_a_log_a_message_or_a_file(tmp_path: Path) -> None:
     need_gstreamer()
     users = tmp_path / "users"
     users.touch()
-    subprocess.run([program_path("mosquitto_passwd"), "-b", str(users), "edge1", MQTT_PASSWORD], check=True)
+    program = need_program("mosquitto_passwd", "mosquitto")
+    subprocess.run([program, "-b", str(users), "edge1", MQTT_PASSWORD], check=True)
     write_tiny_bundle(tmp_path / "tiny.prednet")
     write_clip(tmp_path / "busy.mkv", with_accident(normal_images(140, seed=5), 40, 80))
     server = RtspServer(USER, CAMERA_PASSWORD)

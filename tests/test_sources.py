@@ -27,7 +27,7 @@ from edge.scene.footage import write_scene
 from edge.sources import Capture, needs_a_process, open_place, open_source
 from tests.films import write_images
 from tests.http_camera import http_camera
-from tests.rtsp_cameras import RtspServer, need_gstreamer
+from tests.rtsp_cameras import RtspServer, need_gstreamer, rtsp_server
 
 FORM = FrameFormat(128, 160, 1, 10.0)
 TEST_LINE = "gst://videotestsrc is-live=true pattern=smpte ! video/x-raw,width=320,height=240,framerate=30/1"
@@ -58,10 +58,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server() -> Iterator[RtspServer]:
     """A running RTSP server."""
-    served = RtspServer()
-    served.start()
-    yield served
-    served.kill()
+    with rtsp_server() as served:
+        yield served
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     train_cli.add_train_command(commands)
     monkeypatch.setattr(train_cli, "read_footage", lambda specs, form, progress: [square_clip()])
     out = tmp_path / "net.safetensors"
-    words = ["train", "--footage", "x.mp4", "--out", str(out), "--steps", "2", "--sequence-length", "5"]
+    words = ["train", "--footage", "x.mp4", "--out", str(out), "--steps", "2", "--sequence-length", "5", "--batch", "2"]
     network = ["--size", "32x24", "--channels", "1,4", "--r-channels", "2,4"]
     assert run_command(parser, [*words, *network, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

@@ -21,6 +21,7 @@ from edge.updates.desk import refuse, took_over
 from edge.updates.store import BundleStore
 from tests.brokers import free_port
 from tests.bundles import write_device, write_named_bundle
+from tests.publishing import wait_until
 
 Environment = dict[str, str]
 
@@ -131,13 +132,13 @@ def test_the_update_lock_is_held_while_a_bundle_is_on_trial(folder: Path, enviro
     assert main(["bundle", "activate", "b", *config]) == 0
     script = str(folder / "scripts" / "balena" / "update-lock.sh")
     killed = subprocess.Popen([script], env=environment)
-    _wait(lambda: lock.exists() and lock.read_text())
+    wait_until(lambda: lock.exists() and bool(lock.read_text()), 30.0)
     killed.kill()
     killed.wait(10)
     holder = subprocess.Popen([script], env=environment)
     try:
         assert main(["bundle", "rollback", *config]) == 0
-        _wait(lambda: not lock.exists())
+        wait_until(lambda: not lock.exists(), 30.0)
         lock.write_text("the supervisor's")
         assert main(["bundle", "activate", "b", *config]) == 0
         time.sleep(0.5)
@@ -145,10 +146,3 @@ def test_the_update_lock_is_held_while_a_bundle_is_on_trial(folder: Path, enviro
         holder.terminate()
         holder.wait(10)
     assert lock.read_text() == "the supervisor's"
-
-
-def _wait(holds: object, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -25,6 +25,7 @@ from edge.mqtt import BrokerSettings, Received, Subscriber
 from edge.pipeline import rounds_from_frames, watch
 from edge.privacy import mask_from_shapes
 from edge.setup import read_device
+from edge.shipped import BUNDLE
 from tests.brokers import Mosquitto
 from tests.daemons import ACCIDENT, R
 from tests.films import write_clip
@@ -112,7 +113,6 @@ def test_a_zone_that_counts_as_all_else_needs_no_new_calibration(tmp_path: Path)
     assert not read_device(config).models["busy"].is_calibrated
 
 
-DEMO = Path(__file__).parents[1] / "edge" / "data" / "demo.prednet"
 BLACK = "[[0.0, 0.0], [0.3, 0.2]]"
 
 
@@ -125,7 +125,7 @@ def test_black_that_was_not_learned_is_not_judged(tmp_path: Path) -> None:
     for name, masks in (("known", f"    privacy_masks: [{BLACK}]\n"), ("unknown", "")):
         path = tmp_path / f"{name}.yaml"
         path.write_text(
-            f"site: a\nbundle: {DEMO}\nstate_directory: state\nthreads: 1\ncameras:\n  gate:\n    source: test://factory?seed=3\n{masks}"
+            f"site: a\nbundle: {BUNDLE}\nstate_directory: state\nthreads: 1\ncameras:\n  gate:\n    source: test://factory?seed=3\n{masks}"
         )
         model, rules = read_device(path).models["gate"], Rules()
         form = model.bundle.spec.form

@@ -77,9 +77,9 @@ def random_thumbnail(generator: np.random.Generator, channels: int = 1) -> NDArr
     return np.rint(generator.uniform(20, 200, (24, 32, channels))).astype(np.float32)
 
 
-def clip_from(images: NDArray[np.uint8], name: str = "clip") -> Clip:
+def clip_from(images: NDArray[np.uint8]) -> Clip:
     """The images as a clip at RATE_HZ."""
-    return Clip(name, images, np.arange(len(images)) / RATE_HZ)
+    return Clip("clip", images, np.arange(len(images)) / RATE_HZ)
 
 
 def tiny_runner(slots: int = 1, architecture: Architecture | None = None) -> Runner:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from edge.engine.child import Progress
 from edge.engine.library import given, version_of
 from edge.errors import PrednetError
 from edge.runner import MOST_CAMERAS
@@ -23,7 +24,6 @@ _MEGABYTE = 1 << 20
 _WORDS_KEPT = 20
 
 Typing = Literal["strong", "weak"]
-Progress = Callable[[str, float], None]
 
 
 class BuildOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

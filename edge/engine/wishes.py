@@ -10,9 +10,8 @@ from edge.config_file import read_config
 from edge.engine.making import Wish, candidates
 from edge.engine.store import FOLDER
 from edge.errors import PrednetError, UsageError
+from edge.model import AUTO
 from edge.updates.resolved import bundle_in_force
-
-AUTO = "auto"
 
 
 def wish_from_config(path: Path, variant: str | None) -> Wish:
