@@ -27,13 +27,13 @@ from calibration.datasets import read_dataset
 from calibration.event_metrics import WatchedClip, score_events, stretches_from_labels
 from calibration.fit import Observation, observe
 from calibration.footage import read_clip
-from calibration.heights import NOWHERE, Run, count_events, limit_from_on, middle_of
+from calibration.heights import NOWHERE, Run, count_events, middle_of
 from calibration.limits import levels_from_track
 from calibration.metrics import auc
 from calibration.noise import Track, most_likely_noise, quick_enough
 from calibration.normality import fit_normality, scored
 from calibration.parts import Run as NormalRun
-from edge.detection import Reading, Rules
+from edge.detection import Reading, Rules, limit_from_on
 from edge.frames import FrameFormat
 from edge.level import Noise, condition, first_level, predict
 from edge.model import read_model

@@ -23,12 +23,12 @@ from tqdm import tqdm
 
 from calibration.fit import Observation, observe
 from calibration.footage import read_clip
-from calibration.heights import Run, count_events, limit_from_on, middle_of, watched_seconds
+from calibration.heights import Run, count_events, middle_of, watched_seconds
 from calibration.limits import FoundLimit, fit_limit, levels_from_track
 from calibration.noise import Track, fit_noise
 from calibration.normality import fit_normality, scored
 from calibration.parts import Run as NormalRun
-from edge.detection import Rules
+from edge.detection import Rules, limit_from_on
 from edge.errors import GATE_FAILED
 from edge.frames import FrameFormat
 from edge.places import place_from_spec

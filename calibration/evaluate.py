@@ -13,7 +13,6 @@ from calibration.datasets import Dataset
 from calibration.event_metrics import EventScore, score_events, sweep_limits
 from calibration.fit import fit_calibration, observe
 from calibration.footage import read_clip
-from calibration.heights import middle_of_limit
 from calibration.metrics import (
     Roc,
     Values,
@@ -27,7 +26,7 @@ from calibration.metrics import (
 from calibration.scoring import ScoredClip, score_clip
 from edge.bundle import read_bundle
 from edge.calibrated import Calibration
-from edge.detection import Rules
+from edge.detection import Rules, middle_of_limit
 from edge.errors import UsageError
 from edge.frames import FrameFormat
 from edge.model import chosen_variant, runner_of

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.heights import limit_from_on
-from edge.detection import Detector, Limit, Reading, Rules, decide
+from edge.detection import Detector, Limit, Reading, Rules, decide, limit_from_on
 from edge.truth import EARLY_SECONDS, LATE_SECONDS
 
 # Limits that a sweep tries, spread over the levels that occur.

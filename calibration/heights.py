@@ -8,14 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.detection import Detector, Limit, Reading, Rules, decide
+from edge.detection import Detector, Limit, Reading, Rules, decide, limit_from_on
 
 Values = NDArray[np.float64]
 # (seconds [T], level [T]) of a stretch that was watched without a break.
 Run = tuple[Values, Values]
 
-# An event ends this far down from its limit towards the middle of normal work.
-OFF_SHARE = 0.5
 NOWHERE = (0.0, 0.0, 1.0, 1.0)
 # From one limit that is tried to the next lower one, so many times more frames lie above it.
 FRAMES_RATIO = 1.25
@@ -37,16 +35,6 @@ class Heights:
     hours: Values
     watched_hours: float
     step: float = 0.0
-
-
-def limit_from_on(on: float, middle: float) -> Limit:
-    """Return the limit with its lower edge where every fit of limits puts it."""
-    return Limit(on, middle + OFF_SHARE * (on - middle))
-
-
-def middle_of_limit(limit: Limit) -> float:
-    """Return the level of normal work that a limit of `limit_from_on` was laid from."""
-    return (limit.off - OFF_SHARE * limit.on) / (1.0 - OFF_SHARE)
 
 
 def middle_of(runs: Sequence[Run]) -> float:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from calibration.heights import Run, count_events, event_heights, limit_from_on, middle_of, watched_seconds
+from calibration.heights import Run, count_events, event_heights, middle_of, watched_seconds
 from calibration.noise import Track
 from calibration.tail import TailFit, fit_tail, misfit, rate_at
-from edge.detection import Rules
+from edge.detection import Rules, limit_from_on
 from edge.level import Level, Noise, first_level, predict, update
 from edge.promise import Promise, promised
 from edge.rates import LACKING_SHARE, Rates, hours_for, hours_lacking, lowest_per_day

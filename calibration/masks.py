@@ -12,11 +12,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.heights import Run, count_events, event_heights, limit_from_on, middle_of, watched_seconds
+from calibration.heights import Run, count_events, event_heights, middle_of, watched_seconds
 from calibration.limits import levels_from_track, quiet_limit, runs_from_levels
 from calibration.noise import fit_noise
 from calibration.normality import HeldOut, Track, fitted_on, held_out_scores, sustained_runs, tracks_of
-from edge.detection import Detector, Limit, Reading, Rules, decide
+from edge.detection import Detector, Limit, Reading, Rules, decide, limit_from_on
 from edge.errors import UsageError
 from edge.level import Noise
 from edge.normality import NEVER, STANDING_OUT_CELLS, Normality, drawn, scores_from_maps, standing_out

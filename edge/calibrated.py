@@ -14,7 +14,7 @@ from edge.appearance import SIDE, Appearance, patch_size
 from edge.arrays import UNREADABLE, arrays_to_bytes, opened_arrays
 from edge.bank import bank_from
 from edge.composition import Composition
-from edge.detection import Limit, Rules, stall_rules
+from edge.detection import Limit, Rules, limit_from_on, middle_of_limit, stall_rules
 from edge.errors import JsonError, PrednetError
 from edge.frames import FrameFormat
 from edge.level import Noise
@@ -31,8 +31,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `on` and `off` are levels; `highest_level` is the highest of the footage, seen as held-out footage;
     `is_promise` is false where the footage is too short to promise a rate of false events; `promise` says what it
     promises or lacks, and `rates` how often normal work reaches a level. `stall` are the limits of a movement that
-    fails to come, beside those of the surprise; `sketch` is what drift is held against. `tail` is a key that files have,
-    and that has had no value since rates are told.
+    fails to come, beside those of the surprise; `sketch` is what drift is held against. `tail` is a key that files
+    have, without a value since rates are told.
     """
 
     noise: Noise
@@ -87,10 +87,10 @@ def limits_for(limits: Limits, rules: Rules, false_events_per_day: float | None)
     if fitted is None:
         return limits
     if false_events_per_day is not None and limits.rates is not None:
-        middle, share = 2.0 * limits.off - limits.on, 0.5  # as every fit of limits lays `off` between them
+        middle = middle_of_limit(limit_of(limits))
         on, promise = promised(limits.rates, false_events_per_day, fitted.limits, fitted.rules)
         limits = msgspec.structs.replace(
-            limits, on=on, off=middle + share * (on - middle), is_promise=promise.hours_needed == 0.0, promise=promise
+            limits, on=on, off=limit_from_on(on, middle).off, is_promise=promise.hours_needed == 0.0, promise=promise
         )
     return msgspec.structs.replace(limits, is_promise=limits.is_promise and _covers(fitted.rules, rules))
 

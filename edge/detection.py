@@ -11,6 +11,9 @@ from edge.zones import Tally, tallied
 Box = tuple[float, float, float, float]
 EndReason = Literal["cleared", "condition", "camera_lost", "disabled", "restart", "stopped"]
 
+# An event ends this far down from its limit towards the middle of normal work.
+OFF_SHARE = 0.5
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -19,6 +22,16 @@ class Limit:
     on: float
     off: float
     is_promise: bool = False
+
+
+def limit_from_on(on: float, middle: float) -> Limit:
+    """Return the limit with its lower edge where every fit puts it: half way to `middle`, the level of normal work."""
+    return Limit(on, middle + OFF_SHARE * (on - middle))
+
+
+def middle_of_limit(limit: Limit) -> float:
+    """Return the level of normal work that a limit of `limit_from_on` was laid from."""
+    return (limit.off - OFF_SHARE * limit.on) / (1.0 - OFF_SHARE)
 
 
 def limit_at(own: Limit, on: float) -> Limit:

@@ -9,11 +9,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.arrays import UNREADABLE, arrays_to_bytes, opened_arrays
+from edge.arrays import UNREADABLE, opened_arrays
 from edge.errors import PrednetError
 from edge.runner import Runner, StepSpec
-
-array_to_bytes = arrays_to_bytes  # as export/bundle.py knows it
 
 
 class Tolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from edge import __version__
 from edge.archive import members_from_files, write_archive
+from edge.arrays import arrays_to_bytes
 from edge.bundle import BUNDLE, Manifest, Variant
 from edge.calibrated import Calibration, normality_to_bytes
-from edge.golden import Answer, Tolerance, array_to_bytes
+from edge.golden import Answer, Tolerance
 from edge.runner import StepSpec, TensorSpec
 from export.architecture import Architecture
 
@@ -72,9 +73,9 @@ def write_bundle(
         files[names.limits] = msgspec.json.format(msgspec.json.encode(variant.calibration.limits), indent=1)
         if variant.golden is not None:
             answer, _ = variant.golden
-            files[names.golden] = array_to_bytes(errors=answer.errors, prediction=answer.prediction)
+            files[names.golden] = arrays_to_bytes(errors=answer.errors, prediction=answer.prediction)
     if frames is not None:
-        files[GOLDEN_FRAMES] = array_to_bytes(frames=frames)
+        files[GOLDEN_FRAMES] = arrays_to_bytes(frames=frames)
     manifest = Manifest(
         format=BUNDLE.format,
         format_version=BUNDLE.format_version,

@@ -15,17 +15,7 @@ from scipy.stats import genpareto
 
 import calibration.cli
 import edge.rates
-from calibration.heights import (
-    NOWHERE,
-    Heights,
-    Run,
-    announcements,
-    count_events,
-    event_heights,
-    limit_from_on,
-    middle_of,
-    middle_of_limit,
-)
+from calibration.heights import NOWHERE, Heights, Run, announcements, count_events, event_heights, middle_of
 from calibration.limits import deviation_of, fit_limit, levels_from_track, quiet_limit
 from calibration.tail import (
     LIKELIHOOD_DROP,
@@ -39,7 +29,7 @@ from calibration.tail import (
 from edge.bundle import read_bundle
 from edge.calibrated import Limits, limits_for
 from edge.config import Detection
-from edge.detection import Detector, Reading, Rules, decide
+from edge.detection import Detector, Reading, Rules, decide, limit_from_on, middle_of_limit
 from edge.level import Noise
 from edge.model import read_model
 from edge.promise import told_promise, told_rate
