@@ -55,6 +55,7 @@ def test_broker_outage_loses_nothing(real: Mosquitto, tmp_path: Path) -> None:
         for number in range(10, 25):
             publisher.publish_event(event(number))
         assert outbox.depth().messages == 15
+        wait_until(lambda: not publisher.is_connected)  # what comes before it is seen is of the outage, too
         real.start()
         wait_until(lambda: publisher.is_connected)
         publisher.publish_event(event(25))
