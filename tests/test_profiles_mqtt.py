@@ -55,7 +55,7 @@ def _walk(operator: Operator, config: Path) -> None:
     with running(config):
         operator.wait("cam/quiet/state", holding=b"watching")
         operator.wait("cam/busy/state", holding=b"disabled")
-        health = operator.wait("health", holding=b"held_back")
+        health = operator.wait("health", holding=b"nothing has come")  # before the first look nothing is known at all
         assert said_of(health.payload) == {"held_back": f"nothing has come on {TOPIC} yet"}
         operator.send(TOPIC, b"running", retain=True)
         operator.wait("cam/busy/anomaly", holding=b"ON")
