@@ -32,7 +32,7 @@ from calibration.limits import levels_from_track
 from calibration.metrics import auc
 from calibration.noise import Track, most_likely_noise, quick_enough
 from calibration.normality import fit_normality, scored
-from calibration.parts import Run as NormalRun
+from calibration.parts import Seen
 from edge.detection import Reading, Rules, limit_from_on
 from edge.frames import FrameFormat
 from edge.level import Noise, condition, first_level, predict
@@ -84,7 +84,7 @@ def main() -> int:
 
 def factory(seen: list[Observation], accident_days: int) -> Stream:
     """The surprises of flow-light on the factory: normality from the first days, normal work from the others."""
-    normality, _, _ = fit_normality([NormalRun(one.seconds, one.senses) for one in seen[:LEARNED_DAYS]])
+    normality, _, _ = fit_normality([Seen(one.seconds, one.senses) for one in seen[:LEARNED_DAYS]])
     normal = [(one.seconds, surprise_of(one, normality)) for one in seen[LEARNED_DAYS:]]
     busy = [f"test://factory?seed={501 + day}&{ACCIDENTS}" for day in range(accident_days)]
     tracks = surprises([place_from_spec(url) for url in busy], open_predictor("flow-light", FORM, 1), FORM, normality)
@@ -118,8 +118,7 @@ def ped2(folder: Path) -> Stream:
     runner = open_predictor("flow", form, 1)
     clips = [read_clip(place, form) for place in dataset.normal]
     seen = observe(clips, runner)
-    normality, held_out, _ = fit_normality([NormalRun(one.seconds, one.senses) for one in seen])
-    normal = [(one.seconds, one.scores) for one in held_out]
+    normality, normal, _ = fit_normality([Seen(one.seconds, one.senses) for one in seen])
     places = [replace(one.place, rate_hz=one.place.rate_hz or 10.0) for one in dataset.test]
     tracks = surprises(places, runner, form, normality)
     labelled = []
@@ -140,7 +139,7 @@ def surprises(places: Sequence[Place], runner: Runner, form: FrameFormat, normal
 
 def surprise_of(seen: Observation, normality: Normality) -> np.ndarray:
     """The surprise of every scored frame."""
-    return scored(NormalRun(seen.seconds, seen.senses), normality)[0].scores
+    return scored(Seen(seen.seconds, seen.senses), normality)[0][1]
 
 
 def filters(stream: Stream) -> dict[str, Filter]:

@@ -25,9 +25,9 @@ from calibration.fit import Observation, observe
 from calibration.footage import read_clip
 from calibration.heights import Run, count_events, middle_of, watched_seconds
 from calibration.limits import FoundLimit, fit_limit, levels_from_track
-from calibration.noise import Track, fit_noise
+from calibration.noise import fit_noise
 from calibration.normality import fit_normality, scored
-from calibration.parts import Run as NormalRun
+from calibration.parts import Seen
 from edge.detection import Rules, limit_from_on
 from edge.errors import GATE_FAILED
 from edge.frames import FrameFormat
@@ -78,11 +78,11 @@ def watched_day(seed: int) -> Observation:
 def factory(seen: list[Observation], run_days: int) -> float:
     """The share of runs whose interval is right."""
     learned, rest = seen[:LEARNED_DAYS], seen[LEARNED_DAYS:]
-    normality, surprises, _ = fit_normality([NormalRun(one.seconds, one.senses) for one in learned])
-    noise = fit_noise([(one.seconds, one.scores) for one in surprises], FORM.rate_hz)
+    normality, surprises, _ = fit_normality([Seen(one.seconds, one.senses) for one in learned])
+    noise = fit_noise(surprises, FORM.rate_hz)
     runs: list[Run] = []
     for one in rest:
-        track: Track = (one.seconds, scored(NormalRun(one.seconds, one.senses), normality)[0].scores)
+        track, _ = scored(Seen(one.seconds, one.senses), normality)
         runs.append((one.seconds, np.array([level.mean for level in levels_from_track(track, noise)])))
     hours = watched_seconds(runs, RULES) / 3600.0
     print(f"\nfactory, flow-light: {hours:.1f} h in {len(runs)} days; each fit sees {run_days} of them")

@@ -26,7 +26,7 @@ from calibration.fit import Observation, observe
 from calibration.footage import Clip, read_clip
 from calibration.metrics import auc
 from calibration.normality import LEAST_SECONDS, fit_normality, sustained_values
-from calibration.parts import Run
+from calibration.parts import Seen
 from calibration.scoring import smoothed
 from edge.normality import Normality, witness_values
 from edge.runner import Runner
@@ -77,7 +77,7 @@ def scores(clips: Sequence[Clip], seen: Sequence[Observation], runner: Runner) -
     found: Scores = {kind: [] for kind in (*KINDS, "normal")}
     for fold in range(FOLDS):
         others = [one for number, one in enumerate(seen) if number % FOLDS != fold]
-        normality, _, _ = fit_normality([Run(one.seconds, one.senses) for one in others])
+        normality, _, _ = fit_normality([Seen(one.seconds, one.senses) for one in others])
         for number in tqdm(range(fold, len(clips), FOLDS), desc=f"fold {fold}", disable=None):
             found["normal"].append((values_of(seen[number], normality), np.zeros(len(seen[number].seconds))))
             for kind in KINDS:

@@ -13,9 +13,9 @@ from calibration.asked import Asked
 from calibration.drift import sketch_of
 from calibration.footage import Clip, footage_digest
 from calibration.limits import deviation_of, fit_limit, levels_from_track, runs_from_levels
-from calibration.noise import fit_noise
-from calibration.normality import Track, fit_normality
-from calibration.parts import Run
+from calibration.noise import Track, fit_noise
+from calibration.normality import fit_normality
+from calibration.parts import Seen
 from edge.calibrated import Calibration, Limits
 from edge.detection import Rules, stall_rules
 from edge.errors import UsageError
@@ -93,7 +93,7 @@ def fit_calibration(
     in the scores that the limits are fitted on. Each has half of it, also on footage too short for stalls to be judged:
     the hours that are lacking are those of both. Raises UsageError where the footage is too short, or all is ignored.
     """
-    normality, *kinds = fit_normality([Run(seen.seconds, seen.senses) for seen in observations], sensitivity)
+    normality, *kinds = fit_normality([Seen(seen.seconds, seen.senses) for seen in observations], sensitivity)
     asked, digest = asked or Asked(), footage_digest(clips)
     rules = (asked.rules, stall_rules(asked.rules))
     limits = [
@@ -103,16 +103,15 @@ def fit_calibration(
     ]
     if not limits:
         raise UsageError("nothing in this footage is judged: all of the picture is ignored, or no witness speaks.")
-    sketch = sketch_of([(one.seconds, one.scores) for one in kinds[0]], rate_hz)
+    sketch = sketch_of(kinds[0], rate_hz)
     stall = limits[1] if len(limits) > 1 else None
     return Calibration(normality, msgspec.structs.replace(limits[0], stall=stall, sketch=sketch))
 
 
 def _limits(
-    scores: Sequence[Track], rules: Rules, rate_hz: float, digest: str, false_events_per_day: float, limits: int
+    tracks: Sequence[Track], rules: Rules, rate_hz: float, digest: str, false_events_per_day: float, limits: int
 ) -> Limits:
     """Noise and limit of one kind of score on normal footage, one of so many `limits` of a camera."""
-    tracks = [(one.seconds, one.scores) for one in scores]
     noise = fit_noise(tracks, rate_hz)
     levels = [levels_from_track(track, noise) for track in tracks]
     runs, deviation = runs_from_levels(tracks, levels), deviation_of(levels, noise, 1.0 / rate_hz)

@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.heights import Run, count_events, event_heights, middle_of, watched_seconds
+from calibration.heights import NOWHERE, Run, count_events, event_heights, middle_of, watched_seconds
 from calibration.limits import levels_from_track, quiet_limit, runs_from_levels
-from calibration.noise import fit_noise
-from calibration.normality import HeldOut, Track, fitted_on, held_out_scores, sustained_runs, tracks_of
+from calibration.noise import Track, fit_noise
+from calibration.normality import HeldOut, fitted_on, held_out_scores, sustained_runs, tracks_of
 from edge.detection import Detector, Limit, Reading, Rules, decide, limit_from_on
 from edge.errors import UsageError
 from edge.level import Noise
@@ -35,7 +35,6 @@ MOST_MASKS = 5
 MOST_PICTURE = 0.3
 # A mask is worth suggesting where it saves so many events of the footage at least.
 LEAST_SAVED = 3
-NOWHERE = (0.0, 0.0, 1.0, 1.0)
 
 
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +64,7 @@ def suggest_masks(held: HeldOut, rate_hz: float, rules: Rules | None = None) -> 
     """Return the masks that footage of normal work suggests; raises UsageError where it shows too few events to say."""
     rules = rules or Rules()
     normality, tracks, _ = fitted_on(held)
-    noise = fit_noise([(one.seconds, one.scores) for one in tracks], rate_hz)
+    noise = fit_noise(tracks, rate_hz)
     runs = _levels(tracks, noise)
     counts, stretches, events = _carried(held, normality, runs, rules)
     regions = _regions(counts, stretches, events)
@@ -91,8 +90,7 @@ def suggest_masks(held: HeldOut, rate_hz: float, rules: Rules | None = None) -> 
 
 
 def _levels(tracks: Sequence[Track], noise: Noise) -> list[Run]:
-    pairs = [(one.seconds, one.scores) for one in tracks]
-    return runs_from_levels(pairs, [levels_from_track(pair, noise) for pair in pairs])
+    return runs_from_levels(tracks, [levels_from_track(track, noise) for track in tracks])
 
 
 def _count(runs: Sequence[Run], on: float, rules: Rules) -> int:

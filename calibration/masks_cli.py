@@ -13,7 +13,7 @@ from tqdm import tqdm
 from calibration.fit import observe
 from calibration.masks import Suggestions, suggest_masks
 from calibration.normality import held_out_maps
-from calibration.parts import Run
+from calibration.parts import Seen
 from calibration.site_order import add_watched_options, clips_of, runner_for, site_order
 from edge.command import Parser, check_folder_of
 
@@ -48,7 +48,7 @@ def _masks(parsed: argparse.Namespace) -> int:
     count = sum(len(clip.images) for clip in clips)
     with closing(runner_for(order)) as runner, tqdm(total=count, unit="frame", desc="watching", disable=None) as bar:
         seen = observe(clips, runner, lambda done: bar.update(done - bar.n), order.sensitivity)
-    held = held_out_maps([Run(one.seconds, one.senses) for one in seen], order.sensitivity)
+    held = held_out_maps([Seen(one.seconds, one.senses) for one in seen], order.sensitivity)
     found = suggest_masks(held, order.bundle.spec.form.rate_hz, order.rules)
     from calibration.masks_chart import draw_masks  # noqa: PLC0415 - only what draws opens its door
 

@@ -22,6 +22,7 @@ MOST_LAG_SECONDS = 0.5
 # Surprises further out than this many robust standard deviations are drawn in before the fit.
 WILD_SIGMAS = 5.0
 
+# One kind of score of a stretch that was watched without a break: seconds [T], values [T].
 Track = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 

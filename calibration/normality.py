@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from calibration.appearance import background_of, pictures_of, spread_over
 from calibration.composition import PALETTE_FRAMES, palette_of
-from calibration.parts import Ground, Run, Values, known_by, part_of
+from calibration.noise import Track
+from calibration.parts import Ground, Seen, Values, known_by, part_of
 from calibration.stillness import change_levels_of, expected_to_move, pairs_of, slowness_high, standing_high
 from edge.errors import UsageError
 from edge.normality import (
@@ -75,21 +76,13 @@ class HeldOut:
     `fold` [T] says which fold a frame is of; `bare` is a normality without highs.
     """
 
-    runs: Sequence[Run]
+    runs: Sequence[Seen]
     maps: Map
     fold: NDArray[np.int64]
     bare: Normality
 
 
-@dataclass(frozen=True)
-class Track:
-    """One kind of score of one run, as held-out footage shows it: seconds [T], scores [T]."""
-
-    seconds: Values
-    scores: Values
-
-
-def fit_normality(runs: Sequence[Run], sensitivity: Map | None = None) -> tuple[Normality, list[Track], list[Track]]:
+def fit_normality(runs: Sequence[Seen], sensitivity: Map | None = None) -> tuple[Normality, list[Track], list[Track]]:
     """Return the normality of normal footage, and each run's surprise and stall as held-out footage.
 
     The score of a frame is that against the normality of the other folds, so it is what new normal
@@ -99,7 +92,7 @@ def fit_normality(runs: Sequence[Run], sensitivity: Map | None = None) -> tuple[
     return fitted_on(held_out_maps(runs, sensitivity))
 
 
-def held_out_maps(runs: Sequence[Run], sensitivity: Map | None = None) -> HeldOut:
+def held_out_maps(runs: Sequence[Seen], sensitivity: Map | None = None) -> HeldOut:
     """Return what every witness says of every frame against what other folds have shown; see `fit_normality`."""
     frames = sum(len(run.senses) for run in runs)
     if frames < LEAST_FRAMES or max(len(run.senses) for run in runs) < 2:  # one frame of each says nothing of time
@@ -121,7 +114,7 @@ def held_out_maps(runs: Sequence[Run], sensitivity: Map | None = None) -> HeldOu
     return HeldOut(runs, np.concatenate(maps), fold, known_by(ground, parts))
 
 
-def scored(run: Run, normality: Normality) -> tuple[Track, Track]:
+def scored(run: Seen, normality: Normality) -> tuple[Track, Track]:
     """Return the surprise and the stall of a run's frames against a normality, as the river finds them."""
     stillness, recent, found = None, None, []
     for seconds, senses in zip(run.seconds.tolist(), run.senses, strict=True):
@@ -129,7 +122,7 @@ def scored(run: Run, normality: Normality) -> tuple[Track, Track]:
         surprise, stall, recent = scores_from_maps(maps, normality, recent, seconds)
         found.append([surprise.value, stall.value])
     surprises, stalls = np.array(found, np.float64).T
-    return Track(run.seconds, surprises), Track(run.seconds, stalls)
+    return (run.seconds, surprises), (run.seconds, stalls)
 
 
 def sustained_values(seconds: Values, values: Map) -> Map:
@@ -141,22 +134,22 @@ def sustained_values(seconds: Values, values: Map) -> Map:
     return said
 
 
-def _by_run(runs: Sequence[Run], values: NDArray[Any]) -> list[NDArray[Any]]:
+def _by_run(runs: Sequence[Seen], values: NDArray[Any]) -> list[NDArray[Any]]:
     """Cut what belongs to all runs' frames, [T, …], run by run."""
     return np.split(values, np.cumsum([len(run.senses) for run in runs])[:-1])
 
 
-def _runs_of(runs: Sequence[Run], folds: Sequence[NDArray[np.int64]], fold: int) -> list[Run]:
+def _runs_of(runs: Sequence[Seen], folds: Sequence[NDArray[np.int64]], fold: int) -> list[Seen]:
     """What of each run lies in a fold."""
     cut = []
     for run, numbers in zip(runs, folds, strict=True):
         start, end = np.searchsorted(numbers, (fold, fold + 1)).tolist()
         if end > start:
-            cut.append(Run(run.seconds[start:end], run.senses[start:end]))
+            cut.append(Seen(run.seconds[start:end], run.senses[start:end]))
     return cut
 
 
-def _maps(run: Run, others: Sequence[Normality], folds: NDArray[np.int64]) -> Map:
+def _maps(run: Seen, others: Sequence[Normality], folds: NDArray[np.int64]) -> Map:
     """What every witness says of every frame, [T, W, Gh, Gw], against what the folds other than its own have shown."""
     stillness, maps = None, []
     for seconds, sense, one in zip(run.seconds.tolist(), run.senses, folds.tolist(), strict=True):
@@ -195,7 +188,7 @@ def _tail_of(scores: Map, heard: NDArray[np.bool_]) -> tuple[Map, Map]:
     return start.astype(np.float32), excess.astype(np.float32)
 
 
-def sustained_runs(runs: Sequence[Run], values: Map) -> Map:
+def sustained_runs(runs: Sequence[Seen], values: Map) -> Map:
     """Return what each witness says over time, run by run; values [T, W] of all runs' frames."""
     parts = zip(runs, _by_run(runs, values), strict=True)
     return np.concatenate([sustained_values(run.seconds, part) for run, part in parts])
@@ -210,21 +203,21 @@ def held_out_scores(held: HeldOut) -> Iterator[tuple[int, Map]]:
             yield index, cell_scores(held.maps[index], normality)
 
 
-def tracks_of(runs: Sequence[Run], values: Map, normality: Normality) -> tuple[list[Track], list[Track]]:
+def tracks_of(runs: Sequence[Seen], values: Map, normality: Normality) -> tuple[list[Track], list[Track]]:
     """Return each run's surprise and stall from what every witness says over time, [T, W] of `sustained_runs`."""
     scores = np.where(normality.speaking, (values - normality.middle) / normality.spread, -np.inf)
     return _tracks(runs, scores[:, SURPRISE]), _tracks(runs, scores[:, STALL])
 
 
-def _step_seconds(runs: Sequence[Run]) -> float:
+def _step_seconds(runs: Sequence[Seen]) -> float:
     return float(np.median(np.concatenate([np.diff(run.seconds) for run in runs if len(run.seconds) > 1])))
 
 
-def _tracks(runs: Sequence[Run], values: NDArray[np.float32]) -> list[Track]:
+def _tracks(runs: Sequence[Seen], values: NDArray[np.float32]) -> list[Track]:
     """The highest of the witnesses that speak in each frame, run by run; 0 where none does."""
     highest = values.max(axis=1).astype(np.float64)
     highest = np.where(np.isfinite(highest), highest, 0.0)
-    return [Track(run.seconds, scores) for run, scores in zip(runs, _by_run(runs, highest), strict=True)]
+    return [(run.seconds, scores) for run, scores in zip(runs, _by_run(runs, highest), strict=True)]
 
 
 def _cells(maps: Map, bare: Normality, step_seconds: float) -> Normality:

@@ -22,7 +22,7 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Run:
+class Seen:
     """The scored frames of one clip without a break: `seconds` [T] and the senses of each."""
 
     seconds: Values
@@ -52,7 +52,7 @@ class Ground:
     sensitivity: Map | None
 
 
-def part_of(runs: Sequence[Run], ground: Ground) -> Part:
+def part_of(runs: Sequence[Seen], ground: Ground) -> Part:
     """Return what the frames of some runs have shown."""
     background, palette = ground.background, ground.palette
     rows, columns, channels = background.shape
@@ -67,7 +67,7 @@ def part_of(runs: Sequence[Run], ground: Ground) -> Part:
     )
 
 
-def _stands(runs: Sequence[Run], ground: Ground) -> Iterator[Map]:
+def _stands(runs: Sequence[Seen], ground: Ground) -> Iterator[Map]:
     """The background with what stands before it, frame after frame of all runs."""
     background, ignored = ground.background, ignored_of(ground.sensitivity)
     for run in runs:

@@ -10,7 +10,7 @@ import pytest
 from calibration.appearance import background_of, pictures_of, shown_patches
 from calibration.bank import KEPT, NEAR, covering_cells, joined, times_of
 from calibration.normality import fit_normality, scored
-from calibration.parts import Ground, Run, known_by, part_of
+from calibration.parts import Ground, Seen, known_by, part_of
 from edge.appearance import (
     ALIKE_TONES,
     BACKGROUND_TONES,
@@ -216,11 +216,11 @@ def test_what_parts_know_together_counts_the_frames_of_all() -> None:
     background = np.full((8, 16, 1), 90.0, np.float32)
     speed = np.zeros((2, 4), np.float32)
 
-    def run(levels: list[int]) -> Run:
+    def run(levels: list[int]) -> Seen:
         pictures = [background.astype(np.uint8).copy() for _ in levels]
         for picture, level in zip(pictures, levels, strict=True):
             picture[:4, :4] = level
-        return Run(0.1 * np.arange(len(levels)), [Senses(speed, speed, picture) for picture in pictures])
+        return Seen(0.1 * np.arange(len(levels)), [Senses(speed, speed, picture) for picture in pictures])
 
     ground = Ground(background, np.zeros((1, 1), np.float32), 4.0, None)
     known = known_by(ground, [part_of([run([200] * 30)], ground), part_of([run([200] * 60 + [90] * 10)], ground)])
@@ -259,8 +259,8 @@ def test_what_no_part_of_the_footage_could_judge_judges_nothing(seconds: int, is
         picture = background + generator.integers(0, 3, background.shape).astype(np.uint8)
         picture[:4, 4 * (number % 3) : 4 * (number % 3) + 4] += 90
         senses.append(Senses(generator.uniform(0.01, 0.02, (2, 4)).astype(np.float32), speed, picture))
-    normality, surprises, stalls = fit_normality([Run(0.5 * np.arange(2 * seconds), senses)])
-    surprise, stall = scored(Run(0.5 * np.arange(100), senses[:100]), normality)
+    normality, surprises, stalls = fit_normality([Seen(0.5 * np.arange(2 * seconds), senses)])
+    surprise, stall = scored(Seen(0.5 * np.arange(100), senses[:100]), normality)
     assert normality.speaking[WITNESSES.index("novelty")] == is_heard
-    assert surprise.scores.max() <= surprises[0].scores.max() + 1.0
-    assert stall.scores.max() <= stalls[0].scores.max() + 1.0
+    assert surprise[1].max() <= surprises[0][1].max() + 1.0
+    assert stall[1].max() <= stalls[0][1].max() + 1.0

@@ -15,7 +15,7 @@ from calibration.footage import Clip, first_part_of, read_footage
 from calibration.masks import LEAST_SAVED, suggest_masks
 from calibration.noise import fit_noise
 from calibration.normality import HeldOut, fitted_on, held_out_maps
-from calibration.parts import Run
+from calibration.parts import Seen
 from edge.builtin import bundle_from_predictor
 from edge.detection import Limit
 from edge.frames import FrameFormat
@@ -52,7 +52,7 @@ def factory() -> Clip:
 
 def held_out(clip: Clip) -> HeldOut:
     """What the witnesses say of a clip."""
-    return held_out_maps([Run(one.seconds, one.senses) for one in observe([clip], RUNNER)])
+    return held_out_maps([Seen(one.seconds, one.senses) for one in observe([clip], RUNNER)])
 
 
 def events_in(clip: Clip, judge: Judge, normality: Normality) -> int:
@@ -70,7 +70,7 @@ def test_a_screen_on_the_factorys_wall_is_suggested_with_what_it_would_save(fact
     assert one.saves_per_day * SECONDS / 86400.0 >= LEAST_SAVED
     assert found.limit_with_masks < found.limit
     normality, tracks, _ = fitted_on(held)
-    noise = fit_noise([(track.seconds, track.scores) for track in tracks], FORM.rate_hz)
+    noise = fit_noise(tracks, FORM.rate_hz)
     judge = Judge(normality, noise, Limit(found.limit_with_masks, 0.5 * found.limit_with_masks))  # 0 is the median
     other = with_screen(first_part_of(factory, 0.5), 3)
     masked = replace(normality, sensitivity=sensitivity_of({}, [one.mask], RUNNER.spec.grid))

@@ -12,7 +12,7 @@ from calibration.bank import covering_cells, joined
 from calibration.composition import palette_of, shown_mixtures
 from calibration.fit import fit_calibration, observe
 from calibration.normality import scored, sustained_values
-from calibration.parts import Run
+from calibration.parts import Seen
 from calibration.stillness import (
     ASKED_SHARE,
     change_levels_of,
@@ -299,12 +299,12 @@ def test_scores_of_kept_senses_are_those_of_the_river() -> None:
     calibration = fit_calibration(clips, observations, RATE_HZ)
     other = clip_from(normal_images(60, seed=9))
     (seen,) = observe([other], tiny_runner())
-    surprise, stall = scored(Run(seen.seconds, seen.senses), calibration.normality)
+    surprise, stall = scored(Seen(seen.seconds, seen.senses), calibration.normality)
     judge = Judge(calibration.normality, calibration.limits.noise, None)
     moments = list(watch(rounds_from_frames("a", other.frames()), tiny_runner(), {"a": judge}))
     expected = [moment.surprise for moment in moments if moment.surprise is not None]
-    np.testing.assert_allclose(surprise.scores, expected, rtol=1e-6)
-    assert len(stall.scores) == len(expected)
+    np.testing.assert_allclose(surprise[1], expected, rtol=1e-6)
+    assert len(stall[1]) == len(expected)
 
 
 def test_a_lamp_that_was_switched_on_raises_no_error() -> None:

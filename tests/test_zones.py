@@ -11,7 +11,7 @@ import pytest
 from calibration.fit import fit_calibration, observe
 from calibration.footage import Clip, read_footage
 from calibration.normality import scored
-from calibration.parts import Run
+from calibration.parts import Seen
 from edge.builtin import bundle_from_predictor
 from edge.calibrated import Calibration, normality_from_bytes, normality_to_bytes
 from edge.detection import Limit, Rules
@@ -199,10 +199,10 @@ def factory_judge(sensitivity: Map | None, zones: Zones, runner: Runner, clip: C
     observed = observe([clip], runner, sensitivity=sensitivity)
     fitted = fit_calibration([clip], observed, RATE_HZ, sensitivity=sensitivity)
     judge = judge_from_calibration(fitted, Rules(hold_seconds=0.5), zones)
-    surprise, _ = scored(Run(observed[0].seconds, observed[0].senses), fitted.normality)
+    (_, surprise), _ = scored(Seen(observed[0].seconds, observed[0].senses), fitted.normality)
     moments = watch(rounds_from_frames("f", clip.frames()), runner, {"f": judge})
     seen = [moment.surprise for moment in moments if moment.surprise is not None]
-    np.testing.assert_allclose(seen, surprise.scores, atol=1e-4)  # one is of a batch: float32 sums in another order
+    np.testing.assert_allclose(seen, surprise, atol=1e-4)  # one is of a batch: float32 sums in another order
     return replace(judge, limit=Limit(6.0, 3.0))
 
 
