@@ -4,9 +4,10 @@
 
 The daemon as users run it, with the shipped network, before a real Mosquitto and a real RTSP server on loopback, which
 sends normal work of the synthetic factory; told is what a subscriber sees. «Frames again» is the first state that is
-not `blind`; five more frames are warm-up. --skip-long leaves out the camera that stays away for more than a minute.
-Nothing restarts the daemon but this script, at once; systemd adds its own delay. Exits with 4 where the largest of a
-row is beyond its target, or the daemon's memory is.
+not `blind`; five more frames are warm-up. --skip-long leaves out the camera that stays away for more than a minute. The
+broker dies again before its connection has settled, so that the waits between attempts grow from time to time, as
+before a broker that comes and goes. Nothing restarts the daemon but this script, at once; systemd adds its own delay.
+Exits with 4 where the largest of a row is beyond its target, or the daemon's memory is.
 """
 
 from __future__ import annotations
