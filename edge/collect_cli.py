@@ -98,9 +98,8 @@ def _cameras(parsed: argparse.Namespace) -> tuple[dict[str, CameraSource], Frame
     if (parsed.source is None) == (parsed.config is None):
         raise UsageError("give either a camera's address or --config, not both.")
     if parsed.config is None:
-        return {parsed.camera or "camera": CameraSource(parsed.source)}, frame_format(
-            parsed.size, parsed.colour, parsed.rate
-        )
+        form = frame_format(parsed.size, parsed.colour, parsed.rate)
+        return {parsed.camera or "camera": CameraSource(parsed.source)}, form
     from edge.config_file import read_config  # noqa: PLC0415
     from edge.kept_secrets import captured  # noqa: PLC0415
     from edge.updates.resolved import bundle_in_force  # noqa: PLC0415

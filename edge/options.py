@@ -21,6 +21,7 @@ def number_of(unit: str, most: float, such_as: str, is_zero_good: bool = False) 
     least = "0 or more" if is_zero_good else "above 0"
 
     def read(text: str) -> float:
+        """Return the number of a text."""
         try:
             number = float(text)
         except ValueError:

@@ -62,7 +62,7 @@ class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
 def acceptance_of(device: Device, hours: float, promised: Promised, now_seconds: float) -> Acceptance:
     """Return the acceptance of a device over its last hours, from the next full hour on, by its own ledgers.
 
-    Raises UsageError where the hours are out of bounds the daemon has not run, or a ledger cannot be read.
+    Raises UsageError where the hours are out of bounds, the daemon has not run, or a ledger cannot be read.
     """
     if not LEAST_HOURS <= hours <= MOST_HOURS:
         raise UsageError(f"--hours {hours:g} is not within {LEAST_HOURS} to {MOST_HOURS}.")

@@ -114,8 +114,10 @@ function spanOf(title, seconds, length) {
   return whole;
 }
 
-/** Fetch the newest picture again and again while it can be seen, and lay its three parts side by side. */
-/** Show the pictures until the card is taken off the page, which it comes to once it is made. */
+/**
+ * Fetch the newest picture again and again while it can be seen, and lay its three parts side by side, until the card is
+ * taken off the page; it comes onto it once it is made.
+ */
 async function keepPictures(camera, canvases) {
   do {
     let pause = PICTURE_MILLISECONDS;
